@@ -68,7 +68,8 @@ class MockServer:
         self.pristo = Pristo(_fixed("pristo key"), populations, fields)
         self.retainful = Retainful("retainful-" + _fixed("key"), "app-" + _fixed("app"), retainful_email)
         self.app = MockApp([self.pristo, self.retainful], self._faults)
-        self._socket = socket.socket()
+        # Named, for asyncio sends without delay only where it sees TCP; else each answer waits 40 ms for an acknowledgement.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))

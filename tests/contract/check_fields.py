@@ -1,0 +1,152 @@
+"""Each rule of the request's schema, broken alone: generated from the specification, named by the clauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.contract.clauses import load_clauses
+from tests.contract.oracle import accept, contract_of, faults_of, refuse
+from tests.contract.preflight import full_contact, least_contact, page_example
+from tests.contract.service import Call, NotExercised, Service
+from tests.strategies import PLAIN_POOL
+
+ABSENT = object()
+# Never a value that a lenient service could take for `true`: no request of ours may start a welcome e-mail.
+WRONG_TYPES: dict[str, list[Any]] = {
+    "string": [12345, False, None, ["text"], {"text": "text"}, 1.5],
+    "object": ["text", 7, None, ["text"], False],
+    "array": ["text", 7, None, {"0": "text"}, False],
+    "boolean": [0, "false", None, [], {}],
+    "integer": ["7", None, [], {}, False, 1.5],
+    "number": ["7", None, [], {}, False],
+}
+WRONG_FORMATS: dict[str, list[str]] = {
+    "uuid": ["not-a-uuid", "", "0", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0", PLAIN_POOL[0][:-1] + "g"],
+    "email": ["not-an-address", "@example.com", "ada@", "ada.example.com"],
+    "date": ["not a date", "tomorrow", "2024-13-45"],
+    "date-time": ["not a date", "tomorrow", "2024-13-45T10:30:00.000Z"],
+}
+
+
+def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
+    """Values that differ from a valid one in one place, each of them probably invalid there."""
+    contract = contract_of(api)
+    node = contract.resolve(node)
+    branches = [contract.resolve(each) for each in node.get("anyOf", [node])]
+    types = list(dict.fromkeys(each["type"] for each in branches if "type" in each))
+    taken = {type(good) for kind in types for good in _instances(kind)}
+    for kind in types:
+        yield from (each for each in WRONG_TYPES[kind] if type(each) not in taken)
+    for each in branches:
+        if each.get("type") == "string":
+            yield from WRONG_FORMATS.get(each.get("format", ""), [])
+            yield from ["fax", "pigeon"] if "enum" in each else []
+            if "maxLength" in each:
+                yield "x" * (each["maxLength"] + 1)
+                yield "𠮷" * (each["maxLength"] + 1)
+                # As many characters as are too many, and half as many once composed or seen.
+                yield "e\u0301" * (each["maxLength"] // 2) + "e" * (1 + each["maxLength"] % 2)
+            if each.get("minLength", 0) > 1:
+                yield "x" * (each["minLength"] - 1)
+    if isinstance(value, dict):
+        yield from ({} for _ in range(node.get("minProperties", 0)))
+        for name, member in value.items():
+            schema = node.get("properties", {}).get(name, node.get("additionalProperties"))
+            if name in node.get("required", []):
+                yield {key: kept for key, kept in value.items() if key != name}
+            if isinstance(schema, dict):
+                yield from ({**value, name: broken} for broken in breakages(api, member, schema))
+    if isinstance(value, list):
+        yield from ([] for _ in range(node.get("minItems", 0)))
+        for number, member in enumerate(value):
+            yield from ([*value[:number], broken, *value[number + 1 :]] for broken in breakages(api, member, node["items"]))
+
+
+def _instances(kind: str) -> list[Any]:
+    return {"string": [""], "object": [{}], "array": [[]], "boolean": [False], "integer": [0], "number": [0, 0.5]}[kind]
+
+
+def valid_bodies(service: Service) -> list[Any]:
+    """Bodies that carry every member."""
+    if service.api == "pristo":
+        return [{"contact": full_contact(service, PLAIN_POOL[2])}]
+    both = page_example(service, 2)
+    for each in both["identifiers"]:
+        each["channels"] = {"email": {"status": "subscribed"}, "phone": {"status": "unsubscribed"}}
+    return [both, least_contact(service, 2)]
+
+
+@cache
+def calls_by_clause(service: Service) -> dict[str, list[Call]]:
+    """Requests that break documented rules and nothing else, by the clauses that they break."""
+    operation = contract_of(service.api).operation("upsertContact")
+    assert operation.body is not None
+    found: dict[str, dict[bytes, Call]] = {}
+    for body in valid_bodies(service):
+        for broken in breakages(service.api, body, operation.body.document):
+            call = service.upsert(broken)
+            faults = list(faults_of(service.api, call))
+            if faults and all(must for _, must in faults):
+                for clause, _ in faults:
+                    found.setdefault(clause.id, {})[call.body or b""] = call
+    return {clause: list(calls.values()) for clause, calls in found.items()}
+
+
+def request_schemas(api: str) -> set[str]:
+    """Pointers of the component schemas that a request is made of."""
+    found: set[str] = set()
+    waiting: list[Any] = [contract_of(api).operation("upsertContact").spec["requestBody"]]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if "$ref" in node and node["$ref"] not in found:
+                found.add(node["$ref"])
+                waiting.append(contract_of(api).resolve(node))
+            waiting.extend(node.values())
+    return {each.removeprefix("#") for each in found}
+
+
+def field_clauses() -> list[str]:
+    """The documented clauses that say what is refused for its form."""
+    return [
+        each.id
+        for each in load_clauses().values()
+        if (each.evidence, each.kind) == ("documented", "schema")
+        and any(each.at.startswith(pointer + "/") for pointer in request_schemas(each.api))
+        and not each.at.endswith("/properties")
+    ]
+
+
+@pytest.mark.parametrize("clause", [pytest.param(each, marks=pytest.mark.clause(each)) for each in field_clauses()])
+def test_a_body_that_breaks_one_rule_is_refused(clause: str, request: pytest.FixtureRequest) -> None:
+    """For each rule of the schema: a request that breaks it and nothing else is answered 400."""
+    service: Service = request.getfixturevalue(clause.partition(".")[0])
+    calls = calls_by_clause(service).get(clause, [])
+    if not calls:
+        raise NotExercised("no value of the requests that can be sent here breaks it; does PRISTO_CUSTOM_FIELDS name a custom field?")
+    for call in calls:
+        refuse(service, call, clause, f"a request that breaks “{load_clauses()[clause].says}”")
+
+
+@pytest.mark.clause("pristo.optional-fields")
+def test_each_optional_field_of_pristo_may_stand_alone(pristo: Service) -> None:
+    """An id with any one other field is accepted, and so is any field missing from the whole."""
+    full = full_contact(pristo, PLAIN_POOL[3])
+    for name in [each for each in full if each != "id"]:
+        accept(pristo, pristo.upsert({"contact": {"id": full["id"], name: full[name]}}), "pristo.optional-fields", f"a contact with id and {name}")
+        rest = {key: value for key, value in full.items() if key != name}
+        accept(pristo, pristo.upsert({"contact": rest}), "pristo.optional-fields", f"a contact without {name}")
+
+
+@pytest.mark.clause("retainful.optional-fields")
+def test_each_optional_field_of_retainful_may_stand_alone(retainful: Service) -> None:
+    """The required fields with any one other are accepted, and so is any optional field missing from the whole."""
+    full, least = page_example(retainful, 3), least_contact(retainful, 3)
+    for name in [each for each in full if each not in least]:
+        accept(retainful, retainful.upsert({**least, name: full[name]}), "retainful.optional-fields", f"a contact with {name}")
+        rest = {key: value for key, value in full.items() if key != name}
+        accept(retainful, retainful.upsert(rest), "retainful.optional-fields", f"a contact without {name}")

@@ -1,0 +1,491 @@
+"""Pristo's behaviour: what is created, what is kept, what is shown, and what keeps apart from what."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+
+from tests.contract.clauses import load_clauses, load_specification, resolve_pointer
+from tests.contract.oracle import accept, refuse
+from tests.contract.preflight import full_contact
+from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
+from tests.strategies import (
+    EMAILS,
+    LANGUAGES,
+    LOOKALIKES,
+    MAX,
+    NAMES,
+    NEAR_POOL,
+    NIL,
+    ODD_NAMES,
+    PHONES,
+    PLAIN_POOL,
+    UNUSUAL,
+)
+
+Json = dict[str, Any]
+Observe = Callable[[str], None]
+
+
+class Ledger:
+    """What Pristo must have stored, as far as this run has told it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.stored: dict[tuple[str, str], Json] = {}
+
+    def upsert(self, contact: Json, *, population: str | None = None, call: Call | None = None) -> Exchange:
+        """Sends a valid upsert, and compares status and answer with what must be stored then."""
+        service = self.service
+        call = call or service.upsert({"contact": contact}, population=population)
+        exchange = accept(service, call, "pristo.operation")
+        return self.compare(exchange, contact, population)
+
+    def compare(self, exchange: Exchange, contact: Json, population: str | None = None) -> Exchange:
+        """Books an accepted upsert and judges its answer."""
+        key = (str(UUID(population or self.service.endpoint.population)), str(UUID(contact["id"])))
+        before = self.stored.get(key)
+        if before is not None and exchange.status != 200:
+            raise Breach("pristo.update-answers-200", f"an update is answered {exchange.status}", exchange)
+        expected = merge(before or {}, contact)
+        if before is not None or exchange.status == 201:
+            self.stored[key] = expected
+            compare_shown(exchange, contact, before or {}, expected, created=before is None)
+        return exchange
+
+    def reset(self, contact_id: str) -> None:
+        """Brings a contact of the pool, whatever earlier runs left in it, to a state that is known whole."""
+        full = full_contact(self.service, contact_id)
+        call = self.service.upsert({"contact": full})
+        accept(self.service, call, "pristo.operation", "a contact with all the document's fields")
+        self.stored[str(UUID(self.service.endpoint.population)), str(UUID(contact_id))] = full
+
+    def state(self, contact_id: str) -> Json:
+        return self.stored[str(UUID(self.service.endpoint.population)), str(UUID(contact_id))]
+
+
+def merge(stored: Json, given: Json) -> Json:
+    """What must be stored after an upsert: what is given wins, what is left out stays, custom fields one by one."""
+    merged = {**stored, **given}
+    if "customFields" in given:
+        merged["customFields"] = {**stored.get("customFields", {}), **given["customFields"]}
+    return merged
+
+
+def flat(contact: Json) -> Json:
+    """A contact's fields side by side, custom ones under names of two parts; without the id."""
+    fields = {name: value for name, value in contact.items() if name not in ("id", "customFields")}
+    return fields | {f"customFields.{name}": value for name, value in contact.get("customFields", {}).items()}
+
+
+def compare_shown(exchange: Exchange, given: Json, before: Json, expected: Json, *, created: bool) -> None:
+    """Judges the contact that an answer shows; one that shows none, or an id alone, is right."""
+    body = exchange.json()
+    shown = body.get("contact")
+    if not shown:
+        return
+    if "id" in shown and UUID(shown["id"]) != UUID(given["id"]):
+        raise Breach("pristo.answer-shows-what-was-sent", "the answer shows another contact's id", exchange)
+    if set(shown) <= {"id"}:
+        return
+    if "id" not in shown:
+        raise Breach("pristo.answer-shows-whole-contact", "the answer shows a contact without its id", exchange)
+    now, then, sent, wanted = flat(shown), flat(before), flat(given), flat(expected)
+    for name, value in wanted.items():
+        if name not in now:
+            whole = created or name in sent
+            clause = "pristo.answer-shows-whole-contact" if whole else "pristo.update-keeps-the-rest"
+            raise Breach(clause, f"{name} was {'sent' if name in sent else 'stored before'} and is not shown", exchange)
+        if now[name] != value:
+            if name not in sent:
+                raise Breach("pristo.update-keeps-the-rest", f"{name} was left out and has another value now", exchange)
+            if not created and name in then and now[name] == then[name]:
+                raise Breach("pristo.update-replaces-what-was-given", f"{name} was given and still has its old value", exchange)
+            clause = "pristo.text-unchanged" if _alike(value, now[name]) else "pristo.answer-shows-what-was-sent"
+            raise Breach(clause, f"{name} is shown other than it was sent", exchange)
+    for name in now:
+        if name not in wanted:
+            raise Breach("pristo.answer-shows-what-was-sent", f"{name} is shown and was never sent", exchange)
+
+
+def _alike(sent: object, shown: object) -> bool:
+    """Whether one text is the other after some change that backends make."""
+    if not isinstance(sent, str) or not isinstance(shown, str):
+        return False
+
+    def core(text: str) -> str:
+        plain = unicodedata.normalize("NFKD", text.casefold())
+        return re.sub(r"[\W_]", "", "".join(each for each in plain if not unicodedata.combining(each)))
+
+    return core(sent) == core(shown) or sent.startswith(shown) or shown.startswith(sent) or "?" in shown or "\ufffd" in shown or "&" in shown
+
+
+def shows_contacts(exchange: Exchange) -> bool:
+    """Whether the answers of this service show more than ids."""
+    return bool(set(exchange.json().get("contact") or {}) - {"id"})
+
+
+@pytest.mark.clause("pristo.create-answers-201", "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema")
+def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
+    """A fresh id answers 201 once, and 200 from then on."""
+    ledger = Ledger(pristo)
+    contact = full_contact(pristo, pristo.fresh_id("create"))
+    exchange = ledger.upsert(contact)
+    if exchange.status != 201:
+        raise Breach("pristo.create-answers-201", f"the first upsert of a new id is answered {exchange.status}", exchange)
+    ledger.upsert(contact)
+
+
+@pytest.mark.clause(
+    "pristo.update-answers-200", "pristo.update-replaces-what-was-given", "pristo.update-keeps-the-rest", "pristo.repeat-changes-nothing"
+)
+def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> None:
+    """Each field alone, then none at all, then each custom field alone, then the same again."""
+    ledger, contact_id = Ledger(pristo), PLAIN_POOL[4]
+    ledger.reset(contact_id)
+    news: Json = {"name": "Grace", "lastName": "Hopper", "email": EMAILS[1], "phone": PHONES[9], "language": "fr"}
+    for name in [each for each in ledger.state(contact_id) if each in news]:
+        ledger.upsert({"id": contact_id, name: news[name]})
+        ledger.upsert({"id": contact_id})
+    for number, key in enumerate(pristo.endpoint.custom_fields):
+        ledger.upsert({"id": contact_id, "customFields": {key: f"news {number}"}})
+        ledger.upsert({"id": contact_id})
+    for _ in range(3):
+        exchange = pristo.send(pristo.upsert({"contact": dict(ledger.state(contact_id))}))
+        if exchange.status != 200:
+            raise Breach("pristo.repeat-changes-nothing", f"the same upsert again is answered {exchange.status}", exchange)
+        ledger.compare(exchange, ledger.state(contact_id))
+
+
+@pytest.mark.clause("pristo.request-id-optional", "pristo.request-id-comes-back", "pristo.answer-request-id-is-uuid")
+def test_a_correlation_id_comes_back(pristo: Service) -> None:
+    """Any UUID, in small letters and in capitals; without one the request is as good."""
+    for number in range(5):
+        sent = str(uuid5(NAMESPACE, f"request {number}"))
+        for request_id in (sent, sent.upper()):
+            call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, request_id=request_id)
+            accept(pristo, call, "pristo.operation", "a request with an X-Request-Id")
+        accept(pristo, call.with_header("X-Request-Id", None), "pristo.request-id-optional", "a request without X-Request-Id")
+
+
+@pytest.mark.clause("pristo.request-id-is-uuid")
+def test_a_correlation_id_that_is_no_uuid_is_refused(pristo: Service) -> None:
+    """The parameter's format holds for requests too."""
+    for text in ("not-a-uuid", "12345", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0"):
+        call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, request_id=text)
+        refuse(pristo, call, "pristo.request-id-is-uuid", f"a request whose X-Request-Id is “{text}”")
+
+
+@pytest.mark.clause("pristo.population-is-uuid")
+def test_a_population_that_is_no_uuid_is_refused(pristo: Service) -> None:
+    """In the path, where a database id or a name may slip through."""
+    for text in ("not-a-uuid", "1", "pop_123", pristo.endpoint.population[:-1], pristo.endpoint.population + "0"):
+        call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, population=text)
+        refuse(pristo, call, "pristo.population-is-uuid", f"a request to the population “{text}”")
+
+
+@pytest.mark.clause("pristo.400-envelope", "pristo.401-envelope")
+def test_errors_have_the_form_of_errors(pristo: Service) -> None:
+    """Judged with every answer; here both are surely met."""
+    call = pristo.upsert({})
+    refuse(pristo, call, "pristo.contact-required", "a body without `contact`")
+    pristo.send(call.with_header("X-API-Key", None))
+
+
+@pytest.mark.clause("pristo.id-compared-as-uuid")
+def test_an_id_in_capitals_is_the_same_contact(pristo: Service) -> None:
+    """Letter case is no part of a UUID; so the answer is 200, and what is stored is shown."""
+    ledger, contact_id = Ledger(pristo), pristo.fresh_id("capitals")
+    ledger.upsert(full_contact(pristo, contact_id))
+    exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id.upper()}}), "pristo.id-compared-as-uuid", "an id in capitals")
+    if exchange.status != 200:
+        raise Breach("pristo.id-compared-as-uuid", "an id in capitals creates a second contact", exchange)
+    ledger.compare(exchange, {"id": contact_id})
+    population = pristo.endpoint.population.upper()
+    accept(pristo, pristo.upsert({"contact": {"id": contact_id}}, population=population), "pristo.id-compared-as-uuid", "a population's id in capitals")
+
+
+@pytest.mark.clause("pristo.id-identifies")
+def test_contacts_are_told_apart_by_their_id_alone(pristo: Service) -> None:
+    """Two contacts with the same name, email and phone stay two."""
+    ledger = Ledger(pristo)
+    first, second, third = PLAIN_POOL[6], PLAIN_POOL[7], pristo.fresh_id("same address")
+    for each in (first, second, *NEAR_POOL):
+        ledger.reset(each)
+    ledger.upsert({"id": first, "name": "Grace", "email": EMAILS[3], "phone": PHONES[8]})
+    ledger.upsert({"id": second})
+    exchange = pristo.send(pristo.upsert({"contact": {"id": third, "email": EMAILS[3], "phone": PHONES[8], "name": "Grace"}}))
+    if exchange.status == 200:
+        raise Breach("pristo.id-identifies", "a new id with another contact's email updates that contact", exchange)
+    if exchange.status == 201:
+        ledger.compare(exchange, {"id": third, "email": EMAILS[3], "phone": PHONES[8], "name": "Grace"})
+    # Ids that differ in one digit, at either end, are other contacts.
+    for each in NEAR_POOL:
+        ledger.upsert({"id": each, "name": "Near"})
+    ledger.upsert({"id": first})
+    ledger.upsert({"id": second})
+
+
+@pytest.mark.clause("pristo.populations-apart")
+def test_populations_do_not_share_contacts(pristo: Service) -> None:
+    """An id that exists in one population is new in the other, and shows nothing of the first."""
+    second = pristo.endpoint.second_population
+    if not second:
+        raise NotExercised("PRISTO_SECOND_POPULATION_ID is not set")
+    ledger, contact_id = Ledger(pristo), pristo.fresh_id("populations")
+    ledger.upsert(full_contact(pristo, contact_id))
+    exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id, "name": "Other"}}, population=second), "pristo.populations-apart", "the second population")
+    if exchange.status != 201:
+        raise Breach("pristo.populations-apart", f"an id of the first population is answered {exchange.status} in the second", exchange)
+    try:
+        ledger.compare(exchange, {"id": contact_id, "name": "Other"}, second)
+        ledger.upsert({"id": contact_id})
+    except Breach as breach:
+        raise Breach("pristo.populations-apart", breach.message, *breach.exchanges) from None
+
+
+@pytest.mark.clause("pristo.concurrent-creates-once")
+def test_concurrent_first_upserts_create_once(pristo: Service) -> None:
+    """Eight first upserts of one id in the same moment: one 201, the others 200; each answer is its own request's."""
+    for round_ in range(1 if pristo.settings.is_gentle else 4):
+        contact_id = pristo.fresh_id(f"at once {round_}")
+        calls = [
+            pristo.upsert({"contact": {"id": contact_id}}, request_id=str(uuid5(NAMESPACE, f"at once {round_} {number}"))) for number in range(8)
+        ]
+        answers = pristo.send_at_once(calls)
+        if any(each.status == 429 for each in answers):
+            raise NotExercised("the service throttled the requests that were sent at once")
+        created = sum(each.status == 201 for each in answers)
+        if created != 1 or any(each.status not in (200, 201) for each in answers):
+            statuses = ", ".join(str(each.status) for each in answers)
+            raise Breach("pristo.concurrent-creates-once", f"of eight first upserts at once {created} answer 201 ({statuses})", answers[0])
+
+
+@pytest.mark.clause("pristo.refused-writes-nothing")
+def test_a_refused_request_writes_nothing(pristo: Service) -> None:
+    """Neither on a contact that exists nor as a new one, for whichever reason it is refused."""
+    ledger, known = Ledger(pristo), PLAIN_POOL[8]
+    ledger.reset(known)
+
+    def refused(contact_id: str) -> dict[str, Call]:
+        good = pristo.upsert({"contact": {"id": contact_id, "name": "Intruder"}})
+        return {
+            "without a key": good.with_header("X-API-Key", None),
+            "with a wrong key": good.with_header("X-API-Key", "wrong"),
+            "with an email that is none": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "email": "not-an-address"}}),
+            "with a phone that is a number": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "phone": 7}}),
+            "with custom fields that are no object": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "customFields": "x"}}),
+            "with a correlation id that is none": good.with_header("X-Request-Id", "not-a-uuid"),
+        }
+
+    for reason, call in refused(known).items():
+        if pristo.send(call).status >= 400:
+            try:
+                ledger.upsert({"id": known})
+            except Breach as breach:
+                raise Breach("pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact", *breach.exchanges) from None
+    fresh = [pristo.fresh_id(f"refused {reason}") for reason in refused(known)] if pristo.settings.new_contacts > 20 else [pristo.fresh_id("refused")] * 9
+    for contact_id, reason in zip(fresh, refused(known), strict=False):
+        call = refused(contact_id)[reason]
+        if pristo.send(call).status < 400:
+            fresh = [each for each in fresh if each != contact_id]
+    for contact_id in dict.fromkeys(fresh):
+        exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id}}), "pristo.operation")
+        if exchange.status != 201:
+            raise Breach("pristo.refused-writes-nothing", "a new contact that was refused exists all the same", exchange)
+        if shows_contacts(exchange):
+            raise Breach("pristo.refused-writes-nothing", "fields of a refused request are shown", exchange)
+
+
+@pytest.mark.clause("pristo.text-unchanged")
+def test_text_comes_back_letter_by_letter(pristo: Service) -> None:
+    """Realistic names in every script must be taken; odd ones may be refused, but not changed."""
+    ledger, contact_id = Ledger(pristo), PLAIN_POOL[9]
+    ledger.reset(contact_id)
+    for first, last in zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True):
+        contact: Json = {"id": contact_id, "name": first, "lastName": last}
+        if pristo.endpoint.custom_fields:
+            contact["customFields"] = {pristo.endpoint.custom_fields[-1]: first}
+        exchange = accept(pristo, pristo.upsert({"contact": contact}), "pristo.text-unchanged", f"the name “{first}” or “{last}”")
+        ledger.compare(exchange, contact)
+    for text in [*ODD_NAMES, *LOOKALIKES]:
+        exchange = pristo.send(pristo.upsert({"contact": {"id": contact_id, "name": text}}))
+        if exchange.status == 200:
+            ledger.compare(exchange, {"id": contact_id, "name": text})
+    for number, text in enumerate([*EMAILS, *PHONES[:3]]):
+        ledger.upsert({"id": contact_id, "email" if number < len(EMAILS) else "phone": text})
+
+
+@pytest.mark.clause("pristo.custom-fields-accepted", "pristo.custom-value-limit")
+def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
+    """Any text, and 255 code points of whatever width; then they are shown unchanged."""
+    keys = pristo.endpoint.custom_fields
+    if not keys:
+        raise NotExercised("PRISTO_CUSTOM_FIELDS names no custom field, so none are sent")
+    ledger, contact_id = Ledger(pristo), PLAIN_POOL[10]
+    ledger.reset(contact_id)
+    for key in keys:
+        for text in LOOKALIKES if key == keys[0] else LOOKALIKES[:2]:
+            contact = {"id": contact_id, "customFields": {key: text}}
+            ledger.compare(accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-fields-accepted", f"a custom field with “{text}”"), contact)
+    limit = custom_limit()
+    for letter in ("x", "é", "ש", "李", "𠮷", "👩"):
+        for length in (limit, limit - 1):
+            contact = {"id": contact_id, "customFields": {keys[0]: letter * length}}
+            exchange = accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-value-limit", f"a custom field of {length} times “{letter}”")
+            ledger.compare(exchange, contact)
+        for key in keys:
+            broken = pristo.upsert({"contact": {"id": contact_id, "customFields": {**dict.fromkeys(keys, "x"), key: letter * (limit + 1)}}})
+            refuse(pristo, broken, "pristo.custom-value-limit", f"a custom field of {limit + 1} times “{letter}”")
+
+
+def custom_limit() -> int:
+    """The limit of a custom field's value, as the specification has it."""
+    return int(resolve_pointer(load_specification("pristo"), load_clauses()["pristo.custom-value-limit"].at))
+
+
+@pytest.mark.clause("pristo.language-codes-accepted")
+def test_language_codes_are_accepted(pristo: Service) -> None:
+    """Those of the document, and those that old libraries rename (he, id, yi)."""
+    ledger = Ledger(pristo)
+    ledger.reset(PLAIN_POOL[11])
+    for code in LANGUAGES:
+        contact = {"id": PLAIN_POOL[11], "language": code}
+        ledger.compare(accept(pristo, pristo.upsert({"contact": contact}), "pristo.language-codes-accepted", f"the language {code}"), contact)
+
+
+@pytest.mark.clause("pristo.email-is-address")
+def test_addresses_are_accepted(pristo: Service) -> None:
+    """With dots, tags, capitals and apostrophes."""
+    for address in EMAILS:
+        accept(pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}), "pristo.email-is-address", f"the email {address}")
+
+
+# --------------------------------------------------------------------------------------------------------- probes
+
+
+def fate(service: Service, call: Call, field: str) -> str:
+    """What became of an unusual value, in a few words."""
+    exchange = service.send(call)
+    if exchange.status >= 300:
+        return f"refused with {exchange.status}"
+    shown = exchange.json().get("contact") or {}
+    sent = call.json()["contact"]
+    if field not in shown:
+        return "accepted and not shown"
+    return "kept" if shown[field] == sent[field] else "changed"
+
+
+@pytest.mark.clause("pristo.unknown-members-of-contact")
+def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -> None:
+    """A member that the schema forbids and the description allows."""
+    keys = pristo.endpoint.custom_fields
+    key = keys[0] if keys else "favouriteColour"
+    exchange = pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[12], key: "blue"}}))
+    shown = {} if exchange.status >= 300 else exchange.json().get("contact") or {}
+    if exchange.status == 400:
+        observe("refused: answered 400")
+    elif not set(shown) - {"id"}:
+        observe(f"custom-field: answered {exchange.status}, which does not show it")
+    elif shown.get("customFields", {}).get(key) == "blue":
+        observe("custom-field: shown in customFields")
+    else:
+        raise Breach("pristo.unknown-members-of-contact", "the member is neither refused nor a custom field: it is dropped in silence", exchange)
+
+
+@pytest.mark.parametrize(
+    ("member", "texts"),
+    [
+        pytest.param("language", ["english", "xx", "EN"], marks=pytest.mark.clause("pristo.language-is-iso-639")),
+        pytest.param("phone", ["call me", "0", "+1 (202) 555-0123"], marks=pytest.mark.clause("pristo.phone-form")),
+        pytest.param("name", ["", " ", " Ada "], marks=pytest.mark.clause("pristo.blank-text")),
+        pytest.param("name", ["a\x00b", "\x1b[31m", "a\r\nb"], marks=pytest.mark.clause("pristo.control-characters")),
+        pytest.param("name", ["x" * 10_000], marks=pytest.mark.clause("pristo.long-text")),
+    ],
+)
+def test_probe_text(member: str, texts: list[str], pristo: Service, observe: Observe) -> None:
+    """Text that nothing is said about."""
+    fates = [fate(pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[13], member: text}}), member) for text in texts]
+    observe(", ".join(f"{text[:20]!r} {what}" for text, what in zip(texts, fates, strict=True)))
+
+
+@pytest.mark.clause("pristo.no-server-error")
+def test_unusual_text_in_every_field_does_not_crash_the_service(pristo: Service) -> None:
+    """Refused or accepted, it is answered."""
+    fields = [each for each in full_contact(pristo, PLAIN_POOL[13]) if each not in ("id", "customFields")]
+    for text in UNUSUAL:
+        for name in fields:
+            pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], name: text}}))
+        for key in pristo.endpoint.custom_fields[:1]:
+            pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], "customFields": {key: text}}}))
+
+
+@pytest.mark.clause("pristo.undefined-custom-fields")
+def test_probe_undefined_custom_fields(pristo: Service, observe: Observe) -> None:
+    """A key that the population surely does not define."""
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[14], "customFields": {"no-such-field-8f3a": "x"}}})
+    observe(f"answered {pristo.send(call).status}")
+
+
+@pytest.mark.clause("pristo.unknown-members-of-request")
+def test_probe_unknown_members_of_the_request(pristo: Service, observe: Observe) -> None:
+    """A member beside `contact`."""
+    observe(f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[14]}, 'source': 'x'})).status}")
+
+
+@pytest.mark.clause("pristo.nil-and-max-ids")
+def test_probe_nil_and_maximal_ids(pristo: Service, observe: Observe) -> None:
+    """They may be refused; a service that takes them must keep them like others."""
+    seen = []
+    for name, contact_id in (("nil", NIL), ("max", MAX)):
+        full = full_contact(pristo, contact_id)
+        exchange = pristo.send(pristo.upsert({"contact": full}))
+        seen.append(f"{name} answered {exchange.status}")
+        if exchange.status < 300:
+            ledger = Ledger(pristo)
+            ledger.reset(contact_id)
+            ledger.upsert({"id": contact_id, "name": "Nil" if contact_id == NIL else "Max"})
+    observe(", ".join(seen))
+
+
+@pytest.mark.clause("pristo.other-uuid-forms")
+def test_probe_other_forms_of_uuids(pristo: Service, observe: Observe) -> None:
+    """In braces, as a URN, without hyphens."""
+    plain = PLAIN_POOL[15]
+    forms = {"braces": "{" + plain + "}", "URN": f"urn:uuid:{plain}", "no hyphens": plain.replace("-", "")}
+    observe(", ".join(f"{name} {pristo.send(pristo.upsert({'contact': {'id': text}})).status}" for name, text in forms.items()))
+
+
+@pytest.mark.clause("pristo.key-letter-case")
+def test_probe_key_in_the_other_letter_case(pristo: Service, observe: Observe) -> None:
+    """A UUID's letter case means nothing, a secret's does."""
+    key = pristo.endpoint.credentials["X-API-Key"]
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}}).with_header("X-API-Key", key.swapcase())
+    observe(f"answered {pristo.send(call).status}")
+
+
+@pytest.mark.clause("pristo.unknown-population")
+def test_probe_unknown_population(pristo: Service, observe: Observe) -> None:
+    """A UUID that no population has."""
+    unknown = str(uuid5(NAMESPACE, "no such population"))
+    observe(f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[15]}}, population=unknown), judged=False).status}")
+
+
+@pytest.mark.clause("pristo.request-id-made")
+def test_probe_request_id_made(pristo: Service, observe: Observe) -> None:
+    """What stands in the header when none was sent."""
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}})
+    made = [pristo.send(call).headers.get("x-request-id") for _ in range(3)]
+    observe("none is made" if None in made else "a new one each time" if len(set(made)) == 3 else "the same one every time")
+
+
+@pytest.mark.clause("pristo.error-members")
+def test_probe_error_members(pristo: Service, observe: Observe) -> None:
+    """What an error says."""
+    members = sorted(pristo.send(pristo.upsert({})).json().get("error") or {})
+    observe(", ".join(members) or "nothing")

@@ -1,0 +1,122 @@
+"""Properties over generated contacts, and one state machine per API that knows what must be stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.contract.check_pristo import Ledger
+from tests.contract.oracle import accept
+from tests.contract.preflight import identifier, least_contact, properties_of
+from tests.contract.service import Service
+from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, names, pristo_contacts, retainful_contacts, unusual_text
+
+Json = dict[str, Any]
+
+
+@pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")
+@given(st.data())
+def test_any_realistic_contact_is_accepted_and_shown(pristo: Service, data: st.DataObject) -> None:
+    """Whatever a contact holds, an upsert of it is accepted and shows what was sent."""
+    ledger = Ledger(pristo)
+    contact = data.draw(pristo_contacts(properties_of(pristo), pristo.endpoint.custom_fields))
+    ledger.reset(contact["id"])
+    ledger.upsert(contact)
+    ledger.upsert({"id": contact["id"]})
+
+
+@pytest.mark.clause("retainful.operation", "retainful.success-answer")
+@given(st.data())
+def test_any_realistic_contact_is_accepted(retainful: Service, data: st.DataObject) -> None:
+    """Whatever a contact holds, an upsert of it is accepted."""
+    contact = data.draw(retainful_contacts(properties_of(retainful), retainful.endpoint.list_id))
+    accept(retainful, retainful.upsert(contact), "retainful.operation")
+
+
+@pytest.mark.clause("pristo.documented-statuses", "pristo.no-server-error")
+@given(member=st.sampled_from(["name", "lastName", "phone", "language", "email"]), text=unusual_text())
+def test_unusual_text_gets_a_documented_answer_from_pristo(pristo: Service, member: str, text: str) -> None:
+    """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
+    pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[16], member: text}}))
+
+
+@pytest.mark.clause("retainful.documented-statuses", "retainful.no-server-error")
+@given(member=st.sampled_from(["firstName", "lastName", "city", "state", "postalCode", "gender"]), text=unusual_text())
+def test_unusual_text_gets_a_documented_answer_from_retainful(retainful: Service, member: str, text: str) -> None:
+    """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
+    retainful.send(retainful.upsert({**least_contact(retainful, 16), member: text}))
+
+
+class PristoMachine(RuleBasedStateMachine):
+    """Interleaved upserts of a few contacts, compared with what must be stored after each."""
+
+    service: Service
+
+    @initialize()
+    def bring_contacts_to_a_known_state(self) -> None:
+        self.ledger = Ledger(self.service)
+        for contact_id in PLAIN_POOL[17:20]:
+            self.ledger.reset(contact_id)
+
+    @rule(data=st.data())
+    def upsert(self, data: st.DataObject) -> None:
+        service = self.service
+        contacts = pristo_contacts(properties_of(service), service.endpoint.custom_fields, ids=PLAIN_POOL[17:20])
+        self.ledger.upsert(data.draw(contacts))
+
+    @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]))
+    def touch(self, contact_id: str) -> None:
+        self.ledger.upsert({"id": contact_id})
+
+    @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
+    def send_without_key(self, contact_id: str, name: str) -> None:
+        call = self.service.upsert({"contact": {"id": contact_id, "name": name}}).with_header("X-API-Key", None)
+        assert self.service.send(call).status in (400, 401)
+
+    @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
+    def send_what_is_refused(self, contact_id: str, name: str) -> None:
+        call = self.service.upsert({"contact": {"id": contact_id, "name": name, "email": 7}})
+        assert self.service.send(call).status == 400
+
+
+class RetainfulMachine(RuleBasedStateMachine):
+    """Interleaved upserts of a few contacts by address, by address and number, and by a number that is known."""
+
+    service: Service
+
+    @initialize()
+    def learn_the_reading(self) -> None:
+        self.known: set[str] = set()
+
+    @rule(email=st.sampled_from(POOL_EMAILS[17:21]), phone=st.sampled_from(PHONES[17:21]) | st.none(), name=names())
+    def upsert(self, email: str, phone: str | None, name: str) -> None:
+        identifiers = [identifier("email", email), *([identifier("phone", phone)] if phone else [])]
+        contact = {**least_contact(self.service), "firstName": name, "identifiers": identifiers}
+        accept(self.service, self.service.upsert(contact), "retainful.existing-contact-is-updated", "an upsert of a realistic contact")
+        self.known |= {phone} if phone else set()
+
+    @rule(phone=st.sampled_from(PHONES[17:21]))
+    def upsert_by_phone(self, phone: str) -> None:
+        contact = {**least_contact(self.service), "identifiers": [identifier("phone", phone)]}
+        self.service.send(self.service.upsert(contact))
+
+
+def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
+    bound = type(machine.__name__, (machine,), {"service": service})
+    run_state_machine_as_test(bound)
+
+
+@pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.update-replaces-what-was-given", "pristo.refused-writes-nothing")
+def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None:
+    """The state machine of Pristo."""
+    _run(PristoMachine, pristo)
+
+
+@pytest.mark.clause("retainful.existing-contact-is-updated", "retainful.answers-every-request")
+def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service) -> None:
+    """The state machine of Retainful."""
+    _run(RetainfulMachine, retainful)

@@ -1,0 +1,131 @@
+"""Shapes: what schemathesis derives from the specification, for every operation that it lists, ours to send and to judge.
+
+An operation that a new specification brings is exercised here without new code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+
+from tests.contract.clauses import load_specification
+from tests.contract.oracle import contract_of, faults_of, is_uuid
+from tests.contract.service import Breach, Call, Service
+from tests.strategies import EMAILS, PHONES, POOL, POOL_EMAILS
+
+if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
+    from schemathesis import APIOperation, Case
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+def operations_of(service: Service) -> Iterator[APIOperation[Any, Any, Any, Any]]:
+    import schemathesis
+
+    config = schemathesis.Config.from_path(CONFIG)
+    schema = schemathesis.openapi.from_dict(load_specification(service.api), config=config)
+    schema.config.update(base_url=service.endpoint.base_url)
+    for result in schema.get_all_operations():
+        yield result.ok()
+
+
+def prepared(service: Service, case: Case) -> Call:
+    """A generated request, made fit to be sent: right credentials, known population, contacts of the pool."""
+    request = case.as_transport_kwargs(base_url=service.endpoint.base_url)
+    body: bytes | None = None
+    if "json" in request:
+        body = json.dumps(gentle(service, request["json"]), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    elif isinstance(request.get("data"), (bytes, str)):
+        body = request["data"].encode("utf-8", "surrogatepass") if isinstance(request["data"], str) else request["data"]
+    declared = contract_of(service.api).operation(case.operation.definition.raw["operationId"]).header_parameters
+    headers = [*service.endpoint.credentials.items()]
+    headers += [(name, str(value)) for name, value in (case.headers or {}).items() if name.lower() in declared and _fits_in_header(str(value))]
+    if body is not None:
+        headers.append(("Content-Type", "application/json"))
+    return Call(request["method"].upper(), known_population(service, request["url"]), tuple(headers), body)
+
+
+def _fits_in_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value == value.strip()
+
+
+def known_population(service: Service, url: str) -> str:
+    """The URL, with the population that exists wherever the path has another UUID."""
+    parts = urlsplit(url)
+    steps = [service.endpoint.population if service.endpoint.population and is_uuid(unquote(step)) else step for step in parts.path.split("/")]
+    path = quote("/".join(steps), safe="/%:@!$&'()*+,;=-._~")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def gentle(service: Service, value: Any, name: str = "") -> Any:
+    """A generated body whose ids, addresses, numbers and list ids are the suite's, and which starts no welcome e-mail."""
+    if isinstance(value, dict):
+        changed = {key: gentle(service, each, key) for key, each in value.items()}
+        if "type" in changed and isinstance(changed.get("id"), (str, int, float)) and not isinstance(changed.get("id"), bool):
+            pool = PHONES if changed["type"] == "phone" else POOL_EMAILS
+            changed["id"] = pool[len(str(changed["id"])) % len(pool)]
+        if "customFields" in changed and isinstance(changed["customFields"], dict):
+            keys = service.endpoint.custom_fields
+            changed["customFields"] = dict(zip(keys, changed["customFields"].values(), strict=False))
+            if not changed["customFields"]:
+                del changed["customFields"]
+        return changed
+    if isinstance(value, list):
+        return [gentle(service, each, name) for each in value]
+    if name == "triggerWelcomeEmail" and value:
+        return False
+    if name == "listIds" and isinstance(value, str):
+        return service.endpoint.list_id
+    if name == "id" and is_uuid(value):
+        return POOL[UUID(value).int % len(POOL)]
+    if isinstance(value, str) and "@" in value.strip("@"):
+        return EMAILS[len(value) % len(EMAILS)]
+    return value
+
+
+def exchange_is_right(service: Service, call: Call) -> None:
+    """Sends a generated request; what it breaks without doubt must be refused, and every answer is judged."""
+    faults = list(faults_of(service.api, call))
+    exchange = service.send(call)
+    plain = [clause for clause, must in faults if must]
+    if plain and exchange.status < 300:
+        raise Breach(plain[0].id, f"a request that breaks “{plain[0].says}” is answered {exchange.status}", exchange)
+
+
+@pytest.mark.clause("{api}.documented-statuses", "{api}.answers-are-json", "{api}.no-server-error")
+def test_requests_at_the_edges_of_the_schema_are_answered_as_documented(service: Service) -> None:
+    """The coverage phase of schemathesis: each rule of each operation, kept and broken."""
+    from schemathesis import GenerationMode
+
+    for operation in operations_of(service):
+        settings = operation.schema.config.generation_for(operation=operation, phase="coverage")
+        seen = set()
+        for case in operation.schema.iter_coverage_cases(
+            operation, generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], generation_config=settings
+        ):
+            call = prepared(service, case)
+            if call.method == operation.method.upper() and call not in seen:
+                seen.add(call)
+                exchange_is_right(service, call)
+
+
+@pytest.mark.clause("{api}.documented-statuses", "{api}.answers-are-json", "{api}.no-server-error")
+def test_random_requests_are_answered_as_documented(service: Service) -> None:
+    """The fuzzing phase of schemathesis: valid and invalid requests to each operation."""
+    from schemathesis import GenerationMode
+
+    for operation in operations_of(service):
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @given(operation.as_strategy(generation_mode=mode))
+            def check(case: Case) -> None:
+                exchange_is_right(service, prepared(service, case))
+
+            check()

@@ -1,0 +1,187 @@
+"""Transport: bodies that are no JSON, odd encodings, other methods and paths, many requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from attrs import evolve
+
+from tests.contract.oracle import accept, refuse
+from tests.contract.preflight import shapes
+from tests.contract.service import NotExercised, Service
+
+Observe = Callable[[str], None]
+
+
+def least(service: Service) -> dict[str, object]:
+    return shapes(service)[0][2]
+
+
+@pytest.mark.clause("{api}.body-is-json")
+def test_a_body_that_is_no_json_is_refused(service: Service) -> None:
+    """Cut, garbled, and in notations that are like JSON."""
+    text = json.dumps(least(service))
+    for reason, body in {
+        "is plain text": b"contact",
+        "is cut in the middle": text[: len(text) // 2].encode(),
+        "lacks its last brace": text[:-1].encode(),
+        "has a comma too many": (text[:-1] + ",}").encode(),
+        "has single quotes": text.replace('"', "'").encode(),
+        "is XML": b"<contact/>",
+        "is a form": b"contact=1",
+        "has text after it": text.encode() + b"x",
+    }.items():
+        refuse(service, service.upsert(body), f"{service.api}.body-is-json", f"a body that {reason}")
+
+
+@pytest.mark.clause("{api}.body-required")
+def test_a_request_without_a_body_is_refused(service: Service) -> None:
+    """No bytes at all, with the Content-Type of JSON."""
+    refuse(service, service.upsert(b""), f"{service.api}.body-required", "a request without a body")
+
+
+@pytest.mark.clause("{api}.body-is-object")
+def test_a_body_of_another_json_type_is_refused(service: Service) -> None:
+    """An array, a text, a number, a truth value and null."""
+    for body in ([], [least(service)], "contact", 7, True, None):
+        refuse(service, service.upsert(body), f"{service.api}.body-is-object", f"a body that is {type(body).__name__}, no object,")
+
+
+@pytest.mark.clause("{api}.answers-are-json", "{api}.answers-every-request", "{api}.documented-statuses", "{api}.no-server-error")
+def test_odd_but_legal_requests_are_answered(service: Service) -> None:
+    """Escapes, blanks, member order and parameters of the media type make no difference to JSON."""
+    body = shapes(service)[-1][2]
+    call = service.upsert(body)
+    for variant in (
+        evolve(call, body=json.dumps(body, ensure_ascii=True).encode()),
+        evolve(call, body=json.dumps(body, indent=4).encode() + b"\r\n"),
+        evolve(call, body=json.dumps(dict(reversed(body.items()))).encode()),
+        call.with_header("Content-Type", "application/json; charset=utf-8"),
+        call.with_header("Accept", "*/*"),
+        call.with_header("Accept-Encoding", "identity"),
+        call.with_header("User-Agent", None),
+    ):
+        accept(service, variant, f"{service.api}.operation", "a valid request in another spelling")
+
+
+@pytest.mark.clause("{api}.answers-every-request", "{api}.no-server-error")
+def test_what_is_merely_unusual_does_not_crash_the_service(service: Service) -> None:
+    """Broken encodings and lone surrogates may be refused in whatever way, but not with a failure."""
+    text = json.dumps(least(service))
+    for body in (
+        text.encode("utf-16"),
+        b"\xef\xbb\xbf" + text.encode(),
+        text.encode().replace(b"a", b"\xff", 1),
+        text.replace("-", "\\ud800", 1).encode(),
+        b"\x00",
+        b"[" * 100_000,
+        b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+        b"1" * 5_000,
+        b'{"contact": NaN, "firstName": Infinity}',
+    ):
+        service.send(service.upsert(body), judged=False)
+    for header, value in (("Content-Type", "application/json; charset=utf-7"), ("Content-Type", "a/b/c;;="), ("Accept", "text/html"), ("Expect", "")):
+        service.send(service.upsert(least(service)).with_header(header, value), judged=False)
+
+
+@pytest.mark.clause("{api}.operation", "{api}.answers-every-request")
+def test_a_hundred_valid_requests_in_a_row_are_accepted(service: Service) -> None:
+    """What fails every now and then fails here."""
+    bodies = [body for _, _, body in shapes(service)]
+    for number in range(100 if not service.settings.rate else 20):
+        accept(service, service.upsert(bodies[number % len(bodies)]), f"{service.api}.operation", f"valid request {number + 1} in a row")
+
+
+@pytest.mark.clause("{api}.answers-every-request")
+def test_each_new_connection_is_answered(service: Service) -> None:
+    """Thirty connections, one request each."""
+    call = service.upsert(least(service)).with_header("Connection", "close")
+    for _ in range(30 if not service.settings.rate else 5):
+        accept(service, call, f"{service.api}.operation")
+
+
+@pytest.mark.clause("pristo.429-envelope")
+def test_throttled_answers_have_the_form_of_errors(pristo: Service) -> None:
+    """Judged with every answer; whether there was one depends on the service."""
+    if not pristo.counters.throttled:
+        raise NotExercised("the service never answered 429")
+
+
+# --------------------------------------------------------------------------------------------------------- probes
+
+
+@pytest.mark.clause("{api}.rate-limit")
+def test_probe_rate_limit(service: Service, observe: Observe) -> None:
+    """Whether the service throttled this run, and whether it said for how long."""
+    throttled = service.counters.throttled
+    told = ", ".join(sorted(service.counters.retry_after)) or "without Retry-After"
+    observe(f"429 {throttled} times, Retry-After: {told}" if throttled else "no 429 in this run")
+
+
+@pytest.mark.clause("{api}.other-methods")
+def test_probe_other_methods(service: Service, observe: Observe) -> None:
+    """Safe methods alone on a live service."""
+    methods = ["GET", "HEAD", "OPTIONS"] + ([] if service.settings.is_gentle else ["PUT", "PATCH", "DELETE"])
+    seen = []
+    for method in methods:
+        call = evolve(service.upsert(least(service)), method=method, body=None).with_header("Content-Type", None)
+        answer = service.send(call, judged=False)
+        seen.append(f"{method} {answer.status}" + (" with Allow" if "allow" in answer.headers else ""))
+    observe(", ".join(seen))
+
+
+@pytest.mark.clause("{api}.other-paths")
+def test_probe_other_paths(service: Service, observe: Observe) -> None:
+    """A path that nobody declared."""
+    call = service.upsert(least(service))
+    seen = [service.send(evolve(call, method="GET", body=None, url=call.url + tail), judged=False).status for tail in ("/nothing", "x")]
+    observe(f"GET {', '.join(map(str, seen))}")
+
+
+@pytest.mark.clause("{api}.request-content-type")
+def test_probe_request_content_type(service: Service, observe: Observe) -> None:
+    """JSON that is declared as text, as a form, or as nothing."""
+    call = service.upsert(least(service))
+    kinds = ["text/plain", "application/x-www-form-urlencoded", None]
+    seen = [f"{kind or 'none'}: {service.send(call.with_header('Content-Type', kind), judged=False).status}" for kind in kinds]
+    observe(", ".join(seen))
+
+
+@pytest.mark.clause("{api}.duplicate-members")
+def test_probe_duplicate_members(service: Service, observe: Observe) -> None:
+    """One member twice, the second time wrong."""
+    text = json.dumps(least(service))
+    body = text[:-1] + ', "contact": 7, "firstName": 7}'
+    status = service.send(service.upsert(body.encode()), judged=False).status
+    observe("the last one counts" if status == 400 else f"answered {status}")
+
+
+@pytest.mark.clause("{api}.deep-nesting")
+def test_probe_deep_nesting(service: Service, observe: Observe) -> None:
+    """A member of a thousand levels."""
+    body = json.dumps(least(service))[:-1].encode() + b', "x": ' + b"[" * 1000 + b"]" * 1000 + b"}"
+    observe(f"answered {service.send(service.upsert(body), judged=False).status}")
+
+
+@pytest.mark.clause("{api}.large-body")
+def test_probe_large_body(service: Service, observe: Observe) -> None:
+    """A hundred kilobytes beside a valid request."""
+    observe(f"answered {service.send(service.upsert({**least(service), 'x': 'x' * 100_000}), judged=False).status}")
+
+
+@pytest.mark.clause("{api}.credentials-first")
+def test_probe_credentials_first(service: Service, observe: Observe) -> None:
+    """Wrong in both ways."""
+    call = service.upsert({})
+    for header in service.endpoint.credentials:
+        call = call.with_header(header, "wrong")
+    status = service.send(call).status
+    observe("credentials are judged first" if status == 401 else f"answered {status}")
+
+
+@pytest.mark.clause("{api}.server-is-https")
+def test_probe_server_is_https(service: Service, observe: Observe) -> None:
+    """How this run reached the service."""
+    observe(service.endpoint.base_url.partition(":")[0] + (" on loopback" if service.endpoint.is_loopback else ""))

@@ -1,0 +1,100 @@
+"""``specs/clauses.yaml``, typed, and the specifications that it speaks of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from attrs import field, frozen
+
+SPECS = Path(__file__).parents[2] / "specs"
+FILES = {"pristo": SPECS / "pristo.json", "retainful": SPECS / "retainful.yaml"}
+APIS = tuple(FILES)
+
+Evidence = Literal["documented", "inferred", "contradictory"]
+
+
+@frozen
+class Clause:
+    """One promise of a vendor's page."""
+
+    id: str
+    says: str
+    at: str
+    kind: Literal["schema", "behaviour", "security", "transport"]
+    evidence: Evidence
+    heading: str = ""
+    readings: dict[str, str] = field(factory=dict)
+
+    @property
+    def api(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def place(self) -> str:
+        """Where the promise stands, for a reader."""
+        return f"“{self.heading}” · {self.at}" if self.heading else self.at
+
+
+@cache
+def load_clauses() -> dict[str, Clause]:
+    """All clauses by id, in the order of the file."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = yaml.load((SPECS / "clauses.yaml").read_text("utf-8"), Loader=loader)
+    return {entry["id"]: Clause(**entry) for entry in entries}
+
+
+@cache
+def load_specification(api: str) -> dict[str, Any]:
+    """The OpenAPI document of an API, parsed."""
+    text = FILES[api].read_text("utf-8")
+    document: dict[str, Any] = json.loads(text) if FILES[api].suffix == ".json" else yaml.safe_load(text)
+    return document
+
+
+def checksum(apis: Iterable[str]) -> str:
+    """SHA-256 over the specification files of these APIs, in order."""
+    return hashlib.sha256(b"".join(FILES[api].read_bytes() for api in apis)).hexdigest()
+
+
+def resolve_pointer(document: Any, pointer: str) -> Any:
+    """The value at a JSON pointer, following references on the way.
+
+    Raises:
+        KeyError: nothing is there.
+    """
+    node = document
+    for step in pointer.split("/")[1:]:
+        node = _follow(document, node)
+        key = step.replace("~1", "/").replace("~0", "~")
+        try:
+            node = node[int(key)] if isinstance(node, list) else node[key]
+        except (IndexError, ValueError, TypeError) as error:
+            raise KeyError(pointer) from error
+    return node
+
+
+def _follow(document: Any, node: Any) -> Any:
+    while isinstance(node, dict) and "$ref" in node:
+        node = resolve_pointer(document, node["$ref"].removeprefix("#"))
+    return node
+
+
+def broken_clause(api: str, pointer: str) -> Clause | None:
+    """The clause that a broken schema rule belongs to: of those that lead to its place, the longest.
+
+    Documented clauses of kind ``schema`` and contradictory ones take part; where two are as long, the documented one wins.
+    """
+    candidates = [
+        clause
+        for clause in load_clauses().values()
+        if clause.api == api
+        and (clause.evidence == "contradictory" or (clause.evidence == "documented" and clause.kind == "schema"))
+        and (pointer == clause.at or pointer.startswith(clause.at + "/"))
+    ]
+    return max(candidates, key=lambda clause: (len(clause.at), clause.evidence == "documented"), default=None)

@@ -1,0 +1,207 @@
+"""What holds for every answer, whatever the request was, and what the request's own form asks of the answer.
+
+All of it is read from the specification; the clauses only say what a broken rule is called.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from contact_apis._contract import Contract, Operation
+from tests.contract.clauses import Clause, broken_clause, load_clauses, load_specification, resolve_pointer
+from tests.contract.service import Breach, Call, Exchange, Service
+
+# Which clause a misformed body of a status breaks.
+ENVELOPES = {
+    ("pristo", 200): "pristo.answer-fits-schema",
+    ("pristo", 201): "pristo.answer-fits-schema",
+    ("pristo", 400): "pristo.400-envelope",
+    ("pristo", 401): "pristo.401-envelope",
+    ("pristo", 429): "pristo.429-envelope",
+    ("retainful", 200): "retainful.success-answer",
+    ("retainful", 400): "retainful.400-body",
+    ("retainful", 401): "retainful.401-body",
+}
+_HEADER_CLAUSES = {"X-Request-Id": "pristo.answer-request-id-is-uuid"}
+
+# A string breaks a format without doubt; what is merely another notation of the same thing does not.
+PLAINLY_NOT: dict[str, Callable[[str], bool]] = {
+    "uuid": lambda text: not re.fullmatch(r"(?i)[0-9a-f]{32}", re.sub(r"(?i)^urn:uuid:|[{}\s-]", "", text)),
+    "email": lambda text: bool(text.strip()) and ("@" not in text.strip("@")),
+    "date": lambda text: _is_plainly_no_date(text),
+    "date-time": lambda text: _is_plainly_no_date(text),
+}
+
+
+def _is_plainly_no_date(text: str) -> bool:
+    """No digit at all, or a thirteenth month; what is left may be ISO 8601 in a form that the page does not show."""
+    return bool(text.strip()) and (not re.search(r"\d", text) or bool(re.match(r"\d{4}-(1[3-9]|[2-9]\d)-", text)))
+
+
+@cache
+def contract_of(api: str) -> Contract:
+    return Contract(load_specification(api))
+
+
+def operation_of(api: str, call: Call) -> Operation | None:
+    """The declared operation that a request addresses."""
+    path = unquote(urlsplit(call.url).path)
+    found = (each for each in contract_of(api).operations if each.method == call.method and each.path.fullmatch(path))
+    return next(found, None)
+
+
+class Judge:
+    """Judges each answer of one API and counts what it judged, by clause."""
+
+    def __init__(self, api: str) -> None:
+        self.api = api
+        self.judged: Counter[str] = Counter()
+
+    def __call__(self, exchange: Exchange, strictly: bool) -> None:
+        """Raises :class:`Breach` for an answer that no request may get."""
+        operation = operation_of(self.api, exchange.call)
+        self._expect("no-server-error", exchange.status < 500, f"the answer is {exchange.status}", exchange)
+        if operation is None or not strictly:
+            return
+        self._statuses(operation, exchange)
+        body = self._parse(exchange)
+        clause = ENVELOPES.get((self.api, exchange.status), f"{self.api}.documented-statuses")
+        schema = operation.responses.get(exchange.status)
+        if schema is not None:
+            faults = "; ".join(str(each) for each in schema.faults(body))
+            self._expect(clause, not faults, f"the body of the {exchange.status} is wrong: {faults}", exchange)
+            if exchange.status >= 400:
+                self._expect(clause, isinstance(body, dict), f"the body of the {exchange.status} is no object", exchange)
+        if exchange.status in operation.responses:
+            self._headers(operation, exchange)
+
+    def _statuses(self, operation: Operation, exchange: Exchange) -> None:
+        # Retainful's page says nothing about throttling: a 429 is obeyed and reported as observed.
+        known = {*operation.responses, *([429] if self.api == "retainful" else [])}
+        message = f"the answer is {exchange.status}, which the contract does not list"
+        self._expect("documented-statuses", exchange.status in known, message, exchange)
+
+    def _parse(self, exchange: Exchange) -> Any:
+        operation = operation_of(self.api, exchange.call)
+        if operation is not None and operation.responses.get(exchange.status) is None:
+            return None
+        kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._expect("answers-are-json", kind == "application/json", f"the Content-Type is {kind or 'missing'}", exchange)
+        try:
+            body = exchange.json()
+        except (ValueError, RecursionError):
+            raise Breach(f"{self.api}.answers-are-json", "the body does not parse as JSON in UTF-8", exchange) from None
+        return body
+
+    def _headers(self, operation: Operation, exchange: Exchange) -> None:
+        for name in operation.response_headers(exchange.status):
+            value = exchange.headers.get(name.lower())
+            if value is None:
+                continue
+            node = operation.contract.resolve(operation.spec["responses"][str(exchange.status)])["headers"][name]
+            schema = operation.contract.schema(operation.contract.resolve(node)["schema"])
+            clause = _HEADER_CLAUSES.get(name, f"{self.api}.documented-statuses")
+            self._expect(clause, not schema.faults(value), f"the header {name} does not fit its schema", exchange)
+            sent = exchange.call.header(name)
+            if name == "X-Request-Id" and sent and is_uuid(sent):
+                same = UUID(value) == UUID(sent)
+                self._expect("request-id-comes-back", same, "the X-Request-Id is not the one that was sent", exchange)
+
+    def _expect(self, clause: str, holds: bool, message: str, exchange: Exchange) -> None:
+        name = clause if "." in clause else f"{self.api}.{clause}"
+        self.judged[name] += 1
+        if not holds:
+            raise Breach(name, message, exchange)
+
+
+def is_uuid(text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
+
+
+# --------------------------------------------------------------------------------- what a request's form asks for
+
+
+def faults_of(api: str, call: Call) -> Iterator[tuple[Clause, bool]]:
+    """The clauses that a request's body breaks, each with whether the service must refuse it for that.
+
+    It need not where the clause is not documented, or where the value is merely written in another way.
+    """
+    operation = operation_of(api, call)
+    if operation is None or operation.body is None:
+        return
+    try:
+        body = json.loads(call.body or b"")
+    except (ValueError, RecursionError):
+        return
+    root = _root_pointer(operation)
+    for error in operation.body.validator.iter_errors(body):
+        pointer = "/".join(["", *map(str, error.schema_path)])
+        if not pointer.startswith("/components/"):
+            pointer = root + pointer
+        kind = error.kind.as_dict()
+        if error.kind.name == "required":
+            schema = resolve_pointer(load_specification(api), pointer)
+            pointer += f"/{schema.index(kind['property'])}"
+        clause = broken_clause(api, pointer)
+        if clause is None:
+            yield load_clauses()[f"{api}.operation"], False
+        else:
+            yield clause, clause.evidence == "documented" and _is_plain(error.kind.name, kind, _value_at(body, error.instance_path))
+
+
+def _root_pointer(operation: Operation) -> str:
+    body = operation.body
+    assert body is not None
+    return str(body.document.get("$ref", "#")).removeprefix("#")
+
+
+def _value_at(body: Any, path: list[str | int]) -> Any:
+    for step in path:
+        body = body[step]
+    return body
+
+
+def _is_plain(rule: str, kind: dict[str, Any], value: Any) -> bool:
+    if rule == "format":
+        return isinstance(value, str) and PLAINLY_NOT[kind["format"]](value)
+    if rule in ("anyOf", "oneOf", "oneOfNotValid"):
+        branches = [each for branch in kind["context"] for each in branch]
+        return all(_is_plain(each.kind.name, each.kind.as_dict(), value) for each in branches)
+    if rule == "enum":
+        return not isinstance(value, str) or bool(value.strip())
+    # An empty text is unusual, not plainly wrong: many services take it for a field that was left out.
+    return not (rule in ("minLength", "maxLength") and not value.strip())
+
+
+# --------------------------------------------------------------------------------------------------- expectations
+
+
+def accept(service: Service, call: Call, clause: str, why: str = "a valid request") -> Exchange:
+    """Sends a request that must be accepted."""
+    exchange = service.send(call)
+    if not 200 <= exchange.status < 300:
+        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)
+    return exchange
+
+
+def refuse(service: Service, call: Call, clause: str, why: str) -> Exchange:
+    """Sends a request that must be refused with 400."""
+    exchange = service.send(call)
+    if exchange.status != 400:
+        raise Breach(clause, f"{why} is answered {exchange.status} instead of 400", exchange)
+    return exchange
+
+
+def reject_credentials(service: Service, call: Call, clause: str, why: str) -> Exchange:
+    """Sends a request that must be answered 401."""
+    exchange = service.send(call)
+    if exchange.status != 401:
+        raise Breach(clause, f"{why} is answered {exchange.status} instead of 401", exchange)
+    return exchange

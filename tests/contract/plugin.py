@@ -1,0 +1,209 @@
+"""The suite as a pytest plugin: fixtures, the meaning of the marks, and the collection of results."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import hypothesis
+import pytest
+from attrs import define, field
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.contract.clauses import Clause, load_clauses
+from tests.contract.oracle import Judge
+from tests.contract.service import Breach, NotExercised, Service, ServiceGone
+from tests.contract.settings import Settings
+
+
+@define
+class ClauseResult:
+    """What became of one clause."""
+
+    passed: int = 0
+    failed: bool = False
+    observations: list[str] = field(factory=list)
+    not_exercised: list[str] = field(factory=list)
+    requests: int = 0
+
+
+@define
+class Run:
+    """One run of the suite: its services and what it found."""
+
+    settings: Settings
+    results: dict[str, ClauseResult] = field(init=False)
+    breaches: list[Breach] = field(factory=list)
+    suite_errors: list[str] = field(factory=list)
+    judges: dict[str, Judge] = field(init=False)
+    services: dict[str, Service] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.results = {each: ClauseResult() for each in load_clauses()}
+        self.judges = {api: Judge(api) for api in self.settings.apis}
+        self.services = {each.api: Service(each, self.settings, self.judges[each.api]) for each in self.settings.endpoints}
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """The clauses of the selected APIs."""
+        return [each for each in load_clauses().values() if each.api in self.settings.apis]
+
+    @property
+    def requests(self) -> int:
+        return sum(each.counters.requests for each in self.services.values())
+
+    def breach(self, found: Breach) -> None:
+        self.results[found.clause].failed = True
+        if not any(each.clause == found.clause and each.message == found.message for each in self.breaches):
+            self.breaches.append(found)
+
+    def judged(self, api: str) -> None:
+        """Counts what every answer was judged by as exercised."""
+        for clause, times in self.judges[api].judged.items():
+            self.results[clause].passed += times
+            self.results[clause].requests = max(self.results[clause].requests, times)
+
+    @contextmanager
+    def recording(self, clauses: list[str]) -> Iterator[None]:
+        """Books what happens inside, and its requests, on these clauses; lets nothing but the end of the service out."""
+        before = self.requests
+        try:
+            yield
+        except BaseException as error:
+            self.book(error, clauses)
+            if isinstance(error, (ServiceGone, KeyboardInterrupt)):
+                raise
+        else:
+            for clause in clauses:
+                self.results[clause].passed += 1
+        finally:
+            for clause in clauses:
+                self.results[clause].requests += self.requests - before
+
+    def book(self, error: BaseException, clauses: list[str]) -> None:
+        """Sorts an error: a breach, a clause that could not be exercised, or a fault of the suite."""
+        if (breach := _find(error, Breach)) is not None:
+            self.breach(breach)
+        elif (skipped := _find(error, NotExercised)) is not None:
+            for clause in clauses:
+                self.results[clause].not_exercised.append(str(skipped))
+        elif not isinstance(error, (ServiceGone, KeyboardInterrupt)):
+            self.suite_errors.append("".join(traceback.format_exception(error)))
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def _find(error: BaseException, kind: type[E]) -> E | None:
+    if isinstance(error, kind):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := _find(each, kind)) is not None), None)
+    return _find(error.__cause__, kind) if isinstance(error, ServiceGone) and error.__cause__ else None
+
+
+class SuitePlugin:
+    """Hooks and fixtures of one run."""
+
+    def __init__(self, run: Run, progress: Callable[[str], None]) -> None:
+        self.run = run
+        self.progress = progress
+        settings = run.settings
+        hypothesis.settings.register_profile(
+            "contract",
+            max_examples=settings.examples,
+            stateful_step_count=12 if settings.profile == "quick" else 25,
+            deadline=None,
+            report_multiple_bugs=False,
+            print_blob=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            # A given seed must give the same requests, so what earlier runs found is not replayed then.
+            database=None if settings.seed_is_given else DirectoryBasedExampleDatabase(".hypothesis/contract"),
+            # Minimising costs hundreds of requests, which a live account is spared.
+            phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink or not settings.rate],
+        )
+        hypothesis.settings.load_profile("contract")
+
+    # ------------------------------------------------------------------------------------------------------- fixtures
+
+    @pytest.fixture(scope="session")
+    def settings(self) -> Settings:
+        return self.run.settings
+
+    @pytest.fixture(scope="session")
+    def pristo(self) -> Service:
+        return self.run.services["pristo"]
+
+    @pytest.fixture(scope="session")
+    def retainful(self) -> Service:
+        return self.run.services["retainful"]
+
+    @pytest.fixture(scope="session")
+    def service(self, request: pytest.FixtureRequest) -> Service:
+        """Each selected API in turn."""
+        return self.run.services[request.param]
+
+    @pytest.fixture
+    def observe(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        """Notes what a probe saw; for a contradictory clause, which of its readings the service follows."""
+        (name,) = clauses_of(request.node)
+
+        def observe(text: str) -> None:
+            clause = load_clauses()[name]
+            if clause.readings and text.partition(":")[0] not in clause.readings:
+                raise Breach(name, f"the service follows none of the readings {', '.join(clause.readings)}: {text}")
+            self.run.results[name].observations.append(text)
+
+        return observe
+
+    # ---------------------------------------------------------------------------------------------------------- hooks
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", "clause(*ids): the clauses of specs/clauses.yaml that a check or probe is about")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "service" in metafunc.fixturenames:
+            metafunc.parametrize("service", self.run.settings.apis, indirect=True, scope="session")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        apis = self.run.settings.apis
+        known = load_clauses()
+        for item in items:
+            if not clauses_of(item) or any(each not in known for each in clauses_of(item)):
+                raise pytest.UsageError(f"{item.nodeid} names no clause, or an unknown one: {clauses_of(item)}")
+        items[:] = [item for item in items if all(known[each].api in apis for each in clauses_of(item))]
+        checked = {each for item in items for each in clauses_of(item)}
+        missing = [each.id for each in self.run.clauses if each.id not in checked]
+        if missing and not self.run.settings.fail_fast:
+            raise pytest.UsageError(f"no check or probe is about {', '.join(missing)}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        self.progress(item.nodeid)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Any:
+        clauses = clauses_of(pyfuncitem)
+        try:
+            with self.run.recording(clauses):
+                return (yield)
+        except ServiceGone:
+            pyfuncitem.session.shouldstop = "the service is gone"
+            return True
+        finally:
+            if self.run.settings.fail_fast and self.run.breaches:
+                pyfuncitem.session.shouldstop = "FAILFAST"
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[Any]) -> None:
+        """What fails outside of a check's own body is a fault of the suite."""
+        if call.excinfo is not None:
+            self.run.suite_errors.append("".join(traceback.format_exception(call.excinfo.value)))
+
+
+def clauses_of(item: pytest.Item | pytest.Collector) -> list[str]:
+    """The clauses that a check names; ``{api}`` stands for the API that it runs against."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return [str(name).format(api=parameters.get("service", "")) for mark in item.iter_markers("clause") for name in mark.args]

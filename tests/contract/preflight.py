@@ -1,0 +1,123 @@
+"""The first requests of a run: is this service there, and does it take what is plainly valid?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.contract.oracle import contract_of
+from tests.contract.service import Breach, Exchange, NotExercised, Service, ServiceGone
+from tests.contract.settings import CannotRun
+from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, sample
+
+Json = dict[str, Any]
+
+
+def properties_of(service: Service, schema: str = "Contact") -> Json:
+    """The members of a contact by name, each with its resolved schema."""
+    contract = contract_of(service.api)
+    node = contract.document["components"]["schemas"][schema]
+    return {name: contract.resolve(each) for name, each in node["properties"].items()}
+
+
+def full_contact(service: Service, contact_id: str) -> Json:
+    """A realistic Pristo contact with every member that the specification lists."""
+    values: Json = {}
+    for name, schema in properties_of(service).items():
+        value = sample(name, schema)
+        if value is not None:
+            values[name] = value
+    if service.endpoint.custom_fields:
+        values["customFields"] = {key: f"value of {number}" for number, key in enumerate(service.endpoint.custom_fields)}
+    return {**values, "id": contact_id}
+
+
+def identifier(kind: str, value: Any) -> Json:
+    """A Retainful identifier in the form of the page's example."""
+    consent = {"createdAt": "2024-03-21T10:30:00.000Z", "ip": "192.0.2.7", "source": "web_form"}
+    return {"type": kind, "id": value, "channels": {kind: {"status": "subscribed"}}, "consent": consent}
+
+
+def page_example(service: Service, number: int = 0) -> Json:
+    """The example request of Retainful's page, whole, with an address and a number that nobody has."""
+    example: Json = dict(contract_of("retainful").document["components"]["examples"]["Request"]["value"])
+    own = {"email": POOL_EMAILS[number], "phone": PHONES[number]}
+    example["identifiers"] = [{**each, "id": own[each["type"]]} for each in example["identifiers"]]
+    return {**example, "listIds": [service.endpoint.list_id], "triggerWelcomeEmail": False}
+
+
+def least_contact(service: Service, number: int = 0) -> Json:
+    """The least that Retainful's page asks for."""
+    return {"firstName": "Ada", "listIds": [service.endpoint.list_id], "identifiers": [identifier("email", POOL_EMAILS[number])]}
+
+
+def shapes(service: Service) -> list[tuple[str, str, Json]]:
+    """Valid requests of several forms: clause that a refusal breaks, what it is, body."""
+    if service.api == "pristo":
+        full = full_contact(service, PLAIN_POOL[0])
+        shown = [
+            ("pristo.optional-fields", "a contact with nothing but its id", {"id": PLAIN_POOL[0]}),
+            ("pristo.optional-fields", "a contact with id and email", {"id": PLAIN_POOL[1], "email": "ada@example.com"}),
+            ("pristo.operation", "a contact with all the document's fields", full),
+        ]
+        if service.endpoint.custom_fields:
+            plain = {name: value for name, value in full.items() if name != "customFields"}
+            shown.insert(2, ("pristo.operation", "a contact with all the document's fields but custom ones", plain))
+            shown[-1] = ("pristo.custom-fields-accepted", "a contact with custom fields that the population defines", full)
+        return [(clause, why, {"contact": contact}) for clause, why, contact in shown]
+    several = {**least_contact(service, 1), "identifiers": [identifier("email", POOL_EMAILS[1]), identifier("phone", PHONES[1])]}
+    return [
+        ("retainful.optional-fields", "a contact with nothing but the required fields", least_contact(service)),
+        ("retainful.several-identifiers", "a contact with an address and a number", several),
+        ("retainful.examples-accepted", "a request of the form of the page's example", page_example(service)),
+    ]
+
+
+def preflight(service: Service) -> None:
+    """Sends the shapes.
+
+    Raises:
+        CannotRun: no connection, credentials that are refused, or not one shape that is taken.
+        Breach: some shapes are taken and others refused, or an answer breaks a clause.
+    """
+    address = service.endpoint.base_url
+    refused: list[tuple[str, str, Exchange]] = []
+    planned = shapes(service)
+    for clause, why, body in planned:
+        try:
+            exchange = service.send(service.upsert(body))
+        except Breach as breach:
+            if breach.clause.endswith(".answers-every-request") and service.counters.statuses == {}:
+                raise CannotRun(f"{address} does not answer as an HTTP service ({breach.message}); check {service.api.upper()}_BASE_URL.") from None
+            raise
+        except ServiceGone as gone:
+            raise CannotRun(f"{address} does not answer ({gone}).") from None
+        except NotExercised as throttled:
+            raise CannotRun(f"{address}: {throttled}.") from None
+        if exchange.status == 401:
+            names = "PRISTO_API_KEY" if service.api == "pristo" else "RETAINFUL_API_KEY and RETAINFUL_APP_ID"
+            raise CannotRun(f"{address} refuses the credentials (401); check {names}.")
+        if exchange.status >= 300:
+            refused.append((clause, why, exchange))
+    if len(refused) == len(planned):
+        known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
+        raise CannotRun(f"{address} refuses every valid request ({refused[0][2].status}); check {known}.")
+    if refused:
+        clause, why, exchange = refused[0]
+        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)
+    if service.api == "pristo":
+        _first_contact(service)
+
+
+def _first_contact(service: Service) -> None:
+    """Finds ids that are new here: those of this seed, unless an earlier run with the same seed used them up."""
+    clause = "pristo.create-answers-201"
+    for salt in ("", str(time.time_ns())):
+        service.salt = salt
+        try:
+            exchange = service.send(service.upsert({"contact": {"id": service.fresh_id("first")}}))
+        except NotExercised:
+            return
+        if exchange.status == 201:
+            return
+    raise Breach(clause, f"the first upsert of a new id is answered {exchange.status} instead of 201", exchange)

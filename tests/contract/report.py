@@ -1,0 +1,256 @@
+"""What a run leaves: ``results.json``, ``junit.xml`` and ``index.html``, each written whole or not at all, all masked."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from attrs import define
+
+from tests.contract.clauses import Clause, checksum, load_clauses
+
+if TYPE_CHECKING:
+    from tests.contract.plugin import Run
+    from tests.contract.service import Breach, Exchange
+
+Verdict = Literal["conforms", "violates", "could-not-run"]
+MASK = "***"
+
+
+@define
+class Outcome:
+    """A run's verdict, and all that its reports are made of."""
+
+    folder: Path
+    seconds: float = 0.0
+    reason: str | None = None
+    run: Run | None = None
+
+    def begin(self, run: Run) -> None:
+        self.run = run
+
+    def cannot_run(self, reason: str) -> None:
+        self.reason = reason
+
+    def interrupted(self) -> None:
+        self.reason = "The run was interrupted; what was checked before is in the report."
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.run is not None and self.run.breaches:
+            return "violates"
+        if self.reason is not None or self.run is None or self.run.suite_errors:
+            return "could-not-run"
+        return "conforms"
+
+    @property
+    def why(self) -> str | None:
+        """One sentence for a verdict that is not ``conforms``."""
+        run = self.run
+        if run is not None and run.breaches:
+            clauses = dict.fromkeys(each.clause for each in run.breaches)
+            return f"{len(clauses)} documented clause{'s are' if len(clauses) > 1 else ' is'} broken: {', '.join(clauses)}."
+        if self.reason is None and run is not None and run.suite_errors:
+            return "The suite itself failed: " + run.suite_errors[0].strip().splitlines()[-1]
+        return self.reason
+
+    def result_of(self, clause: Clause) -> str:
+        assert self.run is not None
+        result = self.run.results[clause.id]
+        if result.failed:
+            return "fail"
+        if result.observations:
+            return "observed"
+        if result.passed and not (clause.evidence != "documented" or result.not_exercised):
+            return "pass"
+        return "not-exercised"
+
+    def as_json(self) -> dict[str, Any]:
+        run = self.run
+        return {
+            "verdict": self.verdict,
+            "reason": self.why,
+            "target": run.settings.target if run else os.environ.get("TARGET") or "mock",
+            "apis": run.settings.apis if run else _selected(),
+            "profile": run.settings.profile if run else os.environ.get("PROFILE") or "ci",
+            "seed": run.settings.seed if run else None,
+            "spec_sha256": checksum(run.settings.apis if run else _selected()),
+            "requests": run.requests if run else 0,
+            "contacts": sum(len(each.counters.contacts) for each in run.services.values()) if run else 0,
+            "seconds": round(self.seconds, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "clauses": [self._clause(each) for each in (run.clauses if run else [])],
+            "failures": [_failure(each) for each in (run.breaches if run else [])],
+        }
+
+    def _clause(self, clause: Clause) -> dict[str, Any]:
+        assert self.run is not None
+        result = self.run.results[clause.id]
+        notes = result.observations or (result.not_exercised if self.result_of(clause) == "not-exercised" else [])
+        return {
+            "id": clause.id,
+            "evidence": clause.evidence,
+            "result": self.result_of(clause),
+            "observation": "; ".join(dict.fromkeys(notes)) or None,
+            "requests": result.requests,
+        }
+
+
+def _selected() -> list[str]:
+    from tests.contract.settings import CannotRun, selected_apis
+
+    try:
+        return selected_apis(os.environ)
+    except CannotRun:
+        return []
+
+
+def _failure(breach: Breach) -> dict[str, Any]:
+    from tests.contract.service import as_curl, as_python
+
+    exchange = breach.exchanges[0] if breach.exchanges else None
+    return {
+        "clause": breach.clause,
+        "message": breach.message,
+        "at": load_clauses()[breach.clause].place,
+        "curl": as_curl(exchange.call) if exchange else None,
+        "python": as_python(exchange.call) if exchange else None,
+        "minimal": _minimal(exchange) if exchange else None,
+    }
+
+
+def _minimal(exchange: Exchange) -> dict[str, Any]:
+    call = exchange.call
+    return {
+        "request": {
+            "method": call.method,
+            "url": call.url,
+            "headers": dict(call.headers),
+            "body": (call.body or b"").decode("utf-8", "backslashreplace"),
+        },
+        "answer": {"status": exchange.status, "headers": exchange.headers, "body": exchange.body[:20_000].decode("utf-8", "backslashreplace")}
+        if exchange.status
+        else None,
+    }
+
+
+# -------------------------------------------------------------------------------------------------------- masking
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets, in whatever way they are written into it."""
+    written: set[str] = set()
+    for secret in secrets:
+        forms = {secret, secret.lower(), secret.upper(), secret.swapcase(), secret[:-1], secret[1:], secret.replace("-", "")}
+        forms |= {quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode(), repr(secret)[1:-1]}
+        written |= {each for each in forms if len(each) > 3 or each == secret}
+    for each in sorted(written, key=len, reverse=True):
+        text = text.replace(each, MASK) if each else text
+    return text
+
+
+def _secrets(outcome: Outcome) -> list[str]:
+    if outcome.run is None:
+        named = ("PRISTO_API_KEY", "RETAINFUL_API_KEY", "RETAINFUL_APP_ID")
+        return [os.environ[name] for name in named if os.environ.get(name)]
+    return [value for each in outcome.run.settings.endpoints for value in each.credentials.values()]
+
+
+# -------------------------------------------------------------------------------------------------------- writing
+
+
+def write_reports(outcome: Outcome) -> None:
+    """Writes the three files; each appears whole or not at all."""
+    from tests.contract.page import render_page
+
+    secrets = _secrets(outcome)
+    results = _masked_json(outcome.as_json(), secrets)
+    previous = outcome.run.settings.previous if outcome.run else None
+    _write(outcome.folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    _write(outcome.folder / "junit.xml", masked(_junit(results), secrets))
+    _write(outcome.folder / "index.html", masked(render_page(results, json.loads(previous.read_text("utf-8")) if previous else None), secrets))
+
+
+def _masked_json(value: Any, secrets: list[str]) -> Any:
+    """Masks inside the strings, so that no secret hides behind an escape."""
+    if isinstance(value, str):
+        return masked(value, secrets)
+    if isinstance(value, list):
+        return [_masked_json(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {masked(key, secrets): _masked_json(each, secrets) for key, each in value.items()}
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def _junit(results: dict[str, Any]) -> str:
+    suites = ET.Element("testsuites", name="contract")
+    for api in results["apis"] or ["run"]:
+        clauses = [each for each in results["clauses"] if each["id"].startswith(api + ".")]
+        failures = {each["clause"]: each for each in reversed(results["failures"]) if each["clause"].startswith(api + ".")}
+        error = results["verdict"] == "could-not-run"
+        skipped = sum(each["result"] == "not-exercised" for each in clauses)
+        counts = {"tests": len(clauses) + error, "failures": len(failures), "errors": int(error), "skipped": skipped}
+        suite = ET.SubElement(suites, "testsuite", {"name": api, "time": str(results["seconds"])} | {key: str(each) for key, each in counts.items()})
+        if error:
+            case = ET.SubElement(suite, "testcase", classname=api, name="run")
+            ET.SubElement(case, "error", message=_printable(results["reason"] or ""))
+        for clause in clauses:
+            case = ET.SubElement(suite, "testcase", classname=f"contract.{api}", name=clause["id"])
+            if clause["id"] in failures:
+                failure = failures[clause["id"]]
+                ET.SubElement(case, "failure", message=_printable(failure["message"])).text = _printable(failure["curl"] or "")
+            elif clause["result"] == "not-exercised":
+                ET.SubElement(case, "skipped", message=_printable(clause["observation"] or ""))
+            elif clause["observation"]:
+                ET.SubElement(case, "system-out").text = _printable(clause["observation"])
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+def _printable(text: str) -> str:
+    """XML has no way to write most control characters."""
+    return "".join(each if each in "\t\n" or (each.isprintable() and each < "\ufffe") or each == " " else ascii(each)[1:-1] for each in text)
+
+
+def print_verdict(outcome: Outcome) -> None:
+    """The last lines of a run: failures with their reproducers, clauses that could not be exercised, and the verdict in words."""
+    results = _masked_json(outcome.as_json(), _secrets(outcome))
+    say = sys.stdout.write
+    for each in results["failures"]:
+        say(f"\n✗ {each['clause']}: {each['message']}\n  where: {each['at']}\n")
+        say(f"  again: {each['curl']}\n" if each["curl"] and len(each["curl"]) < 2000 else "  again: see the report\n" if each["curl"] else "")
+    if outcome.run is not None:
+        for text in outcome.run.suite_errors:
+            say("\n" + masked(text, _secrets(outcome)))
+    observed = [each for each in results["clauses"] if each["result"] == "observed"]
+    passed = sum(each["result"] == "pass" for each in results["clauses"])
+    say(f"\n{passed} clauses hold, {len({each['clause'] for each in results['failures']})} broken, {len(observed)} observed")
+    say(f"; {results['requests']} requests in {results['seconds']:.1f} s, {results['contacts']} contacts written\n")
+    idle = [each for each in results["clauses"] if each["result"] == "not-exercised"]
+    if idle:
+        say("Not exercised: " + ", ".join(each["id"] for each in idle[:8]) + (f" and {len(idle) - 8} more" if len(idle) > 8 else "") + "\n")
+    say(f"Report: {outcome.folder / 'index.html'}\n")
+    words = {
+        "conforms": "the service keeps every documented promise that could be exercised",
+        "violates": results["reason"],
+        "could-not-run": results["reason"],
+    }[results["verdict"]]
+    say(f"Verdict: {results['verdict']} · {words}\n")
+    sys.stdout.flush()

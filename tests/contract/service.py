@@ -1,0 +1,333 @@
+"""The service under test, spoken to over HTTP: sends, paces, obeys 429, counts, and keeps what a reproducer needs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+
+import httpx
+from attrs import Factory, define, evolve, field, frozen
+
+from tests.contract.settings import Endpoint, Settings
+
+# Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
+NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
+TIMEOUT = httpx.Timeout(10, connect=5)
+LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
+DROPS_EXCUSED = 0.02  # share of requests whose reused connection may turn out to have been closed meanwhile
+
+
+class Breach(AssertionError):
+    """The service broke a clause."""
+
+    def __init__(self, clause: str, message: str, *exchanges: Exchange) -> None:
+        super().__init__(f"{clause}: {message}")
+        self.clause, self.message, self.exchanges = clause, message, exchanges
+
+
+class ServiceGone(Exception):
+    """The service stopped answering; nothing more can be learned."""
+
+
+class NotExercised(Exception):
+    """A clause could not be exercised here; the text says why."""
+
+
+@frozen
+class Call:
+    """A request, ready to be sent. ``headers`` has no credentials unless they were put there."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None = None
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def with_header(self, name: str, value: str | None) -> Call:
+        """The same request with one header set, or without it."""
+        kept = tuple(each for each in self.headers if each[0].lower() != name.lower())
+        return evolve(self, headers=kept if value is None else (*kept, (name, value)))
+
+    def json(self) -> Any:
+        """The body, parsed.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return json.loads(self.body or b"")
+
+
+@frozen
+class Exchange:
+    """A request and its answer."""
+
+    call: Call
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float = 0.0
+
+    def json(self) -> Any:
+        """The answer's body, parsed strictly (UTF-8, no NaN).
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return json.loads(self.body.decode("utf-8"), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+@define
+class Counters:
+    """What a run has done to a service."""
+
+    requests: int = 0
+    statuses: dict[int, int] = Factory(dict)
+    contacts: set[str] = Factory(set)
+    fresh: int = 0
+    throttled: int = 0
+    retry_after: set[str] = Factory(set)
+    drops: int = 0
+    failures_in_a_row: int = 0
+    dynamic_interval: float = 0.0
+    last_sent: float = 0.0
+    waited: float = 0.0
+
+
+class Service:
+    """One API at its endpoint.
+
+    All sequential requests share one connection, so that whatever a service remembers per connection shows.
+    """
+
+    def __init__(self, endpoint: Endpoint, settings: Settings, judge: Callable[[Exchange, bool], None]) -> None:
+        self.judge = judge
+        self.endpoint = endpoint
+        self.settings = settings
+        self.api = endpoint.api
+        self.counters = Counters()
+        self.client = httpx.Client(
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=1),
+            headers={"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"},
+        )
+        self.salt = ""
+
+    def close(self) -> None:
+        self.client.close()
+
+    # ---------------------------------------------------------------------------------------------- building requests
+
+    @property
+    def path(self) -> str:
+        return self.path_for(self.endpoint.population) if self.api == "pristo" else "/v2/contacts"
+
+    @staticmethod
+    def path_for(population: str) -> str:
+        return f"/v1/contacts/save/{population}"
+
+    def upsert(self, body: Any, *, population: str | None = None, request_id: str | None = None) -> Call:
+        """An upsert with the right credentials; ``body`` is JSON, or bytes to be sent as they are."""
+        path = self.path if population is None else self.path_for(population)
+        headers = [*self.endpoint.credentials.items(), ("Content-Type", "application/json")]
+        if request_id is not None:
+            headers.append(("X-Request-Id", request_id))
+        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return Call("POST", self.endpoint.base_url + path, tuple(headers), raw)
+
+    def fresh_id(self, purpose: str) -> str:
+        """An id that this service has not seen; uses up one of ``CONTRACT_NEW_CONTACTS``."""
+        if self.counters.fresh >= self.settings.new_contacts:
+            raise NotExercised(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
+        self.counters.fresh += 1
+        return str(uuid5(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}"))
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    def send(self, call: Call, *, judged: bool = True) -> Exchange:
+        """Sends a request and returns its answer, judged by what holds for every answer; waits out a 429.
+
+        ``judged=False`` is for requests that the contract says nothing about: only a failure inside the service counts.
+
+        Raises:
+            Breach: no answer came, or the answer breaks a clause.
+            ServiceGone: no answer came several times in a row.
+            NotExercised: the run's budget of requests is used up, or the service throttles for too long.
+        """
+        waited, attempt = 0.0, 0
+        while True:
+            self._pace()
+            exchange = self._deliver(call)
+            self._note(exchange)
+            self.judge(exchange, judged)
+            if exchange.status != 429:
+                self.counters.dynamic_interval *= 0.98
+                return exchange
+            self.counters.throttled += 1
+            delay = self._delay(exchange, attempt)
+            attempt += 1
+            if waited + delay > LONGEST_WAIT:
+                raise NotExercised(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds")
+            waited += delay
+            self.counters.waited += delay
+            # Slower from here on: what was too fast once is too fast again.
+            self.counters.dynamic_interval = min(max(self.counters.dynamic_interval * 1.5, 0.01), 1.0)
+            time.sleep(delay)
+
+    def _delay(self, exchange: Exchange, attempt: int) -> float:
+        text = exchange.headers.get("retry-after", "").strip()
+        if text:
+            self.counters.retry_after.add("seconds" if text.isdigit() else "date or other")
+            with suppress(ValueError, OverflowError):
+                return float(text) if text.replace(".", "", 1).isdigit() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        return float(min(0.1 * 2**attempt, 5.0))
+
+    def _pace(self) -> None:
+        counters = self.counters
+        if counters.requests >= self.settings.max_requests // len(self.settings.endpoints):
+            raise NotExercised(f"the budget of {self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) is used up")
+        interval = max(1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0)
+        now = time.monotonic()
+        wait = counters.last_sent + interval - now
+        if wait > 0:
+            time.sleep(wait)
+        counters.last_sent = time.monotonic()
+
+    def _deliver(self, call: Call) -> Exchange:
+        counters = self.counters
+        counters.requests += 1
+        request = self.client.build_request(
+            call.method,
+            call.url,
+            headers=[(name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape")) for name, value in call.headers],
+            content=call.body,
+        )
+        reused = counters.requests > 1
+        started = time.monotonic()
+        while True:
+            try:
+                response = self.client.send(request)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+                # A server may close an idle connection at any moment; then the request never reached it. Seldom, that is.
+                counters.drops += 1
+                if reused and counters.drops <= max(3, DROPS_EXCUSED * counters.requests):
+                    reused = False
+                    continue
+                self._gone(call, f"the connection was dropped or garbled instead of an answer ({type(error).__name__})", error)
+            except httpx.TimeoutException as error:
+                self._gone(call, f"no answer came within {TIMEOUT.read:.0f} seconds", error)
+            except httpx.ConnectError as error:
+                self._gone(call, "the connection was refused", error)
+            except httpx.HTTPError as error:
+                self._gone(call, f"the answer could not be read as HTTP ({type(error).__name__})", error)
+            else:
+                counters.failures_in_a_row = 0
+                return Exchange(call, response.status_code, dict(response.headers), response.content, time.monotonic() - started)
+
+    def _gone(self, call: Call, message: str, error: Exception) -> NoReturn:
+        self.counters.failures_in_a_row += 1
+        breach = Breach(f"{self.api}.answers-every-request", message, Exchange(call, 0, {}, b""))
+        if self.counters.failures_in_a_row >= 3:
+            raise ServiceGone(message) from breach
+        raise breach from error
+
+    def _note(self, exchange: Exchange) -> None:
+        self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
+        if exchange.status < 300:
+            with suppress(ValueError, TypeError, KeyError):
+                self.counters.contacts.update(_identities(exchange.call))
+
+    def send_at_once(self, calls: Sequence[Call]) -> list[Exchange]:
+        """Sends several requests so that all reach the service in the same moment.
+
+        Each has a connection of its own; the last byte of each is held back until all the others are there.
+        """
+        self._pace()
+        parts = urlsplit(self.endpoint.base_url)
+        secure = parts.scheme == "https"
+        context = ssl.create_default_context() if secure else None
+        connections = []
+        try:
+            for call in calls:
+                assert parts.hostname is not None
+                assert call.body
+                connection: http.client.HTTPConnection = (
+                    http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=context)
+                    if secure
+                    else http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+                )
+                connections.append(connection)
+                connection.putrequest(call.method, urlsplit(call.url).path)
+                for name, value in call.headers:
+                    connection.putheader(name, value)
+                connection.putheader("Content-Length", str(len(call.body)))
+                connection.endheaders(call.body[:-1])
+            for connection, call in zip(connections, calls, strict=True):
+                connection.send((call.body or b"")[-1:])
+            found = []
+            for connection, call in zip(connections, calls, strict=True):
+                response = connection.getresponse()
+                headers = {name.lower(): value for name, value in response.getheaders()}
+                found.append(Exchange(call, response.status, headers, response.read()))
+        except (OSError, http.client.HTTPException) as error:
+            self._gone(calls[0], f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
+        finally:
+            for connection in connections:
+                connection.close()
+        self.counters.requests += len(calls)
+        for exchange in found:
+            self._note(exchange)
+            self.judge(exchange, True)
+        return found
+
+
+def _identities(call: Call) -> Iterable[str]:
+    body = call.json()
+    if "contact" in body:
+        yield f"{call.url.rpartition('/')[2]}/{UUID(body['contact']['id'])}"
+    for identifier in body.get("identifiers", []):
+        yield f"{identifier['type']}/{identifier['id']}"
+
+
+# ------------------------------------------------------------------------------------------------------- reproducers
+
+
+def as_curl(call: Call) -> str:
+    """A command line that sends the request again."""
+    parts = ["curl", "-i", "-X", call.method, call.url]
+    for name, value in call.headers:
+        parts += ["-H", f"{name}: {value}" if value else f"{name};"]
+    if call.body is not None:
+        try:
+            parts += ["--data-raw", call.body.decode("utf-8")]
+        except UnicodeDecodeError:
+            octal = "".join(f"\\{byte:03o}" for byte in call.body)
+            return f"printf '{octal}' | " + shlex.join([*parts, "--data-binary", "@-"])
+    return shlex.join(parts)
+
+
+def as_python(call: Call) -> str:
+    """A snippet that sends the request again, with httpx."""
+    return (
+        "import httpx\n\n"
+        f"response = httpx.request(\n    {call.method!r},\n    {call.url!r},\n"
+        f"    headers={dict(call.headers)!r},\n    content={call.body!r},\n)\n"
+        "print(response.status_code, response.headers, response.text)\n"
+    )
+
+

@@ -1,0 +1,168 @@
+"""What a run is told by variables: which service, how deep, how gentle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from tests.contract.clauses import APIS, load_specification
+
+Profile = Literal["quick", "ci", "deep"]
+EXAMPLES: dict[Profile, int] = {"quick": 12, "ci": 60, "deep": 500}
+
+
+class CannotRun(Exception):
+    """The run cannot start, or cannot say anything; the text says why in one sentence."""
+
+
+@frozen
+class Endpoint:
+    """One API at one address, with the credentials to use."""
+
+    api: str
+    base_url: str
+    credentials: dict[str, str] = field(repr=False)
+    population: str = ""
+    second_population: str = ""
+    custom_fields: tuple[str, ...] = ()
+    list_id: str = ""
+
+    @property
+    def is_loopback(self) -> bool:
+        return _is_loopback(urlsplit(self.base_url).hostname or "")
+
+
+@frozen
+class Settings:
+    """Everything that decides what a run does."""
+
+    target: Literal["mock", "live"]
+    endpoints: tuple[Endpoint, ...]
+    profile: Profile
+    seed: int
+    seed_is_given: bool
+    fail_fast: bool
+    reports: Path
+    previous: Path | None
+    rate: float | None
+    new_contacts: int
+    max_requests: int
+
+    @property
+    def apis(self) -> list[str]:
+        return [each.api for each in self.endpoints]
+
+    @property
+    def examples(self) -> int:
+        """How many examples a property gets."""
+        return EXAMPLES[self.profile]
+
+    @property
+    def is_gentle(self) -> bool:
+        """Whether a service beyond loopback is met, which gets safe methods and no hundreds of variations."""
+        return not all(each.is_loopback for each in self.endpoints)
+
+
+def selected_apis(environ: Mapping[str, str]) -> list[str]:
+    """The APIs that ``API`` selects.
+
+    Raises:
+        CannotRun: it names none.
+    """
+    text = environ.get("API") or "both"
+    chosen = list(APIS) if text == "both" else [each.strip() for each in text.split(",")]
+    if not chosen or any(each not in APIS for each in chosen):
+        raise CannotRun(f"API={text} names no API; it is pristo, retainful or both.")
+    return [each for each in APIS if each in chosen]
+
+
+def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
+    """Reads a run's variables.
+
+    Raises:
+        CannotRun: a variable is missing or has no meaning; the text names it.
+    """
+    target = environ.get("TARGET") or "mock"
+    if target not in ("mock", "live"):
+        raise CannotRun(f"TARGET={target} is unknown; it is mock or live.")
+    profile = environ.get("PROFILE") or "ci"
+    if profile not in EXAMPLES:
+        raise CannotRun(f"PROFILE={profile} is unknown; it is {', '.join(EXAMPLES)}.")
+    endpoints = tuple(_endpoint(api, environ) for api in selected_apis(environ))
+    local = all(each.is_loopback for each in endpoints)
+    previous = environ.get("PREVIOUS")
+    if previous and not Path(previous).is_file():
+        raise CannotRun(f"PREVIOUS={previous} is no file; name the results.json of an earlier run.")
+    seed = environ.get("SEED")
+
+    def limit(name: str, default: str) -> float:
+        return _number(f"CONTRACT_{name}", environ.get(f"CONTRACT_{name}") or default)
+
+    return Settings(
+        target="mock" if target == "mock" else "live",
+        endpoints=endpoints,
+        profile="quick" if profile == "quick" else "deep" if profile == "deep" else "ci",
+        seed=int(_number("SEED", seed)) if seed else random.SystemRandom().randrange(1 << 32),
+        seed_is_given=bool(seed),
+        fail_fast=(environ.get("FAILFAST") or "0") not in ("0", "no", "false"),
+        reports=reports,
+        previous=Path(previous) if previous else None,
+        rate=limit("RATE", "0" if local else "5") or None,
+        new_contacts=int(limit("NEW_CONTACTS", "200" if local else "5")),
+        max_requests=int(limit("MAX_REQUESTS", "20000" if local else "2000")),
+    )
+
+
+def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
+    def need(name: str) -> str:
+        value = (environ.get(f"{api.upper()}_{name}") or "").strip()
+        if not value:
+            other = "retainful" if api == "pristo" else "pristo"
+            raise CannotRun(f"{api.upper()}_{name} is not set; set it, or choose the other API alone with API={other}.")
+        return value
+
+    def may(name: str) -> str:
+        return (environ.get(f"{api.upper()}_{name}") or "").strip()
+
+    base_url = need("BASE_URL").rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CannotRun(f"{api.upper()}_BASE_URL is no http or https address.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise CannotRun(f"{api.upper()}_BASE_URL is plain http, which is accepted for loopback alone; use https.")
+    document = load_specification(api)
+    headers = [document["components"]["securitySchemes"][name]["name"] for name in document["security"][0]]
+    credentials = dict(zip(headers, [need("API_KEY"), *([need("APP_ID")] if api == "retainful" else [])], strict=True))
+    if api == "pristo":
+        return Endpoint(
+            api,
+            base_url,
+            credentials,
+            population=need("POPULATION_ID"),
+            second_population=may("SECOND_POPULATION_ID"),
+            custom_fields=tuple(each.strip() for each in may("CUSTOM_FIELDS").split(",") if each.strip()),
+        )
+    return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise CannotRun(f"{name}={text} is no number of 0 or more.")
+    return value

@@ -1,0 +1,210 @@
+"""All Hypothesis strategies, and the realistic values that they draw from.
+
+Addresses are under example.com, example.org and example.net, phones from ranges reserved for fiction, and
+``triggerWelcomeEmail`` is never true: whatever is drawn here may be sent to a live account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+
+_POOL = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
+NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
+#: With the two lists after it, all 45 ids that a run writes to, besides its few fresh ones.
+PLAIN_POOL = [str(uuid5(_POOL, str(number))) for number in range(41)]
+#: Two ids that differ from the eighth of the pool in one digit, the last and the first.
+NEAR_POOL = [str(UUID(int=UUID(PLAIN_POOL[7]).int ^ bit)) for bit in (1, 1 << 127)]
+POOL = [*PLAIN_POOL, *NEAR_POOL, NIL, MAX]
+
+# Realistic names: every service must take them and give them back letter by letter. Each carries a trap of some backend.
+NAMES = [
+    "Ada",
+    "José",  # one code point for é
+    "Jose\u0301",  # two of them: a normal form that must survive
+    "שרה",
+    "שָׁרָה",  # with points
+    "محمد",
+    "李小龍",
+    "𠮷田",  # beyond the BMP
+    "नीलम",
+    "Ελένη",
+    "İrem",  # changes its length when lower-cased
+    "Straße",
+    "O'Brien",
+    "Smith & Sons",
+    "van der Berg",
+    "McDonald",
+    "Anne-Marie",
+    "J. R. R.",
+]
+# Odd names: a service may refuse them; one that takes them must give them back unchanged.
+ODD_NAMES = [
+    "Zoë 👩‍🚀",  # four code points that show as one
+    "ﬁona",  # a ligature, which compatibility forms take apart
+    'Dwayne "The Rock"',
+    "<Ana>",
+    "back\\slash",
+    "50% off; #1",
+    "a\u00a0b",  # a no-break space
+    "two  blanks",
+    "Wolfeschlegelsteinhausenbergerdorff " * 3 + "Jr.",
+    "é" * 260,
+    "x" * 300,
+]
+# Text that looks like something else; custom fields must take it, names may.
+LOOKALIKES = ["007", "+44", "1e5", "true", "null", "2024-01-01", "0.10", "-1", "[]", "{}"]
+EMAILS = ["ada@example.com", "Ada.Lovelace@example.org", "ada+news@example.com", "o'brien@example.net", "a_b-c@mail.example.com"]
+PHONES = [f"+1202555{number:04}" for number in range(100, 145)]  # 555-0100 to 555-0199 are fiction
+LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt"]
+DATES = ["1990-01-15T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2000-12-31T12:00:00.000Z"]
+ADDRESSES = ["192.0.2.7", "198.51.100.200", "2001:db8::7"]
+
+#: Realistic values by member name. Members that stand nowhere here get a value by their schema.
+REALISTIC: dict[str, Sequence[Any]] = {
+    "email": EMAILS,
+    "phone": PHONES,
+    "language": LANGUAGES,
+    "name": NAMES,
+    "firstName": NAMES,
+    "lastName": NAMES,
+    "city": ["San Francisco", "תל אביב", "São Paulo", "東京"],
+    "country": ["United States", "Côte d'Ivoire", "ישראל"],
+    "countryCode": ["US", "CA", "IL", "NO"],
+    "provinceCode": ["CA", "QC", "01"],
+    "state": ["California", "Québec"],
+    "postalCode": ["96162", "01234", "SW1A 1AA"],
+    "gender": ["m", "f"],
+    "birthDate": DATES,
+    "createdAt": DATES,
+    "ip": ADDRESSES,
+    "source": ["web_form", "import"],
+    "status": ["subscribed", "unsubscribed"],
+    "triggerWelcomeEmail": [False],
+}
+
+# Unusual values: they must not crash a service, and nothing more is asked.
+UNUSUAL = ["", " ", "\t", " Ada ", "Ada ", "\u200f", "a\x00b", "\x1b[31m", "\r\nX-Injected: 1", "x" * 10_000, "\ufeff", "\uffff", "’; DROP TABLE contacts; --"]
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDXYZàéîöüñßøłşçΑβγДжשלוםمحد李小龍𠮷नम"
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names as people bear them, in any script."""
+    return st.sampled_from(NAMES) | st.text(_LETTERS, min_size=1, max_size=30)
+
+
+def custom_values() -> st.SearchStrategy[str]:
+    """Values of custom fields, those that look like numbers, dates and truth values among them."""
+    return names() | st.sampled_from(LOOKALIKES)
+
+
+def emails() -> st.SearchStrategy[str]:
+    """Addresses under reserved domains."""
+    local = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
+    return st.sampled_from(EMAILS) | local.map(lambda text: f"{text}@example.com")
+
+
+def unusual_text() -> st.SearchStrategy[str]:
+    """Text that nobody is called: empty, blank, controls, very long, unassigned code points."""
+    return st.sampled_from(UNUSUAL) | st.text(max_size=50)
+
+
+def values_of(name: str, schema: Json) -> st.SearchStrategy[Any]:
+    """Realistic values of one member, by its name, else by its schema (resolved)."""
+    if name in ("name", "firstName", "lastName"):
+        return names()
+    if name == "email":
+        return emails()
+    if name in REALISTIC:
+        return st.sampled_from(REALISTIC[name])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"), schema.get("format"):
+        case "string", "uuid":
+            return st.sampled_from(PLAIN_POOL)
+        case "string", "email":
+            return emails()
+        case "string", "date-time":
+            return st.sampled_from(DATES)
+        case "string", "date":
+            return st.just("1990-01-15")
+        case "string", _:
+            longest, least = schema.get("maxLength", 30), schema.get("minLength", 1)
+            return st.text(_LETTERS, min_size=least, max_size=max(least, min(longest, 30)))
+        case "boolean", _:
+            return st.booleans()
+        case ("integer" | "number"), _:
+            return st.integers(schema.get("minimum", 0), schema.get("maximum", 1000))
+    return st.nothing()
+
+
+def pristo_contacts(
+    properties: Json, custom_fields: Sequence[str], *, ids: Sequence[str] = PLAIN_POOL, minimum: int = 0
+) -> st.SearchStrategy[Json]:
+    """Realistic contacts with any of the members that the specification lists.
+
+    ``properties`` are those of the schema ``Contact``; custom fields are drawn from those that the population defines.
+    """
+    optional = {name: values_of(name, schema) for name, schema in properties.items() if name not in ("id", "customFields")}
+    optional = {name: values for name, values in optional.items() if not values.is_empty}
+    if custom_fields:
+        optional["customFields"] = st.dictionaries(st.sampled_from(list(custom_fields)), custom_values(), min_size=1)
+    return st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).filter(lambda each: len(each) > minimum)
+
+
+def retainful_identifiers(emails: st.SearchStrategy[str], phones: st.SearchStrategy[str]) -> st.SearchStrategy[list[Json]]:
+    """An e-mail identifier, with a phone or without."""
+
+    def identifier(kind: str, value: Any, status: str, consent: Json) -> Json:
+        return {"type": kind, "id": value, "channels": {kind: {"status": status}}, "consent": consent}
+
+    consents = st.fixed_dictionaries({each: st.sampled_from(REALISTIC[each]) for each in ("createdAt", "ip", "source")})
+    statuses = st.sampled_from(REALISTIC["status"])
+    email = st.builds(identifier, st.just("email"), emails, statuses, consents)
+    phone = st.builds(identifier, st.just("phone"), phones, statuses, consents)
+    return st.tuples(email).map(list) | st.tuples(email, phone).map(list)
+
+
+def retainful_contacts(properties: Json, list_id: str) -> st.SearchStrategy[Json]:
+    """Realistic contacts with any of the members that the specification lists, on the list that exists."""
+    required: Json = {
+        "firstName": names(),
+        "listIds": st.just([list_id]),
+        "identifiers": retainful_identifiers(st.sampled_from(POOL_EMAILS), st.sampled_from(PHONES)),
+    }
+    optional = {name: values_of(name, schema) for name, schema in properties.items() if name not in required}
+    return st.fixed_dictionaries(required, optional={name: values for name, values in optional.items() if not values.is_empty})
+
+
+#: All e-mail identifiers that a run writes to Retainful; with PHONES, its pool.
+POOL_EMAILS = [f"contract-suite-{number}@example.com" for number in range(45)]
+
+
+def sample(name: str, schema: Json) -> Any:
+    """One fixed realistic value of a member; ``None`` where its schema gives no hint."""
+    if name in REALISTIC:
+        return REALISTIC[name][0]
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"), schema.get("format"):
+        case "string", "uuid":
+            return PLAIN_POOL[0]
+        case "string", "email":
+            return EMAILS[0]
+        case "string", "date-time":
+            return DATES[0]
+        case "string", "date":
+            return "1990-01-15"
+        case "string", _:
+            return "Text"[: schema.get("maxLength", 4)].ljust(schema.get("minLength", 0), "x")
+        case "boolean", _:
+            return False
+        case ("integer" | "number"), _:
+            return schema.get("minimum", 0)
+    return None
