@@ -89,7 +89,21 @@ REALISTIC: dict[str, Sequence[Any]] = {
 }
 
 # Unusual values: they must not crash a service, and nothing more is asked.
-UNUSUAL = ["", " ", "\t", " Ada ", "Ada ", "\u200f", "a\x00b", "\x1b[31m", "\r\nX-Injected: 1", "x" * 10_000, "\ufeff", "\uffff", "’; DROP TABLE contacts; --"]
+UNUSUAL = [
+    "",
+    " ",
+    "\t",
+    " Ada ",
+    "Ada ",
+    "\u200f",
+    "a\x00b",
+    "\x1b[31m",
+    "\r\nX-Injected: 1",
+    "x" * 10_000,
+    "\ufeff",
+    "\uffff",
+    "’; DROP TABLE contacts; --",
+]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDXYZàéîöüñßøłşçΑβγДжשלוםمحد李小龍𠮷नम"
 
@@ -139,7 +153,7 @@ def values_of(name: str, schema: Json) -> st.SearchStrategy[Any]:
             return st.text(_LETTERS, min_size=least, max_size=max(least, min(longest, 30)))
         case "boolean", _:
             return st.booleans()
-        case ("integer" | "number"), _:
+        case (("integer" | "number"), _):
             return st.integers(schema.get("minimum", 0), schema.get("maximum", 1000))
     return st.nothing()
 
@@ -205,6 +219,6 @@ def sample(name: str, schema: Json) -> Any:
             return "Text"[: schema.get("maxLength", 4)].ljust(schema.get("minLength", 0), "x")
         case "boolean", _:
             return False
-        case ("integer" | "number"), _:
+        case (("integer" | "number"), _):
             return schema.get("minimum", 0)
     return None

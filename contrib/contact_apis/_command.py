@@ -34,9 +34,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
     """Typed clients, a mock and a contract suite for the contact APIs of Pristo and Retainful."""
 
@@ -54,9 +52,7 @@ def mock(
         list[str] | None, typer.Option(help="A custom field that Pristo's populations define; without any, all are taken.")
     ] = None,
     second_population: Annotated[bool, typer.Option("--second-population", help="Give Pristo a second population.")] = False,
-    retainful_email: Annotated[
-        EmailRule, typer.Option(help="When Retainful wants an e-mail identifier.")
-    ] = EmailRule.TO_CREATE,
+    retainful_email: Annotated[EmailRule, typer.Option(help="When Retainful wants an e-mail identifier.")] = EmailRule.TO_CREATE,
 ) -> None:
     """Serve both APIs on loopback, in memory; the page at / shows what arrives."""
     try:

@@ -137,7 +137,12 @@ def test_each_optional_field_of_pristo_may_stand_alone(pristo: Service) -> None:
     """An id with any one other field is accepted, and so is any field missing from the whole."""
     full = full_contact(pristo, PLAIN_POOL[3])
     for name in [each for each in full if each != "id"]:
-        accept(pristo, pristo.upsert({"contact": {"id": full["id"], name: full[name]}}), "pristo.optional-fields", f"a contact with id and {name}")
+        accept(
+            pristo,
+            pristo.upsert({"contact": {"id": full["id"], name: full[name]}}),
+            "pristo.optional-fields",
+            f"a contact with id and {name}",
+        )
         rest = {key: value for key, value in full.items() if key != name}
         accept(pristo, pristo.upsert({"contact": rest}), "pristo.optional-fields", f"a contact without {name}")
 

@@ -122,7 +122,9 @@ def _alike(sent: object, shown: object) -> bool:
         plain = unicodedata.normalize("NFKD", text.casefold())
         return re.sub(r"[\W_]", "", "".join(each for each in plain if not unicodedata.combining(each)))
 
-    return core(sent) == core(shown) or sent.startswith(shown) or shown.startswith(sent) or "?" in shown or "\ufffd" in shown or "&" in shown
+    return (
+        core(sent) == core(shown) or sent.startswith(shown) or shown.startswith(sent) or "?" in shown or "\ufffd" in shown or "&" in shown
+    )
 
 
 def shows_contacts(exchange: Exchange) -> bool:
@@ -130,7 +132,9 @@ def shows_contacts(exchange: Exchange) -> bool:
     return bool(set(exchange.json().get("contact") or {}) - {"id"})
 
 
-@pytest.mark.clause("pristo.create-answers-201", "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema")
+@pytest.mark.clause(
+    "pristo.create-answers-201", "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema"
+)
 def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
     """A fresh id answers 201 once, and 200 from then on."""
     ledger = Ledger(pristo)
@@ -207,7 +211,12 @@ def test_an_id_in_capitals_is_the_same_contact(pristo: Service) -> None:
         raise Breach("pristo.id-compared-as-uuid", "an id in capitals creates a second contact", exchange)
     ledger.compare(exchange, {"id": contact_id})
     population = pristo.endpoint.population.upper()
-    accept(pristo, pristo.upsert({"contact": {"id": contact_id}}, population=population), "pristo.id-compared-as-uuid", "a population's id in capitals")
+    accept(
+        pristo,
+        pristo.upsert({"contact": {"id": contact_id}}, population=population),
+        "pristo.id-compared-as-uuid",
+        "a population's id in capitals",
+    )
 
 
 @pytest.mark.clause("pristo.id-identifies")
@@ -239,7 +248,12 @@ def test_populations_do_not_share_contacts(pristo: Service) -> None:
         raise NotExercised("PRISTO_SECOND_POPULATION_ID is not set")
     ledger, contact_id = Ledger(pristo), pristo.fresh_id("populations")
     ledger.upsert(full_contact(pristo, contact_id))
-    exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id, "name": "Other"}}, population=second), "pristo.populations-apart", "the second population")
+    exchange = accept(
+        pristo,
+        pristo.upsert({"contact": {"id": contact_id, "name": "Other"}}, population=second),
+        "pristo.populations-apart",
+        "the second population",
+    )
     if exchange.status != 201:
         raise Breach("pristo.populations-apart", f"an id of the first population is answered {exchange.status} in the second", exchange)
     try:
@@ -255,7 +269,8 @@ def test_concurrent_first_upserts_create_once(pristo: Service) -> None:
     for round_ in range(1 if pristo.settings.is_gentle else 4):
         contact_id = pristo.fresh_id(f"at once {round_}")
         calls = [
-            pristo.upsert({"contact": {"id": contact_id}}, request_id=str(uuid5(NAMESPACE, f"at once {round_} {number}"))) for number in range(8)
+            pristo.upsert({"contact": {"id": contact_id}}, request_id=str(uuid5(NAMESPACE, f"at once {round_} {number}")))
+            for number in range(8)
         ]
         answers = pristo.send_at_once(calls)
         if any(each.status == 429 for each in answers):
@@ -279,7 +294,9 @@ def test_a_refused_request_writes_nothing(pristo: Service) -> None:
             "with a wrong key": good.with_header("X-API-Key", "wrong"),
             "with an email that is none": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "email": "not-an-address"}}),
             "with a phone that is a number": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "phone": 7}}),
-            "with custom fields that are no object": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "customFields": "x"}}),
+            "with custom fields that are no object": pristo.upsert(
+                {"contact": {"id": contact_id, "name": "Intruder", "customFields": "x"}}
+            ),
             "with a correlation id that is none": good.with_header("X-Request-Id", "not-a-uuid"),
         }
 
@@ -288,8 +305,14 @@ def test_a_refused_request_writes_nothing(pristo: Service) -> None:
             try:
                 ledger.upsert({"id": known})
             except Breach as breach:
-                raise Breach("pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact", *breach.exchanges) from None
-    fresh = [pristo.fresh_id(f"refused {reason}") for reason in refused(known)] if pristo.settings.new_contacts > 20 else [pristo.fresh_id("refused")] * 9
+                raise Breach(
+                    "pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact", *breach.exchanges
+                ) from None
+    fresh = (
+        [pristo.fresh_id(f"refused {reason}") for reason in refused(known)]
+        if pristo.settings.new_contacts > 20
+        else [pristo.fresh_id("refused")] * 9
+    )
     for contact_id, reason in zip(fresh, refused(known), strict=False):
         call = refused(contact_id)[reason]
         if pristo.send(call).status < 400:
@@ -332,12 +355,17 @@ def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
     for key in keys:
         for text in LOOKALIKES if key == keys[0] else LOOKALIKES[:2]:
             contact = {"id": contact_id, "customFields": {key: text}}
-            ledger.compare(accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-fields-accepted", f"a custom field with “{text}”"), contact)
+            ledger.compare(
+                accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-fields-accepted", f"a custom field with “{text}”"),
+                contact,
+            )
     limit = custom_limit()
     for letter in ("x", "é", "ש", "李", "𠮷", "👩"):
         for length in (limit, limit - 1):
             contact = {"id": contact_id, "customFields": {keys[0]: letter * length}}
-            exchange = accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-value-limit", f"a custom field of {length} times “{letter}”")
+            exchange = accept(
+                pristo, pristo.upsert({"contact": contact}), "pristo.custom-value-limit", f"a custom field of {length} times “{letter}”"
+            )
             ledger.compare(exchange, contact)
         for key in keys:
             broken = pristo.upsert({"contact": {"id": contact_id, "customFields": {**dict.fromkeys(keys, "x"), key: letter * (limit + 1)}}})
@@ -356,14 +384,18 @@ def test_language_codes_are_accepted(pristo: Service) -> None:
     ledger.reset(PLAIN_POOL[11])
     for code in LANGUAGES:
         contact = {"id": PLAIN_POOL[11], "language": code}
-        ledger.compare(accept(pristo, pristo.upsert({"contact": contact}), "pristo.language-codes-accepted", f"the language {code}"), contact)
+        ledger.compare(
+            accept(pristo, pristo.upsert({"contact": contact}), "pristo.language-codes-accepted", f"the language {code}"), contact
+        )
 
 
 @pytest.mark.clause("pristo.email-is-address")
 def test_addresses_are_accepted(pristo: Service) -> None:
     """With dots, tags, capitals and apostrophes."""
     for address in EMAILS:
-        accept(pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}), "pristo.email-is-address", f"the email {address}")
+        accept(
+            pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}), "pristo.email-is-address", f"the email {address}"
+        )
 
 
 # --------------------------------------------------------------------------------------------------------- probes
@@ -395,7 +427,9 @@ def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -
     elif shown.get("customFields", {}).get(key) == "blue":
         observe("custom-field: shown in customFields")
     else:
-        raise Breach("pristo.unknown-members-of-contact", "the member is neither refused nor a custom field: it is dropped in silence", exchange)
+        raise Breach(
+            "pristo.unknown-members-of-contact", "the member is neither refused nor a custom field: it is dropped in silence", exchange
+        )
 
 
 @pytest.mark.parametrize(

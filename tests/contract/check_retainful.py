@@ -80,7 +80,9 @@ def test_channels_are_accepted_in_each_form(retainful: Service) -> None:
                 contact = least_contact(retainful, 7)
                 changed = {**identifier(kind, value), "channels": {each: {"status": status} for each in channels}}
                 contact["identifiers"] = [changed] if kind == "email" else [*contact["identifiers"], changed]
-                accept(retainful, retainful.upsert(contact), "retainful.channel-forms-accepted", f"channels {channels} with status {status}")
+                accept(
+                    retainful, retainful.upsert(contact), "retainful.channel-forms-accepted", f"channels {channels} with status {status}"
+                )
 
 
 @pytest.mark.clause("retainful.consent-ip-accepted", "retainful.consent-time-is-date-time")
@@ -157,7 +159,11 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
         "with text for `listIds`": retainful.upsert({**contact, "listIds": "x"}),
     }.items():
         if retainful.send(call).status >= 400 and phone_alone(retainful, phone).status == 200:
-            raise Breach("retainful.refused-writes-nothing", f"a request {reason} was refused, and what it brought is known", Exchange(call, 0, {}, b""))
+            raise Breach(
+                "retainful.refused-writes-nothing",
+                f"a request {reason} was refused, and what it brought is known",
+                Exchange(call, 0, {}, b""),
+            )
 
 
 # --------------------------------------------------------------------------------------------------------- probes

@@ -46,7 +46,9 @@ def prepared(service: Service, case: Case) -> Call:
         body = request["data"].encode("utf-8", "surrogatepass") if isinstance(request["data"], str) else request["data"]
     declared = contract_of(service.api).operation(case.operation.definition.raw["operationId"]).header_parameters
     headers = [*service.endpoint.credentials.items()]
-    headers += [(name, str(value)) for name, value in (case.headers or {}).items() if name.lower() in declared and _fits_in_header(str(value))]
+    headers += [
+        (name, str(value)) for name, value in (case.headers or {}).items() if name.lower() in declared and _fits_in_header(str(value))
+    ]
     if body is not None:
         headers.append(("Content-Type", "application/json"))
     return Call(request["method"].upper(), known_population(service, request["url"]), tuple(headers), body)
@@ -59,7 +61,9 @@ def _fits_in_header(value: str) -> bool:
 def known_population(service: Service, url: str) -> str:
     """The URL, with the population that exists wherever the path has another UUID."""
     parts = urlsplit(url)
-    steps = [service.endpoint.population if service.endpoint.population and is_uuid(unquote(step)) else step for step in parts.path.split("/")]
+    steps = [
+        service.endpoint.population if service.endpoint.population and is_uuid(unquote(step)) else step for step in parts.path.split("/")
+    ]
     path = quote("/".join(steps), safe="/%:@!$&'()*+,;=-._~")
     return f"{parts.scheme}://{parts.netloc}{path}"
 

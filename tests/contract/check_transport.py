@@ -82,7 +82,12 @@ def test_what_is_merely_unusual_does_not_crash_the_service(service: Service) -> 
         b'{"contact": NaN, "firstName": Infinity}',
     ):
         service.send(service.upsert(body), judged=False)
-    for header, value in (("Content-Type", "application/json; charset=utf-7"), ("Content-Type", "a/b/c;;="), ("Accept", "text/html"), ("Expect", "")):
+    for header, value in (
+        ("Content-Type", "application/json; charset=utf-7"),
+        ("Content-Type", "a/b/c;;="),
+        ("Accept", "text/html"),
+        ("Expect", ""),
+    ):
         service.send(service.upsert(least(service)).with_header(header, value), judged=False)
 
 

@@ -88,7 +88,9 @@ def preflight(service: Service) -> None:
             exchange = service.send(service.upsert(body))
         except Breach as breach:
             if breach.clause.endswith(".answers-every-request") and service.counters.statuses == {}:
-                raise CannotRun(f"{address} does not answer as an HTTP service ({breach.message}); check {service.api.upper()}_BASE_URL.") from None
+                raise CannotRun(
+                    f"{address} does not answer as an HTTP service ({breach.message}); check {service.api.upper()}_BASE_URL."
+                ) from None
             raise
         except ServiceGone as gone:
             raise CannotRun(f"{address} does not answer ({gone}).") from None

@@ -137,7 +137,11 @@ def _minimal(exchange: Exchange) -> dict[str, Any]:
             "headers": dict(call.headers),
             "body": (call.body or b"").decode("utf-8", "backslashreplace"),
         },
-        "answer": {"status": exchange.status, "headers": exchange.headers, "body": exchange.body[:20_000].decode("utf-8", "backslashreplace")}
+        "answer": {
+            "status": exchange.status,
+            "headers": exchange.headers,
+            "body": exchange.body[:20_000].decode("utf-8", "backslashreplace"),
+        }
         if exchange.status
         else None,
     }
@@ -177,7 +181,9 @@ def write_reports(outcome: Outcome) -> None:
     previous = outcome.run.settings.previous if outcome.run else None
     _write(outcome.folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     _write(outcome.folder / "junit.xml", masked(_junit(results), secrets))
-    _write(outcome.folder / "index.html", masked(render_page(results, json.loads(previous.read_text("utf-8")) if previous else None), secrets))
+    _write(
+        outcome.folder / "index.html", masked(render_page(results, json.loads(previous.read_text("utf-8")) if previous else None), secrets)
+    )
 
 
 def _masked_json(value: Any, secrets: list[str]) -> Any:
@@ -207,7 +213,9 @@ def _junit(results: dict[str, Any]) -> str:
         error = results["verdict"] == "could-not-run"
         skipped = sum(each["result"] == "not-exercised" for each in clauses)
         counts = {"tests": len(clauses) + error, "failures": len(failures), "errors": int(error), "skipped": skipped}
-        suite = ET.SubElement(suites, "testsuite", {"name": api, "time": str(results["seconds"])} | {key: str(each) for key, each in counts.items()})
+        suite = ET.SubElement(
+            suites, "testsuite", {"name": api, "time": str(results["seconds"])} | {key: str(each) for key, each in counts.items()}
+        )
         if error:
             case = ET.SubElement(suite, "testcase", classname=api, name="run")
             ET.SubElement(case, "error", message=_printable(results["reason"] or ""))
@@ -226,7 +234,9 @@ def _junit(results: dict[str, Any]) -> str:
 
 def _printable(text: str) -> str:
     """XML has no way to write most control characters."""
-    return "".join(each if each in "\t\n" or (each.isprintable() and each < "\ufffe") or each == " " else ascii(each)[1:-1] for each in text)
+    return "".join(
+        each if each in "\t\n" or (each.isprintable() and each < "\ufffe") or each == " " else ascii(each)[1:-1] for each in text
+    )
 
 
 def print_verdict(outcome: Outcome) -> None:
@@ -235,7 +245,13 @@ def print_verdict(outcome: Outcome) -> None:
     say = sys.stdout.write
     for each in results["failures"]:
         say(f"\n✗ {each['clause']}: {each['message']}\n  where: {each['at']}\n")
-        say(f"  again: {each['curl']}\n" if each["curl"] and len(each["curl"]) < 2000 else "  again: see the report\n" if each["curl"] else "")
+        say(
+            f"  again: {each['curl']}\n"
+            if each["curl"] and len(each["curl"]) < 2000
+            else "  again: see the report\n"
+            if each["curl"]
+            else ""
+        )
     if outcome.run is not None:
         for text in outcome.run.suite_errors:
             say("\n" + masked(text, _secrets(outcome)))

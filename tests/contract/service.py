@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 import httpx
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, frozen
 
 from tests.contract.settings import Endpoint, Settings
 
@@ -194,14 +194,18 @@ class Service:
         if text:
             self.counters.retry_after.add("seconds" if text.isdigit() else "date or other")
             with suppress(ValueError, OverflowError):
-                return float(text) if text.replace(".", "", 1).isdigit() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+                return (
+                    float(text) if text.replace(".", "", 1).isdigit() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+                )
         return float(min(0.1 * 2**attempt, 5.0))
 
     def _pace(self) -> None:
         counters = self.counters
         if counters.requests >= self.settings.max_requests // len(self.settings.endpoints):
             raise NotExercised(f"the budget of {self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) is used up")
-        interval = max(1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0)
+        interval = max(
+            1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0
+        )
         now = time.monotonic()
         wait = counters.last_sent + interval - now
         if wait > 0:
@@ -329,5 +333,3 @@ def as_python(call: Call) -> str:
         f"    headers={dict(call.headers)!r},\n    content={call.body!r},\n)\n"
         "print(response.status_code, response.headers, response.text)\n"
     )
-
-

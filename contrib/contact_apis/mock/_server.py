@@ -132,5 +132,3 @@ class MockServer:
 
     def __repr__(self) -> str:
         return f"MockServer({self.base_url!r})"
-
-
