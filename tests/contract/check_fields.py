@@ -67,7 +67,15 @@ def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
 
 
 def _instances(kind: str) -> list[Any]:
-    return {"string": [""], "object": [{}], "array": [[]], "boolean": [False], "integer": [0], "number": [0, 0.5]}[kind]
+    instances: dict[str, list[Any]] = {
+        "string": [""],
+        "object": [{}],
+        "array": [[]],
+        "boolean": [False],
+        "integer": [0],
+        "number": [0, 0.5],
+    }
+    return instances[kind]
 
 
 def valid_bodies(service: Service) -> list[Any]:

@@ -44,8 +44,7 @@ class Clause:
 @cache
 def load_clauses() -> dict[str, Clause]:
     """All clauses by id, in the order of the file."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load((SPECS / "clauses.yaml").read_text("utf-8"), Loader=loader)
+    entries = yaml.load((SPECS / "clauses.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
     return {entry["id"]: Clause(**entry) for entry in entries}
 
 

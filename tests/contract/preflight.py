@@ -1,4 +1,4 @@
-"""The first requests of a run: is this service there, and does it take what is plainly valid?"""
+"""The first requests of a run, which tell whether the service is there and takes what is plainly valid."""
 
 from __future__ import annotations
 
