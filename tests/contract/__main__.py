@@ -92,7 +92,16 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         return
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "_hypothesis_pytestplugin"]
-    arguments += ["-o", "python_files=check_*.py", "-o", "addopts=", f"--hypothesis-seed={settings.seed}", f"--rootdir={HERE.parents[1]}"]
+    arguments += [
+        "-o",
+        "python_files=check_*.py",
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=",
+        f"--hypothesis-seed={settings.seed}",
+        f"--rootdir={HERE.parents[1]}",
+    ]
     arguments += [str(HERE / f"{name}.py") for name in CHECKS]
     try:
         code = pytest.main(arguments, plugins=[SuitePlugin(run, lambda _: None)])
