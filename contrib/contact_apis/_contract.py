@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
 from attrs import field, frozen
@@ -154,11 +154,12 @@ class Operation:
 
 def _with_nullable(node: Any) -> Any:
     if isinstance(node, list):
-        return [_with_nullable(each) for each in node]
+        return [_with_nullable(each) for each in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
-    plain = {key: _with_nullable(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+    given = cast(Json, node)
+    plain = {key: _with_nullable(value) for key, value in given.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if given.get("nullable") is True else plain
 
 
 _KINDS = {"array": "an array", "integer": "a whole number", "null": "null", "object": "an object"}

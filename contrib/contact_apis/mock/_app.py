@@ -54,10 +54,9 @@ class MockApp:
 
     def answer(self, request: Request, fault: str | None, *, too_large: bool = False) -> Answer:
         """Lets the service that a path belongs to answer."""
-        service, operations = next(
-            ((each, found) for each in self.services if (found := each.operations_at(request.path))),
-            (self.services[0], []),
-        )
+        nowhere: tuple[Service, list[Operation]] = (self.services[0], [])
+        found = ((each, each.operations_at(request.path)) for each in self.services)
+        service, operations = next((each for each in found if each[1]), nowhere)
         if not operations:
             return service.error(service.contract.operations[0], 404, "not_found", "There is no such path.")
         operation = next((each for each in operations if each.method == request.method), None)
@@ -104,7 +103,8 @@ def _status_fault(service: Service, operation: Operation, status: int) -> Answer
 
 async def _read(receive: Receive) -> bytes | None:
     """The whole body, or ``None`` when it passes the limit (it is read to its end all the same)."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message: Message = await receive()
         chunk = message.get("body", b"")

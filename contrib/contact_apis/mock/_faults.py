@@ -48,7 +48,7 @@ class Fault:
 class Faults:
     """The faults in force. ``latency`` (seconds) delays every answer."""
 
-    active: list[Fault] = field(factory=list)
+    active: list[Fault] = field(factory=list[Fault])
     latency: float = 0.0
     chance: random.Random = field(factory=lambda: random.Random(0))
 

@@ -34,7 +34,7 @@ class Answer:
 
     status: int
     body: Json | None = None
-    headers: dict[str, str] = field(factory=dict)
+    headers: dict[str, str] = field(factory=dict[str, str])
     reason: str = ""
 
 
@@ -64,7 +64,7 @@ class Service:
 
     def read(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
         """The parsed body, and everything that is wrong with the request, in sentences."""
-        faults = []
+        faults: list[str] = []
         for (name, schema), value in zip(operation.path_parameters.items(), self.path_values(operation, request), strict=True):
             faults += [f"{name} {fault.remedy}" for fault in schema.faults(value)]
         for name, (schema, required) in operation.header_parameters.items():
@@ -109,7 +109,7 @@ class Service:
     def error(self, operation: Operation, status: int, code: str, message: str) -> Answer:
         """An error in the form that the specification gives this status (or 400, where it gives none)."""
         schema = operation.responses.get(status) or operation.responses.get(400)
-        body = {} if schema is None else minimal(self.contract, schema.document, {"code": code, "message": message})
+        body: Json = {} if schema is None else minimal(self.contract, schema.document, {"code": code, "message": message})
         return Answer(status, body, reason=message)
 
     @property
@@ -192,11 +192,11 @@ def minimal(owner: Contract, node: Json, named: Mapping[str, str] | None = None)
     if "enum" in node:
         return node["enum"][0]
     if "properties" in node or node.get("type") == "object":
-        members = {}
+        members: Json = {}
         for name, schema in node.get("properties", {}).items():
             value = (named or {}).get(name) or minimal(owner, schema, named)
-            wanted = name in node.get("required", []) or name in (named or {}) or (named and isinstance(value, dict) and value)
-            if wanted:
+            holds_named = bool(named) and isinstance(value, dict) and value != {}
+            if holds_named or name in node.get("required", []) or name in (named or {}):
                 members[name] = value
         return members
     if "example" in node:
