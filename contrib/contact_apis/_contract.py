@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 import jsonschema_rs
 from attrs import field, frozen
@@ -124,8 +124,8 @@ class Operation:
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
         schemes = self.contract.document.get("components", {}).get("securitySchemes", {})
-        required = self.spec.get("security", self.contract.document.get("security", []))
-        return tuple(str(schemes[name]["name"]) for name in (required[0] if required else {}))
+        required: list[Json] = self.spec.get("security", self.contract.document.get("security", []))
+        return tuple(str(schemes[name]["name"]) for requirement in required[:1] for name in requirement)
 
     @cached_property
     def body(self) -> Schema | None:
@@ -154,10 +154,11 @@ class Operation:
 
 def _with_nullable(node: Any) -> Any:
     if isinstance(node, list):
-        return [_with_nullable(each) for each in cast(list[Any], node)]
+        items: list[Any] = node
+        return [_with_nullable(each) for each in items]
     if not isinstance(node, dict):
         return node
-    given = cast(Json, node)
+    given: Json = node
     plain = {key: _with_nullable(value) for key, value in given.items() if key != "nullable"}
     return {"anyOf": [plain, {"type": "null"}]} if given.get("nullable") is True else plain
 
