@@ -124,7 +124,8 @@ class Operation:
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
         schemes = self.contract.document.get("components", {}).get("securitySchemes", {})
-        required: list[Json] = self.spec.get("security", self.contract.document.get("security", []))
+        owner = self.spec if "security" in self.spec else self.contract.document
+        required: list[Json] = owner.get("security", [])
         return tuple(str(schemes[name]["name"]) for requirement in required[:1] for name in requirement)
 
     @cached_property
@@ -153,14 +154,12 @@ class Operation:
 
 
 def _with_nullable(node: Any) -> Any:
-    if isinstance(node, list):
-        items: list[Any] = node
-        return [_with_nullable(each) for each in items]
-    if not isinstance(node, dict):
-        return node
-    given: Json = node
-    plain = {key: _with_nullable(value) for key, value in given.items() if key != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if given.get("nullable") is True else plain
+    return json.loads(json.dumps(node), object_hook=_nullable)
+
+
+def _nullable(node: Json) -> Json:
+    plain = {key: value for key, value in node.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
 
 
 _KINDS = {"array": "an array", "integer": "a whole number", "null": "null", "object": "an object"}
