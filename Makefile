@@ -11,21 +11,12 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 GENERATED ?= generated
-REPORTS ?= reports/contract
 SPECS := specs/pristo.json specs/retainful.yaml
 NODE := tests/browser
-TARGET ?= mock
-API ?= both
-PROFILE ?= ci
 PORT ?= 8025
-# The switches of `make contract` reach it whether they were given to make or exported before.
-export TARGET API PROFILE REPORTS
-ifdef SEED
-export SEED
-endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo generate check-generated lint lint-specs types test contract mock bench build clean lock
+.PHONY: help setup demo generate check-generated lint lint-specs types test contract mock bench build clean lock node-setup
 
 help: ## list what can be made, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -70,3 +61,45 @@ check-generated: setup ## fail, naming each difference, unless generated/ is wha
 	  sed -e "s|$$scratch/generated|what specs/ give|g" "$$scratch/differences"; \
 	  echo "check-generated: generated/ is not what specs/ give; run make generate"; exit 1; \
 	fi
+
+demo: setup check-generated ## the whole in a minute: a file of contacts through both clients, then the contract suite
+	@$(PY) -m tests.demo
+
+test: setup ## the tests (no Node, no browser)
+	@$(PY) -m pytest -n 2 --dist loadfile -q
+
+lint: setup ## ruff and the import rules
+	@ruff check contrib tests
+	@ruff format --check --quiet contrib tests || { echo "lint: run .venv/bin/ruff format contrib tests"; exit 1; }
+	@lint-imports --no-cache | tail -n 6
+
+types: setup node-setup ## mypy strict on everything, pyright strict on contrib (needs Node)
+	@mypy
+	@$(NODE)/node_modules/.bin/pyright -p .
+
+lint-specs: setup node-setup ## lint both OpenAPI documents (needs Node)
+	@$(PY) -m openapi_spec_validator $(SPECS)
+	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE)/node_modules/.bin/redocly lint --config specs/redocly.yaml --format github-actions
+
+contract: setup ## run the contract suite: TARGET=mock|live API=pristo|retainful|both PROFILE=quick|ci|deep SEED=N FAILFAST=1 (README)
+	@$(PY) -m tests.contract
+
+mock: setup ## serve both APIs on loopback, in memory: PORT=8025
+	@contact-apis mock --port $(PORT)
+
+bench: setup ## what things cost, beside what they are compared with (needs wrk), as ratios
+	@$(PY) -m tests.bench.mock
+
+build: setup ## wheel and sdist into dist/
+	@$(PY) -m hatchling build
+
+clean: ## remove everything that make made, .venv included
+	@rm -rf $(VENV) dist reports .hypothesis .mypy_cache .ruff_cache .pytest_cache .coverage $(NODE)/node_modules
+	@find contrib generated tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+node-setup: $(NODE)/node_modules/.ready
+
+$(NODE)/node_modules/.ready: $(NODE)/package-lock.json
+	@command -v npm >/dev/null || { echo "this target needs Node 20 or later with npm; on Debian and Ubuntu: apt-get install nodejs npm"; exit 2; }
+	@npm ci --prefix $(NODE) --no-fund --no-audit --loglevel=error
+	@touch $@

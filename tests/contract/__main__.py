@@ -104,7 +104,7 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     ]
     arguments += [str(HERE / f"{name}.py") for name in CHECKS]
     try:
-        code = pytest.main(arguments, plugins=[SuitePlugin(run, lambda _: None)])
+        code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress())])
     finally:
         for service in run.services.values():
             run.judged(service.api)
@@ -113,6 +113,19 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         outcome.interrupted()
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         run.suite_errors.append(f"pytest ended with code {int(code)}")
+
+
+def _say_progress() -> Callable[[str], None]:
+    """Names each group of checks once, when its first check starts."""
+    said: set[str] = set()
+
+    def say(node: str) -> None:
+        group = node.partition("::")[0].rpartition("check_")[2].removesuffix(".py")
+        if group not in said:
+            said.add(group)
+            print(f"  checking {group}", flush=True)
+
+    return say
 
 
 def print_plan(settings: Settings, say: Callable[[str], None]) -> None:
