@@ -140,7 +140,7 @@ class SuitePlugin:
     def retainful(self) -> Service:
         return self.run.services["retainful"]
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def service(self, request: pytest.FixtureRequest) -> Service:
         """Each selected API in turn."""
         return self.run.services[request.param]
@@ -165,7 +165,7 @@ class SuitePlugin:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "service" in metafunc.fixturenames:
-            metafunc.parametrize("service", self.run.settings.apis, indirect=True, scope="session")
+            metafunc.parametrize("service", self.run.settings.apis, indirect=True)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         apis = self.run.settings.apis
