@@ -157,9 +157,13 @@ def faults_of(api: str, call: Call) -> Iterator[tuple[Clause, bool]]:
 
 
 def _root_pointer(operation: Operation) -> str:
+    """Where the schema of a request's body stands in the document."""
     body = operation.body
     assert body is not None
-    return str(body.document.get("$ref", "#")).removeprefix("#")
+    if "$ref" in body.document:
+        return str(body.document["$ref"]).removeprefix("#")
+    steps = ["paths", operation.template, operation.method.lower(), "requestBody", "content", "application/json", "schema"]
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _value_at(body: Any, path: list[str | int]) -> Any:

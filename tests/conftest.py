@@ -1,0 +1,49 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this checkout to change at will; it shares the virtual environment."""
+    copy = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("node_modules", "__pycache__", ".hypothesis", "reports")
+    copy.mkdir()
+    for name in ("contrib", "generated", "specs", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    for name in ("Makefile", "README.md", "pyproject.toml", "requirements.lock"):
+        shutil.copy2(ROOT / name, copy / name)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs a command to its end and gives back what it printed; ``variables`` are added to a bare environment."""
+
+    def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PIP_CERT", "SSL_CERT_FILE") if name in os.environ}
+        return subprocess.run(
+            [sys.executable if each == "python" else str(each) for each in command],
+            cwd=cwd,
+            env={**kept, "PYTHONUTF8": "1", **variables},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
