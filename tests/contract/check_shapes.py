@@ -71,7 +71,7 @@ def known_population(service: Service, url: str) -> str:
 def gentle(service: Service, value: Any, name: str = "") -> Any:
     """A generated body whose ids, addresses, numbers and list ids are the suite's, and which starts no welcome e-mail."""
     if isinstance(value, dict):
-        changed = {key: gentle(service, each, key) for key, each in value.items()}
+        changed = {key.replace("@", "a"): gentle(service, each, key) for key, each in value.items()}
         if "type" in changed and isinstance(changed.get("id"), (str, int, float)) and not isinstance(changed.get("id"), bool):
             pool = PHONES if changed["type"] == "phone" else POOL_EMAILS
             changed["id"] = pool[len(str(changed["id"])) % len(pool)]
@@ -89,7 +89,7 @@ def gentle(service: Service, value: Any, name: str = "") -> Any:
         return service.endpoint.list_id
     if name == "id" and is_uuid(value):
         return POOL[UUID(value).int % len(POOL)]
-    if isinstance(value, str) and "@" in value.strip("@"):
+    if isinstance(value, str) and "@" in value:
         return EMAILS[len(value) % len(EMAILS)]
     return value
 

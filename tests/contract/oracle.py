@@ -197,15 +197,20 @@ def accept(service: Service, call: Call, clause: str, why: str = "a valid reques
 
 def refuse(service: Service, call: Call, clause: str, why: str) -> Exchange:
     """Sends a request that must be refused with 400."""
-    exchange = service.send(call)
-    if exchange.status != 400:
-        raise Breach(clause, f"{why} is answered {exchange.status} instead of 400", exchange)
-    return exchange
+    return _expect_error(service, call, 400, clause, why)
 
 
 def reject_credentials(service: Service, call: Call, clause: str, why: str) -> Exchange:
     """Sends a request that must be answered 401."""
-    exchange = service.send(call)
-    if exchange.status != 401:
-        raise Breach(clause, f"{why} is answered {exchange.status} instead of 401", exchange)
+    return _expect_error(service, call, 401, clause, why)
+
+
+def _expect_error(service: Service, call: Call, status: int, clause: str, why: str) -> Exchange:
+    exchange = service.send(call, judged=False)
+    # Before the answer is judged: one that shows what should have been refused is wrong for that reason.
+    if exchange.status < 300:
+        raise Breach(clause, f"{why} is answered {exchange.status} instead of {status}", exchange)
+    service.judge(exchange, True)
+    if exchange.status != status:
+        raise Breach(clause, f"{why} is answered {exchange.status} instead of {status}", exchange)
     return exchange

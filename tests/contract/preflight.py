@@ -117,9 +117,10 @@ def _first_contact(service: Service) -> None:
     for salt in ("", str(time.time_ns())):
         service.salt = salt
         try:
-            exchange = service.send(service.upsert({"contact": {"id": service.fresh_id("first")}}))
+            exchange = service.send(service.upsert({"contact": full_contact(service, service.fresh_id("first"))}))
         except NotExercised:
             return
         if exchange.status == 201:
+            service.first_created = exchange
             return
     raise Breach(clause, f"the first upsert of a new id is answered {exchange.status} instead of 201", exchange)

@@ -127,6 +127,7 @@ class Service:
             headers={"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"},
         )
         self.salt = ""
+        self.first_created: Exchange | None = None
 
     def close(self) -> None:
         self.client.close()
@@ -150,11 +151,16 @@ class Service:
         raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return Call("POST", self.endpoint.base_url + path, tuple(headers), raw)
 
-    def fresh_id(self, purpose: str) -> str:
-        """An id that this service has not seen; uses up one of ``CONTRACT_NEW_CONTACTS``."""
-        if self.counters.fresh >= self.settings.new_contacts:
+    @property
+    def may_spend_contacts(self) -> bool:
+        """Whether new contacts may be made where the pool would nearly do."""
+        return self.settings.new_contacts > 20
+
+    def fresh_id(self, purpose: str, *, contacts: int = 1) -> str:
+        """An id that this service has not seen; uses up so many of ``CONTRACT_NEW_CONTACTS``."""
+        if self.counters.fresh + contacts > self.settings.new_contacts:
             raise NotExercised(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
-        self.counters.fresh += 1
+        self.counters.fresh += contacts
         return str(uuid5(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}"))
 
     # ------------------------------------------------------------------------------------------------------- sending
