@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
 
 from tests.contract.clauses import load_clauses, load_specification, resolve_pointer
-from tests.contract.oracle import accept, refuse
+from tests.contract.oracle import accept, refuse, reject_credentials
 from tests.contract.preflight import full_contact
 from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
 from tests.strategies import (
@@ -127,9 +128,15 @@ def _alike(sent: object, shown: object) -> bool:
     )
 
 
-def shows_contacts(exchange: Exchange) -> bool:
-    """Whether the answers of this service show more than ids."""
-    return bool(set(exchange.json().get("contact") or {}) - {"id"})
+@contextmanager
+def blamed_on(clause: str, message: str = "") -> Iterator[None]:
+    """What an answer shows wrongly inside is a breach of this clause: it is what the requests were about."""
+    try:
+        yield
+    except Breach as breach:
+        if not breach.clause.startswith(("pristo.update-", "pristo.answer-shows-", "pristo.answer-fits-", "pristo.text-")):
+            raise
+        raise Breach(clause, message or breach.message, *breach.exchanges) from None
 
 
 @pytest.mark.clause(
@@ -232,20 +239,21 @@ def test_contacts_are_told_apart_by_their_id_alone(pristo: Service) -> None:
     first, second = PLAIN_POOL[6], PLAIN_POOL[7]
     for each in (first, second, *NEAR_POOL):
         ledger.reset(each)
-    ledger.upsert({"id": first, "name": "Grace", "email": EMAILS[3], "phone": PHONES[8]})
-    ledger.upsert({"id": second})
-    if pristo.may_spend_contacts:
-        third = {"id": pristo.fresh_id("same address"), "email": EMAILS[3], "phone": PHONES[8], "name": "Grace"}
-        exchange = pristo.send(pristo.upsert({"contact": third}))
-        if exchange.status == 200:
-            raise Breach("pristo.id-identifies", "a new id with another contact's email updates that contact", exchange)
-        if exchange.status == 201:
-            ledger.compare(exchange, third)
-    # Ids that differ in one digit, at either end, are other contacts.
-    for each in NEAR_POOL:
-        ledger.upsert({"id": each, "name": "Near"})
-    ledger.upsert({"id": first})
-    ledger.upsert({"id": second})
+    with blamed_on("pristo.id-identifies"):
+        ledger.upsert({"id": first, "name": "Grace", "email": EMAILS[3], "phone": PHONES[8]})
+        ledger.upsert({"id": second})
+        if pristo.may_spend_contacts:
+            third = {"id": pristo.fresh_id("same address"), "email": EMAILS[3], "phone": PHONES[8], "name": "Grace"}
+            exchange = pristo.send(pristo.upsert({"contact": third}))
+            if exchange.status == 200:
+                raise Breach("pristo.id-identifies", "a new id with another contact's email updates that contact", exchange)
+            if exchange.status == 201:
+                ledger.compare(exchange, third)
+        # Ids that differ in one digit, at either end, are other contacts.
+        for each in NEAR_POOL:
+            ledger.upsert({"id": each, "name": "Near"})
+        ledger.upsert({"id": first})
+        ledger.upsert({"id": second})
 
 
 @pytest.mark.clause("pristo.populations-apart")
@@ -264,11 +272,10 @@ def test_populations_do_not_share_contacts(pristo: Service) -> None:
     )
     if exchange.status != 201:
         raise Breach("pristo.populations-apart", f"an id of the first population is answered {exchange.status} in the second", exchange)
-    try:
+    with blamed_on("pristo.populations-apart"):
         ledger.compare(exchange, {"id": contact_id, "name": "Other"}, second)
         ledger.upsert({"id": contact_id})
-    except Breach as breach:
-        raise Breach("pristo.populations-apart", breach.message, *breach.exchanges) from None
+        ledger.upsert({"id": contact_id}, population=second)
 
 
 @pytest.mark.clause("pristo.concurrent-creates-once")
@@ -289,48 +296,95 @@ def test_concurrent_first_upserts_create_once(pristo: Service) -> None:
             raise Breach("pristo.concurrent-creates-once", f"of eight first upserts at once {created} answer 201 ({statuses})", answers[0])
 
 
+@pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.id-identifies")
+def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
+    """Upserts of one contact, each with another field, leave all of them; those of several contacts show each its own."""
+    ledger, known = Ledger(pristo), PLAIN_POOL[29]
+    ledger.reset(known)
+    values: Json = {"name": "Grace", "lastName": "Hopper", "email": EMAILS[1], "phone": PHONES[9], "language": "fr"}
+    parts: list[Json] = [{name: values[name]} for name in ledger.state(known) if name in values]
+    parts += [{"customFields": {key: f"at once {number}"}} for number, key in enumerate(pristo.endpoint.custom_fields)]
+    for contact_id in [known, *([pristo.fresh_id("fields at once")] if pristo.may_spend_contacts else [])]:
+        _all_taken(pristo, [{"id": contact_id, **part} for part in parts])
+        expected = ledger.state(contact_id) if contact_id == known else {"id": contact_id}
+        for part in parts:
+            expected = merge(expected, part)
+        ledger.stored[str(UUID(pristo.endpoint.population)), contact_id] = expected
+        with blamed_on("pristo.update-keeps-the-rest"):
+            ledger.upsert({"id": contact_id})
+    for each in PLAIN_POOL[29:37]:
+        ledger.reset(each)
+    contacts = [{"id": each, "name": f"Name {number}"} for number, each in enumerate(PLAIN_POOL[29:37])]
+    for exchange, contact in zip(_all_taken(pristo, contacts), contacts, strict=True):
+        with blamed_on("pristo.id-identifies"):
+            ledger.compare(exchange, contact)
+
+
+def _all_taken(service: Service, contacts: list[Json]) -> list[Exchange]:
+    """Sends valid upserts at once."""
+    answers = service.send_at_once([service.upsert({"contact": each}) for each in contacts])
+    if any(each.status == 429 for each in answers):
+        raise NotExercised("the service throttled the requests that were sent at once")
+    for each in answers:
+        if each.status not in (200, 201):
+            raise Breach("pristo.operation", f"of {len(answers)} valid requests at once one is answered {each.status}", each)
+    return answers
+
+
 @pytest.mark.clause("pristo.refused-writes-nothing")
 def test_a_refused_request_writes_nothing(pristo: Service) -> None:
     """Neither on a contact that exists nor as a new one, for whichever reason it is refused."""
     ledger, known = Ledger(pristo), PLAIN_POOL[8]
     ledger.reset(known)
+    for reason, (check, clause, make) in refusals(pristo).items():
+        check(pristo, make(known), clause, f"a request {reason}")
+        with blamed_on("pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact"):
+            ledger.upsert({"id": known})
+    fresh = pristo.fresh_id("refused")
+    for reason, (check, clause, make) in refusals(pristo).items():
+        check(pristo, make(fresh), clause, f"a request {reason}")
+        if pristo.may_spend_contacts:
+            _is_still_new(pristo, fresh, reason)
+            fresh = pristo.fresh_id(f"refused {reason}")
+    if not pristo.may_spend_contacts:
+        _is_still_new(pristo, fresh, "for one of several reasons")
 
-    def refused(contact_id: str) -> dict[str, Call]:
-        good = pristo.upsert({"contact": {"id": contact_id, "name": "Intruder"}})
-        return {
-            "without a key": good.with_header("X-API-Key", None),
-            "with a wrong key": good.with_header("X-API-Key", "wrong"),
-            "with an email that is none": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "email": "not-an-address"}}),
-            "with a phone that is a number": pristo.upsert({"contact": {"id": contact_id, "name": "Intruder", "phone": 7}}),
-            "with custom fields that are no object": pristo.upsert(
-                {"contact": {"id": contact_id, "name": "Intruder", "customFields": "x"}}
-            ),
-            "with a correlation id that is none": good.with_header("X-Request-Id", "not-a-uuid"),
-        }
 
-    for reason, call in refused(known).items():
-        if pristo.send(call).status >= 400:
-            try:
-                ledger.upsert({"id": known})
-            except Breach as breach:
-                raise Breach(
-                    "pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact", *breach.exchanges
-                ) from None
-    fresh = (
-        [pristo.fresh_id(f"refused {reason}") for reason in refused(known)]
-        if pristo.settings.new_contacts > 20
-        else [pristo.fresh_id("refused")] * 9
-    )
-    for contact_id, reason in zip(fresh, refused(known), strict=False):
-        call = refused(contact_id)[reason]
-        if pristo.send(call).status < 400:
-            fresh = [each for each in fresh if each != contact_id]
-    for contact_id in dict.fromkeys(fresh):
-        exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id}}), "pristo.operation")
-        if exchange.status != 201:
-            raise Breach("pristo.refused-writes-nothing", "a new contact that was refused exists all the same", exchange)
-        if shows_contacts(exchange):
-            raise Breach("pristo.refused-writes-nothing", "fields of a refused request are shown", exchange)
+def _is_still_new(service: Service, contact_id: str, reason: str) -> None:
+    exchange = accept(service, service.upsert({"contact": {"id": contact_id}}), "pristo.operation")
+    if exchange.status != 201:
+        raise Breach("pristo.refused-writes-nothing", f"a new contact that was refused, {reason}, exists all the same", exchange)
+    with blamed_on("pristo.refused-writes-nothing", f"a request {reason} was refused, and its fields are shown"):
+        Ledger(service).compare(exchange, {"id": contact_id})
+
+
+Refusal = tuple[Callable[[Service, Call, str, str], Exchange], str, Callable[[str], Call]]
+
+
+def refusals(service: Service) -> dict[str, Refusal]:
+    """Requests that must be refused, by the reason: how that is checked, its clause, and the request for an id."""
+    keys = service.endpoint.custom_fields
+
+    def intruder(**changes: Any) -> Callable[[str], Call]:
+        custom = {"customFields": dict.fromkeys(keys, "Intruder")} if keys else {}
+        contact = {"name": "Intruder", "lastName": "Intruder", "email": EMAILS[2], "language": "pt", **custom, **changes}
+        return lambda contact_id: service.upsert({"contact": {"id": contact_id, **contact}})
+
+    def with_header(name: str, value: str | None) -> Callable[[str], Call]:
+        return lambda contact_id: intruder()(contact_id).with_header(name, value)
+
+    found: dict[str, Refusal] = {
+        "without a key": (reject_credentials, "pristo.key-required", with_header("X-API-Key", None)),
+        "with a wrong key": (reject_credentials, "pristo.key-checked", with_header("X-API-Key", "wrong")),
+        "with an email that is none": (refuse, "pristo.email-is-address", intruder(email="not-an-address")),
+        "with a phone that is a number": (refuse, "pristo.phone-is-string", intruder(phone=7)),
+        "with custom fields that are no object": (refuse, "pristo.custom-fields-is-object", intruder(customFields="x")),
+        "with a correlation id that is none": (refuse, "pristo.request-id-is-uuid", with_header("X-Request-Id", "not-a-uuid")),
+    }
+    if keys:
+        values = {**dict.fromkeys(keys, "Intruder"), keys[-1]: "x" * (custom_limit() + 1)}
+        found["with a custom value that is too long"] = (refuse, "pristo.custom-value-limit", intruder(customFields=values))
+    return found
 
 
 @pytest.mark.clause("pristo.text-unchanged")
@@ -368,6 +422,9 @@ def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
                 contact,
             )
     limit = custom_limit()
+    whole = {"id": contact_id, "customFields": dict.fromkeys(keys, "x" * limit)}
+    exchange = accept(pristo, pristo.upsert({"contact": whole}), "pristo.custom-value-limit", f"custom fields of {limit} characters each")
+    ledger.compare(exchange, whole)
     for letter in ("x", "é", "ש", "李", "𠮷", "👩"):
         for length in (limit, limit - 1):
             contact = {"id": contact_id, "customFields": {keys[0]: letter * length}}
@@ -424,13 +481,14 @@ def fate(service: Service, call: Call, field: str) -> str:
 @pytest.mark.clause("pristo.unknown-members-of-contact")
 def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -> None:
     """A member that the schema forbids and the description allows."""
-    keys = pristo.endpoint.custom_fields
+    keys, ledger = pristo.endpoint.custom_fields, Ledger(pristo)
     key = keys[0] if keys else "favouriteColour"
+    ledger.reset(PLAIN_POOL[12])
     exchange = pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[12], key: "blue"}}))
     shown = {} if exchange.status >= 300 else exchange.json().get("contact") or {}
     if exchange.status == 400:
         observe("refused: answered 400")
-    elif not set(shown) - {"id"}:
+    elif not keys or not set(shown) - {"id"}:
         observe(f"custom-field: answered {exchange.status}, which does not show it")
     elif shown.get("customFields", {}).get(key) == "blue":
         observe("custom-field: shown in customFields")
