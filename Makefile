@@ -5,10 +5,10 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Tools that look each other up (the generator calls ruff) find those of the lock.
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 PYTHON ?= python3
-VENV := .venv
 PY := $(VENV)/bin/python
 GENERATED ?= generated
 SPECS := specs/pristo.json specs/retainful.yaml

@@ -1,0 +1,62 @@
+"""The README stays true: its snippets run as they stand, its variables and targets exist."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from contact_apis.mock import MockServer
+from tests.conftest import ROOT, Run
+
+README = (ROOT / "README.md").read_text("utf-8")
+SNIPPETS = dict(re.findall(r"<!-- run: (\w+) -->\n```python\n(.*?)```", README, re.DOTALL))
+
+SIGN_UP = """
+import httpx, os, uuid
+
+def my_sign_up(email):
+    url = f"{os.environ['PRISTO_BASE_URL']}/v1/contacts/save/{os.environ['PRISTO_POPULATION_ID']}"
+    for _ in range(2):
+        body = {"contact": {"id": str(uuid.uuid4()), "email": email}}
+        if httpx.post(url, json=body, headers={"X-API-Key": os.environ["PRISTO_API_KEY"]}).status_code == 201:
+            break
+
+"""
+
+
+def test_every_python_snippet_is_run() -> None:
+    """None stands in the README without a name by which it is run here."""
+    assert README.count("```python") == len(SNIPPETS)
+
+
+@pytest.mark.parametrize(("name", "status"), [("pristo", "201"), ("retainful", "200")])
+def test_a_client_snippet_runs_as_it_stands(name: str, status: str, run: Run, contact_apis_mock: MockServer) -> None:
+    """Against the mock, with the environment that the README sets."""
+    done = run("python", "-c", SNIPPETS[name], **contact_apis_mock.env)
+    assert done.stdout == f"{status}\n", done.stderr
+
+
+def test_the_fixtures_snippet_runs_as_it_stands(run: Run, tmp_path: Path) -> None:
+    """As a user's own test file, with a sign-up that retries once."""
+    (tmp_path / "test_mine.py").write_text(SIGN_UP + SNIPPETS["fixture"])
+    done = run(sys.executable, "-m", "pytest", "-q", "test_mine.py", cwd=tmp_path)
+    assert "2 passed" in done.stdout, done.stdout
+
+
+def test_every_target_that_the_readme_names_exists() -> None:
+    """As a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert named - targets == set()
+
+
+def test_every_variable_of_the_suite_stands_in_the_readme() -> None:
+    """What the code reads is what the table lists."""
+    source = "".join((ROOT / "tests/contract" / each).read_text("utf-8") for each in ("settings.py", "__main__.py"))
+    read = set(re.findall(r'(?:environ\.get|get)\("([A-Z]+)"\)', source))
+    read |= {f"CONTRACT_{name}" for name in re.findall(r'limit\("([A-Z_]+)"', source)}
+    assert read >= {"TARGET", "SEED", "CONTRACT_RATE"}
+    assert [each for each in read if f"`{each}`" not in README and f"`{each}=1`" not in README] == []
