@@ -92,9 +92,10 @@ class RetainfulMachine(RuleBasedStateMachine):
     def learn_the_reading(self) -> None:
         self.known: set[str] = set()
 
-    @rule(email=st.sampled_from(POOL_EMAILS[17:21]), phone=st.sampled_from(PHONES[17:21]) | st.none(), name=names())
-    def upsert(self, email: str, phone: str | None, name: str) -> None:
-        identifiers = [identifier("email", email), *([identifier("phone", phone)] if phone else [])]
+    @rule(person=st.integers(17, 20), with_phone=st.booleans(), name=names())
+    def upsert(self, person: int, with_phone: bool, name: str) -> None:
+        phone = PHONES[person] if with_phone else None
+        identifiers = [identifier("email", POOL_EMAILS[person]), *([identifier("phone", phone)] if phone else [])]
         contact = {**least_contact(self.service), "firstName": name, "identifiers": identifiers}
         accept(self.service, self.service.upsert(contact), "retainful.existing-contact-is-updated", "an upsert of a realistic contact")
         self.known |= {phone} if phone else set()

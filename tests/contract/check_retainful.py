@@ -8,9 +8,9 @@ from uuid import uuid5
 
 import pytest
 
-from tests.contract.oracle import accept, refuse
+from tests.contract.oracle import accept, refuse, reject_credentials
 from tests.contract.preflight import identifier, least_contact, page_example, properties_of
-from tests.contract.service import NAMESPACE, Breach, Exchange, NotExercised, Service
+from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
 from tests.strategies import ADDRESSES, DATES, NAMES, PHONES, POOL_EMAILS, REALISTIC, UNUSUAL
 
 Json = dict[str, Any]
@@ -144,26 +144,59 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
     phone = unknown_phone(retainful, "refused")
     if phone is None:
         raise NotExercised("the service takes a phone alone for new contacts, so nothing shows what it has stored")
-    contact = {**least_contact(retainful, 11), "identifiers": [identifier("email", POOL_EMAILS[11]), identifier("phone", phone)]}
-    good = retainful.upsert(contact)
-    key, app = retainful.endpoint.credentials
-    for reason, call in {
-        "without an API key": good.with_header(key, None),
-        "with a wrong API key": good.with_header(key, "wrong"),
-        "without an App ID": good.with_header(app, None),
-        "with a wrong App ID": good.with_header(app, "wrong"),
-        "without a first name": retainful.upsert({name: value for name, value in contact.items() if name != "firstName"}),
-        "with a number for a city": retainful.upsert({**contact, "city": 7}),
-        "with a birth date that is none": retainful.upsert({**contact, "birthDate": "not a date"}),
-        "with a third identifier that is none": retainful.upsert({**contact, "identifiers": [*contact["identifiers"], {"type": "fax"}]}),
-        "with text for `listIds`": retainful.upsert({**contact, "listIds": "x"}),
-    }.items():
-        if retainful.send(call).status >= 400 and phone_alone(retainful, phone).status == 200:
-            raise Breach(
-                "retainful.refused-writes-nothing",
-                f"a request {reason} was refused, and what it brought is known",
-                Exchange(call, 0, {}, b""),
-            )
+    accept(retainful, retainful.upsert(least_contact(retainful, 11)), "retainful.operation")
+    for email in (POOL_EMAILS[11], "never-taken@example.com"):
+        contact = {**page_example(retainful, 11), "identifiers": [identifier("email", email), identifier("phone", phone)]}
+        for reason, (check, clause, call) in refusals(retainful, contact).items():
+            check(retainful, call, clause, f"a request {reason}")
+            if phone_alone(retainful, phone).status == 200:
+                raise Breach(
+                    "retainful.refused-writes-nothing",
+                    f"a request {reason} was refused, and what it brought is known",
+                    Exchange(call, 0, {}, b""),
+                )
+
+
+def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Service, Call, str, str], Exchange], str, Call]]:
+    """Requests that must be refused, by the reason: how that is checked, its clause, and the request."""
+
+    def without(name: str) -> Call:
+        return service.upsert({key: value for key, value in contact.items() if key != name})
+
+    def with_consent(**changes: Any) -> Call:
+        first, *rest = contact["identifiers"]
+        return service.upsert({**contact, "identifiers": [{**first, "consent": {**first["consent"], **changes}}, *rest]})
+
+    good = service.upsert(contact)
+    key, app = service.endpoint.credentials
+    third = identifier("phone", PHONES[11])
+    return {
+        "without an API key": (reject_credentials, "retainful.api-key-required", good.with_header(key, None)),
+        "with a wrong API key": (reject_credentials, "retainful.api-key-checked", good.with_header(key, "wrong")),
+        "without an App ID": (reject_credentials, "retainful.app-id-required", good.with_header(app, None)),
+        "with a wrong App ID": (reject_credentials, "retainful.app-id-checked", good.with_header(app, "wrong")),
+        "without a first name": (refuse, "retainful.first-name-required", without("firstName")),
+        "without lists": (refuse, "retainful.list-ids-required", without("listIds")),
+        "with a number for a city": (refuse, "retainful.city-is-string", service.upsert({**contact, "city": 7})),
+        "with a birth date that is none": (refuse, "retainful.birth-date-is-date", service.upsert({**contact, "birthDate": "not a date"})),
+        "with a country code of three letters": (
+            refuse,
+            "retainful.country-code-has-two-letters",
+            service.upsert({**contact, "countryCode": "USA"}),
+        ),
+        "with text for `triggerWelcomeEmail`": (
+            refuse,
+            "retainful.trigger-is-boolean",
+            service.upsert({**contact, "triggerWelcomeEmail": "false"}),
+        ),
+        "with text for `listIds`": (refuse, "retainful.list-ids-is-array", service.upsert({**contact, "listIds": "x"})),
+        "with a consent from a number": (refuse, "retainful.consent-ip-is-string", with_consent(ip=7)),
+        "with a third identifier that is none": (
+            refuse,
+            "retainful.identifier-type-values",
+            service.upsert({**contact, "identifiers": [*contact["identifiers"], {**third, "type": "fax"}]}),
+        ),
+    }
 
 
 # --------------------------------------------------------------------------------------------------------- probes
