@@ -259,7 +259,7 @@ class Service:
     def _note(self, exchange: Exchange) -> None:
         self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
         if exchange.status < 300:
-            with suppress(ValueError, TypeError, KeyError):
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
                 self.counters.contacts.update(_identities(exchange.call))
 
     def send_at_once(self, calls: Sequence[Call]) -> list[Exchange]:
@@ -316,26 +316,43 @@ def _identities(call: Call) -> Iterable[str]:
 
 # ------------------------------------------------------------------------------------------------------- reproducers
 
+# Reproducers name the variables that hold the credentials, so that they can be pasted and hold no secret.
+Variables = dict[str, str]
 
-def as_curl(call: Call) -> str:
-    """A command line that sends the request again."""
+
+def as_curl(call: Call, variables: Variables) -> str:
+    """A command line that sends the request again; ``variables`` are names by the secret values they hold."""
     parts = ["curl", "-i", "-X", call.method, call.url]
+    text = shlex.join(parts)
     for name, value in call.headers:
-        parts += ["-H", f"{name}: {value}" if value else f"{name};"]
-    if call.body is not None:
-        try:
-            parts += ["--data-raw", call.body.decode("utf-8")]
-        except UnicodeDecodeError:
-            octal = "".join(f"\\{byte:03o}" for byte in call.body)
-            return f"printf '{octal}' | " + shlex.join([*parts, "--data-binary", "@-"])
-    return shlex.join(parts)
+        if value in variables:
+            text += f' -H "{name}: ${variables[value]}"'
+        else:
+            text += " -H " + shlex.quote(f"{name}: {value}" if value else f"{name};")
+    if call.body is None:
+        return text
+    try:
+        return text + " --data-raw " + shlex.quote(call.body.decode("utf-8"))
+    except UnicodeDecodeError:
+        octal = "".join(f"\\{byte:03o}" for byte in call.body)
+        return f"printf '{octal}' | {text} --data-binary @-"
 
 
-def as_python(call: Call) -> str:
+def as_python(call: Call, variables: Variables) -> str:
     """A snippet that sends the request again, with httpx."""
-    return (
-        "import httpx\n\n"
-        f"response = httpx.request(\n    {call.method!r},\n    {call.url!r},\n"
-        f"    headers={dict(call.headers)!r},\n    content={call.body!r},\n)\n"
-        "print(response.status_code, response.headers, response.text)\n"
-    )
+    headers = [
+        f'        {name!r}: os.environ["{variables[value]}"],' if value in variables else f"        {name!r}: {value!r},"
+        for name, value in call.headers
+    ]
+    lines = [
+        "import os",
+        "",
+        "import httpx",
+        "",
+        "response = httpx.request(",
+        f"    {call.method!r},",
+        f"    {call.url!r},",
+        "    headers={",
+    ]
+    lines += [*headers, "    },", f"    content={call.body!r},", ")", "print(response.status_code, response.headers, response.text)"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,239 @@
+"""What a mutant is, how one is declared, and how one is served.
+
+A mutant differs from the mock in one step: it overrides a method of a service, or it changes the finished answer
+(a *twist*), or it has its own way of speaking HTTP. A conforming variant is declared in the same manner, with no clause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal
+
+from attrs import define, frozen
+from starlette.types import Receive, Scope, Send
+
+from contact_apis.mock import MockServer
+from contact_apis.mock._app import MockApp
+from contact_apis.mock._server import _Protocol
+from contact_apis.mock._services import Pristo, Request, Retainful, Service
+
+APIS = ("pristo", "retainful")
+CUSTOM_FIELDS = ("tier", "מועדון", "notes")
+BODY_LIMIT = 1 << 20  # bytes, as the mock has it
+
+# How an answer ends: sent whole, or in one of the ways in which connections fail.
+End = Literal["whole", "reset", "close", "cut", "hang", "raw", "chunked", "then-close", "die"]
+
+
+@define
+class Seen:
+    """A request and the answer that the service gives it, open to change before it is sent."""
+
+    request: Request
+    connection: str
+    number: int  # of the request, counted from 1
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    memory: dict[str, Any]  # lives as long as the server
+    delay: float = 0.0
+    end: End = "whole"
+
+    @property
+    def accepted(self) -> bool:
+        return self.status < 300
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def answer(self, body: Any) -> None:
+        """Sets the body."""
+        self.body = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+
+
+Twist = Callable[[Seen], Awaitable[None] | None]
+
+
+@frozen
+class Subject:
+    """A mutant, or, when it breaks no clause, a conforming variant."""
+
+    name: str
+    api: str
+    says: str
+    right: frozenset[str]  # the clauses any of which is the right one to convict it by
+    service: type[Service]
+    setup: Callable[[Any], None] | None = None
+    twist: Twist | None = None
+    protocol: type[_Protocol] = _Protocol
+
+    @property
+    def is_variant(self) -> bool:
+        return not self.right
+
+
+#: All of them by name; filled by the modules beside this one (see :func:`load`).
+CATALOGUE: dict[str, Subject] = {}
+HONEST: dict[str, type[Service]] = {"pristo": Pristo, "retainful": Retainful}
+
+
+def add(
+    name: str,
+    says: str,
+    clauses: Iterable[str],
+    *,
+    service: type[Service] | None = None,
+    setup: Callable[[Any], None] | None = None,
+    twist: Twist | None = None,
+    protocol: type[_Protocol] = _Protocol,
+    apis: Iterable[str] = APIS,
+) -> None:
+    """Declares one subject for each API; ``{api}`` in a clause stands for it. A service class decides the API."""
+    if service is not None:
+        apis = [each for each in APIS if issubclass(service, HONEST[each])]
+    for api in apis:
+        full = f"{api}.{name}"
+        if full in CATALOGUE:
+            raise ValueError(f"two subjects are called {full}")
+        right = frozenset(each.format(api=api) for each in clauses)
+        CATALOGUE[full] = Subject(full, api, says, right, service or HONEST[api], setup, twist, protocol)
+
+
+def _told(thing: Any) -> tuple[str, str]:
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", "-", thing.__name__).lower()
+    return name, (thing.__doc__ or "").strip()
+
+
+def service(*clauses: str) -> Callable[[type[Service]], type[Service]]:
+    """Declares a class as a mutant that breaks these clauses, or as a variant; name and sentence are the class's own."""
+
+    def register(cls: type[Service]) -> type[Service]:
+        add(*_told(cls), clauses, service=cls)
+        return cls
+
+    return register
+
+
+def twist(*clauses: str, apis: Iterable[str] = APIS) -> Callable[[Twist], Twist]:
+    """Declares a change of answers as a mutant that breaks these clauses, or as a variant."""
+
+    def register(change: Twist) -> Twist:
+        add(*_told(change), clauses, twist=change, apis=apis)
+        return change
+
+    return register
+
+
+def load() -> dict[str, Subject]:
+    """All subjects by name."""
+    from tests.mutants import credentials, pristo, retainful, rules, text, transport, variants
+
+    assert all((credentials, pristo, retainful, rules, text, transport, variants))
+    return CATALOGUE
+
+
+# ------------------------------------------------------------------------------------------------------------ serving
+
+
+class SubjectServer(MockServer):
+    """A subject on a loopback port, with the mock's credentials."""
+
+    def __init__(self, subject: Subject, port: int = 0) -> None:
+        super().__init__(port=port, custom_fields=CUSTOM_FIELDS, second_population=True)
+        if issubclass(subject.service, Pristo):
+            (key,) = self.pristo.credentials.values()
+            served: Service = subject.service(key, map(str, self.pristo.stored), CUSTOM_FIELDS)
+        else:
+            assert issubclass(subject.service, Retainful)
+            key, app = self.retainful.credentials.values()
+            served = subject.service(key, app)
+        if subject.setup is not None:
+            subject.setup(served)
+        self._server.config.app = Stage(served, subject.twist, self._die)
+        self._server.config.http = subject.protocol
+
+    def _die(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+
+
+class Stage:
+    """The ASGI application around one service: lets it answer, twists the answer, sends it."""
+
+    def __init__(self, served: Service, change: Twist | None, die: Callable[[], None]) -> None:
+        self.served, self.change, self.die = served, change, die
+        self.app = MockApp([served])
+        self.memory: dict[str, Any] = {}
+        self.number = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        parts, more = [], True
+        while more:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        body = b"".join(parts)
+        connection = str(scope["client"])
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope["method"], scope["path"], {**headers, ":connection": connection}, body[:BODY_LIMIT])
+        self.number += 1
+        before = getattr(self.served, "before", None)  # for the few that wait between looking and writing
+        if before is not None:
+            await before(request)
+        answer = self.app.answer(request, None, too_large=len(body) > BODY_LIMIT)
+        seen = Seen(
+            request,
+            connection,
+            self.number,
+            answer.status,
+            {**answer.headers, "Content-Type": "application/json"},
+            b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+            self.memory,
+        )
+        if self.change is not None:
+            pending = self.change(seen)
+            if pending is not None:
+                await pending
+        await self._send(seen, scope, receive, send)
+
+    async def _send(self, seen: Seen, scope: Scope, receive: Receive, send: Send) -> None:
+        transport: asyncio.Transport = scope["state"]["transport"]
+        if seen.delay:
+            await asyncio.sleep(seen.delay)
+        match seen.end:
+            case "die":
+                self.die()
+                transport.abort()
+            case "reset":
+                connection: Any = transport.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                transport.abort()
+            case "close":
+                transport.close()
+            case "raw":
+                transport.write(seen.body)
+                transport.close()
+        if seen.end in ("die", "reset", "close", "raw", "hang"):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in seen.headers.items()]
+        if seen.end != "chunked" and seen.status != 204:
+            headers.append((b"content-length", str(len(seen.body)).encode()))
+        await send({"type": "http.response.start", "status": seen.status, "headers": headers})
+        if seen.end == "cut":
+            await send({"type": "http.response.body", "body": seen.body[: len(seen.body) // 2], "more_body": True})
+            transport.close()
+            return
+        for start in range(0, len(seen.body), 7) if seen.end == "chunked" else ():
+            await send({"type": "http.response.body", "body": seen.body[start : start + 7], "more_body": True})
+        rest = b"" if seen.end == "chunked" or seen.status == 204 else seen.body
+        await send({"type": "http.response.body", "body": rest})
+        if seen.end == "then-close":
+            transport.close()

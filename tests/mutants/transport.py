@@ -1,0 +1,496 @@
+"""Mutants of how answers travel, and of when the service fails: the same for both APIs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from contact_apis._contract import Operation
+from contact_apis.mock._server import _Protocol
+from contact_apis.mock._services import Answer, Pristo, Request, Retainful, Service
+from tests.mutants.catalogue import Seen, add, twist
+
+JSON = "{api}.answers-are-json"
+GONE = "{api}.answers-every-request"
+FAILED = "{api}.no-server-error"
+STATUSES = "{api}.documented-statuses"
+
+# ------------------------------------------------------------------------------------------------- answers as JSON
+
+
+def _bodies(change: Callable[[bytes], bytes], when: Callable[[Seen], bool] = lambda seen: True) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if when(seen):
+            seen.body = change(seen.body)
+
+    return changed
+
+
+BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "trailing-comma": ("with a comma too many", lambda body: body[:-1] + b",}"),
+    "byte-order-mark": ("after a byte order mark", lambda body: b"\xef\xbb\xbf" + body),
+    "nan": ("with NaN in it", lambda body: body[:-1] + (b', "score": NaN}' if len(body) > 2 else b'"score": NaN}')),
+    "cut": ("cut in the middle", lambda body: body[: len(body) // 2]),
+    "last-brace-missing": ("without its last brace", lambda body: body[:-1]),
+    "empty": ("without any bytes", lambda body: b""),
+    "html": ("as a page of HTML", lambda body: b"<html><body>OK</body></html>"),
+    "single-quotes": ("in single quotes", lambda body: body.replace(b'"', b"'")),
+    "twice": ("twice", lambda body: body + body),
+    "utf-16": ("in UTF-16", lambda body: body.decode().encode("utf-16")),
+    "comment": ("with a comment", lambda body: body + b" // done"),
+    "word": ("as the word OK", lambda body: b"OK"),
+    "hijack-guard": ("after a guard against hijacking", lambda body: b")]}',\n" + body),
+}
+for _name, (_what, _change) in BODIES.items():
+    add(f"answers-{_name}", f"Answers are written {_what}.", [JSON], twist=_bodies(_change))
+for _status in (400, 401):
+    for _name in ("html", "empty", "trailing-comma"):
+        _what, _change = BODIES[_name]
+        add(
+            f"{_status}-{_name}",
+            f"Answers of {_status} are written {_what}.",
+            [JSON],
+            twist=_bodies(_change, lambda seen, status=_status: seen.status == status),  # type: ignore[misc]  # a default binds the status
+        )
+
+
+@twist(JSON, apis=("pristo",))
+def answers_in_latin_1(seen: Seen) -> None:
+    """Answers are written in Latin-1 where they can be."""
+    seen.body = seen.body.decode().encode("latin-1", "replace")
+
+
+@twist(JSON, apis=("pristo",))
+def answers_escape_surrogates_raw(seen: Seen) -> None:
+    """What lies beyond the basic plane is written as two surrogates in UTF-8 (CESU-8)."""
+    text = re.sub(
+        "[\U00010000-\U0010ffff]", lambda found: found[0].encode("utf-16-be").decode("utf-16-be", "surrogatepass"), seen.body.decode()
+    )
+    seen.body = b"".join(
+        each.encode()
+        if ord(each) < 0x10000
+        else (chr(0xD800 + ((ord(each) - 0x10000) >> 10)) + chr(0xDC00 + ((ord(each) - 0x10000) & 0x3FF))).encode("utf-8", "surrogatepass")
+        for each in text
+    )
+
+
+def _typed(kind: str | None, when: Callable[[Seen], bool]) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if when(seen):
+            del seen.headers["Content-Type"]
+            if kind is not None:
+                seen.headers["Content-Type"] = kind
+
+    return changed
+
+
+for _name, _kind in (
+    ("text-html", "text/html"),
+    ("text-plain", "text/plain"),
+    ("octets", "application/octet-stream"),
+    ("missing", None),
+    ("jsonp", "application/javascript"),
+):
+    add(f"content-type-{_name}", f"The Content-Type of answers is {_kind or 'missing'}.", [JSON], twist=_typed(_kind, lambda seen: True))
+for _status in (400, 401):
+    add(
+        f"content-type-html-on-{_status}",
+        f"The Content-Type of a {_status} is text/html.",
+        [JSON],
+        twist=_typed("text/html; charset=utf-8", lambda seen, status=_status: seen.status == status),  # type: ignore[misc]  # as above
+    )
+
+# ----------------------------------------------------------------------------------------------------- statuses
+
+
+def _instead(was: int, becomes: int) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if seen.status == was:
+            seen.status = becomes
+
+    return changed
+
+
+for _was, _becomes in ((400, 422), (400, 404), (400, 409), (400, 403), (200, 202), (200, 206), (200, 203)):
+    add(f"status-{_becomes}-for-{_was}", f"What should be {_was} is {_becomes}.", [STATUSES], twist=_instead(_was, _becomes))
+add("status-202-for-201", "What should be 201 is 202.", [STATUSES], twist=_instead(201, 202), apis=["pristo"])
+add("status-201-for-200", "A success is answered 201.", [STATUSES], twist=_instead(200, 201), apis=["retainful"])
+add("status-500-for-400", "What should be 400 is 500.", [FAILED], twist=_instead(400, 500))
+
+
+@twist(STATUSES, apis=("retainful",))
+def status_204(seen: Seen) -> None:
+    """A success is answered 204, without a body."""
+    if seen.status == 200:
+        seen.status, seen.body = 204, b""
+
+
+# -------------------------------------------------------------------------------------- what makes a service fail
+
+Trigger = Callable[[Seen], bool]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for each in (*value, *value.values()) for text in _texts(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
+def _text(test: Callable[[str], bool]) -> Trigger:
+    def found(seen: Seen) -> bool:
+        try:
+            return any(test(each) for each in _texts(json.loads(seen.request.body)))
+        except (ValueError, RecursionError):
+            return False
+
+    return found
+
+
+def _matches(pattern: str) -> Trigger:
+    return _text(lambda text: re.search(pattern, text) is not None)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+TRIGGERS: dict[str, tuple[str, Trigger]] = {
+    "astral": ("a character beyond the basic plane", _matches("[\U00010000-\U0010ffff]")),
+    "right-to-left": ("right-to-left text", _matches("[א-ת\u0600-\u06ff]")),
+    "combining": ("a combining mark", _matches("[\u0300-\u036f]")),
+    "long-text": ("a text of more than 5,000 characters", _text(lambda text: len(text) > 5000)),
+    "nul": ("a NUL in a text", _text(lambda text: "\x00" in text)),
+    "control": ("an escape character", _text(lambda text: "\x1b" in text)),
+    "line-break": ("a line break", _text(lambda text: "\n" in text)),
+    "empty-text": ("an empty text", _text(lambda text: text == "")),
+    "blank-text": ("a blank text", _text(lambda text: text == " ")),
+    "apostrophe": ("an apostrophe", _text(lambda text: "'" in text)),
+    "noncharacter": ("a code point that is no character", _matches("\uffff")),
+    "deep-nesting": ("deep nesting", lambda seen: seen.request.body.count(b"[") > 900),
+    "very-deep-nesting": ("very deep nesting", lambda seen: seen.request.body.count(b"[") > 50_000),
+    "large-body": ("a body of 100 KB", lambda seen: len(seen.request.body) > 100_000),
+    "lone-surrogate": ("a lone surrogate", lambda seen: rb"\ud800" in seen.request.body),
+    "not-utf-8": ("bytes that are no UTF-8", lambda seen: b"\xff" in seen.request.body),
+    "no-json": ("a body that is no JSON", lambda seen: bool(seen.request.body) and not _is_json(seen.request.body)),
+    "no-body": ("a request without a body", lambda seen: not seen.request.body and seen.request.method == "POST"),
+    "array": ("a body that is an array", lambda seen: seen.request.body.startswith(b"[") and _is_json(seen.request.body)),
+    "null-body": ("a body that is null", lambda seen: seen.request.body == b"null"),
+    "wrong-type": ("a number where text should be", lambda seen: seen.status == 400 and b"12345" in seen.request.body),
+    "long-number": ("a number of 5,000 digits", lambda seen: b"1" * 4000 in seen.request.body),
+    "duplicate-members": ("a member that is there twice", lambda seen: b'"contact": 7, "firstName": 7' in seen.request.body),
+    "charset": ("a charset beside the media type", lambda seen: "charset" in seen.request.headers.get("content-type", "")),
+    "other-media-type": ("another media type", lambda seen: "text/plain" in seen.request.headers.get("content-type", "")),
+    "no-media-type": (
+        "a request without Content-Type",
+        lambda seen: "content-type" not in seen.request.headers and bool(seen.request.body),
+    ),
+    "no-user-agent": ("a request without a User-Agent", lambda seen: "user-agent" not in seen.request.headers),
+    "any-accept": ("Accept: */*", lambda seen: seen.request.headers.get("accept") == "*/*"),
+    "get": ("a GET", lambda seen: seen.request.method == "GET"),
+    "fiftieth": ("each fiftieth request", lambda seen: seen.number % 50 == 0),
+    "after-a-hundred": ("each request after the hundredth", lambda seen: seen.number > 100),
+    "wrong-credentials": ("the word null for a credential", lambda seen: "null" in seen.request.headers.values()),
+}
+PRISTO_TRIGGERS: dict[str, tuple[str, Trigger]] = {
+    "nil-id": ("the nil UUID", lambda seen: b"00000000-0000-0000-0000-000000000000" in seen.request.body),
+    "maximal-id": ("the maximal UUID", lambda seen: b"ffffffff-ffff-ffff-ffff-ffffffffffff" in seen.request.body),
+    "capital-id": ("an id in capitals", lambda seen: re.search(rb'"id": "[0-9A-F-]*[A-F][0-9A-F-]*"', seen.request.body) is not None),
+    "capital-correlation-id": (
+        "an X-Request-Id in capitals",
+        lambda seen: re.search("[A-F]", seen.request.headers.get("x-request-id", "")) is not None,
+    ),
+    "bad-correlation-id": ("an X-Request-Id that is no UUID", lambda seen: seen.request.headers.get("x-request-id") == "not-a-uuid"),
+    "bad-population": ("a population that is no UUID", lambda seen: "not-a-uuid" in seen.request.path),
+    "empty-custom-fields": ("custom fields that are empty", _text(lambda text: len(text) == 256)),
+    "unknown-custom-field": ("a custom field that is not defined", lambda seen: b"no-such-field" in seen.request.body),
+    "unknown-population": ("a population that does not exist", lambda seen: seen.status == 400 and b"does not exist" in seen.body),
+}
+PRISTO_TRIGGERS["long-custom-value"] = ("a custom value that is too long", PRISTO_TRIGGERS.pop("empty-custom-fields")[1])
+RETAINFUL_TRIGGERS: dict[str, tuple[str, Trigger]] = {
+    "leap-day": ("the 29th of February", _matches("-02-29")),
+    "ipv6": ("an IPv6 address", _matches("2001:db8")),
+    "number-for-id": ("a number for an identifier's id", lambda seen: re.search(rb'"id": \d', seen.request.body) is not None),
+    "no-list": ("an empty listIds", lambda seen: b'"listIds": []' in seen.request.body),
+    "unknown-list": ("a list that does not exist", lambda seen: b"no-such-list" in seen.request.body),
+    "plain-date": ("a date without a time", _text(lambda text: re.fullmatch(r"\d{4}-\d\d-\d\d", text) is not None)),
+    "offset": ("a time with an offset", _matches(r"\+02:00$")),
+    "no-address": ("an address that is none", lambda seen: b"nowhere" in seen.request.body),
+    "empty-channel": ("a channel without a status", lambda seen: b'"channels": {"email": {}}' in seen.request.body),
+    "empty-identifiers": ("empty identifiers", lambda seen: b'"identifiers": []' in seen.request.body),
+}
+
+
+def _failing(trigger: Trigger) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if trigger(seen):
+            seen.status = 500
+
+    return changed
+
+
+for _triggers, _apis in ((TRIGGERS, ("pristo", "retainful")), (PRISTO_TRIGGERS, ("pristo",)), (RETAINFUL_TRIGGERS, ("retainful",))):
+    for _name, (_what, _trigger) in _triggers.items():
+        add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=_apis)
+
+
+@twist(FAILED)
+def unavailable_now_and_then(seen: Seen) -> None:
+    """Each thirtieth request is answered 503."""
+    if seen.number % 30 == 0:
+        seen.status = 503
+
+
+@twist(FAILED)
+def bad_gateway_with_html(seen: Seen) -> None:
+    """Each fortieth request is answered 502, by a page of HTML."""
+    if seen.number % 40 == 0:
+        seen.status, seen.body = 502, b"<html>Bad Gateway</html>"
+        seen.headers["Content-Type"] = "text/html"
+
+
+# ------------------------------------------------------------------------------------------ connections that fail
+
+
+def _ending(end: Any, trigger: Trigger) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if trigger(seen):
+            seen.end = end
+
+    return changed
+
+
+for _name, _says, _end, _trigger in (
+    ("resets-each-tenth", "Each tenth connection is reset instead of an answer.", "reset", lambda seen: seen.number % 10 == 0),
+    ("closes-each-tenth", "Each tenth connection is closed instead of an answer.", "close", lambda seen: seen.number % 10 == 0),
+    ("resets-on-nul", "A NUL in a text resets the connection.", "reset", TRIGGERS["nul"][1]),
+    ("closes-on-broken-json", "A body that is no JSON closes the connection.", "close", TRIGGERS["no-json"][1]),
+    ("closes-on-refusal", "A wrong key closes the connection without an answer.", "close", lambda seen: seen.status == 401),
+    ("cuts-each-twentieth", "Each twentieth answer is cut in the middle.", "cut", lambda seen: seen.number % 20 == 0),
+    ("cuts-errors", "Answers of 400 are cut in the middle.", "cut", lambda seen: seen.status == 400),
+    ("dies-after-two-hundred", "The service ends after 200 requests.", "die", lambda seen: seen.number > 200),
+    ("dies-after-twenty", "The service ends after 20 requests.", "die", lambda seen: seen.number > 20),
+    ("hangs-on-long-text", "A long text is never answered.", "hang", TRIGGERS["long-text"][1]),
+    ("hangs-each-fortieth", "Each fortieth request is never answered.", "hang", lambda seen: seen.number % 40 == 0),
+    ("resets-on-large-bodies", "A body of 100 KB resets the connection.", "reset", TRIGGERS["large-body"][1]),
+):
+    add(_name, _says, [GONE], twist=_ending(_end, _trigger))
+
+
+@twist(GONE)
+def garbage_each_twentieth(seen: Seen) -> None:
+    """Each twentieth answer is no HTTP."""
+    if seen.number % 20 == 0:
+        seen.end, seen.body = "raw", b"\x00\x01garbage\r\n\r\n"
+
+
+# ----------------------------------------------------------------------------------------- requests that are refused
+
+
+def _refusing(base: type[Service], trigger: Callable[[Request], bool]) -> type[Service]:
+    class Refusing(base):  # type: ignore[misc, valid-type]  # the same difference for either API
+        def handle(self, operation: Operation, request: Request) -> Answer:
+            if trigger(request):
+                refusal: Answer = self.error(operation, 400, "invalid_request", "This is not taken.")
+                return refusal
+            return super().handle(operation, request)  # type: ignore[no-any-return]  # the base is a variable
+
+    return Refusing
+
+
+REFUSALS: dict[str, tuple[str, Callable[[Request], bool]]] = {
+    "charset": ("a charset beside the media type", lambda request: "charset" in request.headers.get("content-type", "")),
+    "escapes": ("JSON with escapes", lambda request: rb"\u" in request.body),
+    "indented-json": ("JSON over several lines", lambda request: b"\n" in request.body),
+    "no-user-agent": ("requests without a User-Agent", lambda request: "user-agent" not in request.headers),
+    "any-accept": ("Accept: */*", lambda request: request.headers.get("accept") == "*/*"),
+}
+for _name, (_what, _refused) in REFUSALS.items():
+    for _base in (Pristo, Retainful):
+        add(f"refuses-{_name}", f"The service refuses {_what}.", ["{api}.operation"], service=_refusing(_base, _refused))
+
+
+# ------------------------------------------------------------------------------------------------ names of headers
+
+
+def spelled_exactly(*names: str) -> type[_Protocol]:
+    """A way of speaking HTTP that knows these headers in this spelling alone."""
+
+    class Exact(_Protocol):
+        def data_received(self, data: bytes) -> None:
+            for name in names:
+                for found in re.findall(rb"(?i)\r\n(" + name.encode() + rb"):", data):
+                    if found != name.encode():
+                        data = data.replace(found + b":", b"X-Other:")
+            super().data_received(data)
+
+    return Exact
+
+
+add(
+    "header-name-in-exact-case",
+    "The key's header is known in one spelling alone.",
+    ["pristo.key-in-header"],
+    protocol=spelled_exactly("X-API-Key"),
+    apis=["pristo"],
+)
+add(
+    "header-names-in-exact-case",
+    "The credentials' headers are known in one spelling alone.",
+    ["retainful.credentials-in-headers"],
+    protocol=spelled_exactly("Retainful-Api-Key", "Retainful-App-Id"),
+    apis=["retainful"],
+)
+add(
+    "app-id-header-in-exact-case",
+    "The App ID's header is known in one spelling alone.",
+    ["retainful.credentials-in-headers"],
+    protocol=spelled_exactly("Retainful-App-Id"),
+    apis=["retainful"],
+)
+
+# ------------------------------------------------------------------------------------------------ bodies of errors
+
+PRISTO_ERRORS: dict[str, tuple[str, Any]] = {
+    "error-is-text": ("has text for `error`", {"error": "Something is wrong."}),
+    "error-is-array": ("has an array for `error`", {"error": [{"code": "x", "message": "x"}]}),
+    "error-is-null": ("has null for `error`", {"error": None}),
+    "code-is-number": ("has a number for `code`", {"error": {"code": 400, "message": "x"}}),
+    "message-is-object": ("has an object for `message`", {"error": {"code": "x", "message": {"id": "x"}}}),
+    "message-is-null": ("has null for `message`", {"error": {"code": "x", "message": None}}),
+    "is-array": ("is an array", [{"error": {"code": "x", "message": "x"}}]),
+    "is-text": ("is text", "Something is wrong."),
+    "is-null": ("is null", None),
+}
+RETAINFUL_ERRORS: dict[str, tuple[str, Any]] = {
+    "status-missing": ("has no `status`", {"message": "x"}),
+    "status-is-false": ("has false for `status`", {"status": False, "message": "x"}),
+    "status-is-true": ("has true for `status`", {"status": True, "message": "x"}),
+    "status-is-fail": ("has another word for `status`", {"status": "fail", "message": "x"}),
+    "status-in-capitals": ("has `status` in capitals", {"status": "ERROR", "message": "x"}),
+    "status-is-number": ("has a number for `status`", {"status": 400, "message": "x"}),
+    "message-missing": ("has no `message`", {"status": "error"}),
+    "message-is-array": ("has an array for `message`", {"status": "error", "message": ["x"]}),
+    "message-is-null": ("has null for `message`", {"status": "error", "message": None}),
+    "message-is-object": ("has an object for `message`", {"status": "error", "message": {"id": "x"}}),
+    "error-for-message": ("has `error` for `message`", {"status": "error", "error": "x"}),
+    "is-empty": ("is an empty object", {}),
+    "is-array": ("is an array", [{"status": "error", "message": "x"}]),
+    "is-text": ("is text", "Something is wrong."),
+}
+
+
+def _error(status: int, body: Any) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if status == 429 and seen.number == 12:
+            seen.status = 429
+            seen.headers["Retry-After"] = "0"
+        if seen.status == status:
+            seen.answer(body)
+
+    return changed
+
+
+for _status in (400, 401, 429):
+    for _name, (_what, _body) in PRISTO_ERRORS.items():
+        if _status == 400 or _name in ("error-is-text", "code-is-number", "is-array", "message-is-null"):
+            add(
+                f"{_status}-{_name}",
+                f"The body of a {_status} {_what}.",
+                [f"pristo.{_status}-envelope"],
+                twist=_error(_status, _body),
+                apis=["pristo"],
+            )
+for _status in (400, 401):
+    for _name, (_what, _body) in RETAINFUL_ERRORS.items():
+        add(
+            f"{_status}-{_name}",
+            f"The body of a {_status} {_what}.",
+            [f"retainful.{_status}-body"],
+            twist=_error(_status, _body),
+            apis=["retainful"],
+        )
+
+# Pristo's form from Retainful, and the other way round.
+for _status in (400, 401):
+    _message = {"status": "error", "message": "x"}
+    add(
+        f"{_status}-in-another-form",
+        f"The body of a {_status} has the form of another API.",
+        [f"retainful.{_status}-body"],
+        twist=_error(_status, {"error": _message}),
+        apis=["retainful"],
+    )
+
+SUCCESSES: dict[str, tuple[str, Any]] = {
+    "text-true": ('has the text "true" for `status`', {"status": "true"}),
+    "success": ('has "success" for `status`', {"status": "success"}),
+    "one": ("has 1 for `status`", {"status": 1}),
+    "false": ("has false for `status`", {"status": False}),
+    "missing": ("has no `status`", {"message": "ok"}),
+    "null": ("has null for `status`", {"status": None}),
+    "empty": ("is an empty object", {}),
+    "array": ("is an array", [{"status": True}]),
+    "plain-true": ("is the value true", True),
+    "error": ("has the form of an error", {"status": "error", "message": "x"}),
+    "wrapped": ("is wrapped in `data`", {"data": {"status": True}}),
+    "capital": ("has `Status` for `status`", {"Status": True}),
+}
+
+
+def _success(body: Any) -> Callable[[Seen], None]:
+    def changed(seen: Seen) -> None:
+        if seen.status == 200:
+            seen.answer(body)
+
+    return changed
+
+
+for _name, (_what, _body) in SUCCESSES.items():
+    add(f"success-{_name}", f"The body of a 200 {_what}.", ["retainful.success-answer"], twist=_success(_body), apis=["retainful"])
+
+# Refusals that look like successes.
+add(
+    "refusals-answered-200",
+    "What is refused is answered 200 with the body of an error.",
+    ["retainful.success-answer", "retainful.body-is-json", "retainful.identifiers-required"],
+    twist=_instead(400, 200),
+    apis=["retainful"],
+)
+add(
+    "refusals-answered-200",
+    "What is refused is answered 200 with the body of an error.",
+    ["pristo.request-id-is-uuid", "pristo.contact-required", "pristo.body-is-json", "pristo.population-is-uuid"],
+    twist=_instead(400, 200),
+    apis=["pristo"],
+)
+
+# ------------------------------------------------------------------------------------------- bodies that are no JSON
+
+
+def _lenient(base: type[Service], repair: Callable[[bytes], bytes]) -> type[Service]:
+    class Lenient(base):  # type: ignore[misc, valid-type]  # the same difference for either API
+        def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
+            if request.body and not _is_json(request.body):
+                request = Request(request.method, request.path, request.headers, repair(request.body))
+            return super().read_body(operation, request)  # type: ignore[no-any-return]  # the base is a variable
+
+    return Lenient
+
+
+REPAIRS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "single-quotes": ("in single quotes", lambda body: body.replace(b"'", b'"')),
+    "trailing-comma": ("with a comma too many", lambda body: re.sub(rb",\s*}", b"}", body)),
+    "missing-brace": ("without its last brace", lambda body: body + b"}"),
+    "text-behind": ("with text after it", lambda body: body.rstrip(b"x")),
+}
+for _name, (_what, _repair) in REPAIRS.items():
+    for _base in (Pristo, Retainful):
+        add(f"takes-json-{_name}", f"A body of JSON {_what} is taken.", ["{api}.body-is-json"], service=_lenient(_base, _repair))
