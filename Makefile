@@ -16,7 +16,7 @@ NODE := tests/browser
 PORT ?= 8025
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo generate check-generated lint lint-specs types test contract mock bench build clean lock node-setup
+.PHONY: help setup demo generate check-generated lint lint-specs types test test-browser contract mock bench build clean lock node-setup
 
 help: ## list what can be made, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -102,3 +102,7 @@ $(NODE)/node_modules/.ready: $(NODE)/package-lock.json
 	@command -v npm >/dev/null || { echo "this target needs Node 20 or later with npm; on Debian and Ubuntu: apt-get install nodejs npm"; exit 2; }
 	@npm ci --prefix $(NODE) --no-fund --no-audit --loglevel=error
 	@touch $@
+
+test-browser: setup node-setup ## the pages in a real browser (needs Node and Chromium); screenshots in reports/browser
+	@mkdir -p reports/browser
+	@PYTHON=$(CURDIR)/$(PY) node --test --test-reporter=spec $(NODE)/pages.test.js

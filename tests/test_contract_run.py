@@ -90,8 +90,9 @@ def test_the_same_seed_sends_the_same_requests(run: Run, tmp_path: Path) -> None
             server.app.arrived = type(server.app.arrived)(maxlen=None)
             contract(run, tmp_path, **live(server, SEED="7"))
             seen.append([(request.method, request.path, request.body) for _, request, _, _ in server.app.arrived])
-    assert len(seen[0]) == len(seen[1]) > 1000
-    assert seen[0] == seen[1]
+    assert len(seen[0]) > 1000
+    # What is sent at once arrives in any order.
+    assert sorted(seen[0]) == sorted(seen[1])
 
 
 def test_a_second_run_leaves_no_more_than_its_new_contacts(run: Run, tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def embedded_mock() -> Iterator[dict[str, str]]:
             variables[name] = value
             if name == "RETAINFUL_LIST_ID":
                 break
+        else:
+            raise CannotRun("The embedded mock did not start; its own words stand above.")
         yield variables
     finally:
         process.terminate()

@@ -89,7 +89,7 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "clauses": [self._clause(each) for each in (run.clauses if run else [])],
-            "failures": [_failure(each) for each in (run.breaches if run else [])],
+            "failures": [_failure(each, run.settings.variables) for each in run.breaches] if run else [],
         }
 
     def _clause(self, clause: Clause) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _selected() -> list[str]:
         return []
 
 
-def _failure(breach: Breach) -> dict[str, Any]:
+def _failure(breach: Breach, variables: dict[str, str]) -> dict[str, Any]:
     from tests.contract.service import as_curl, as_python
 
     exchange = breach.exchanges[0] if breach.exchanges else None
@@ -122,8 +122,8 @@ def _failure(breach: Breach) -> dict[str, Any]:
         "clause": breach.clause,
         "message": breach.message,
         "at": load_clauses()[breach.clause].place,
-        "curl": as_curl(exchange.call) if exchange else None,
-        "python": as_python(exchange.call) if exchange else None,
+        "curl": as_curl(exchange.call, variables) if exchange else None,
+        "python": as_python(exchange.call, variables) if exchange else None,
         "minimal": _minimal(exchange) if exchange else None,
     }
 

@@ -59,6 +59,12 @@ class Settings:
         return [each.api for each in self.endpoints]
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The names of the variables that hold credentials, by their values."""
+        names = {api: [f"{api.upper()}_API_KEY", f"{api.upper()}_APP_ID"] for api in APIS}
+        return {value: name for each in self.endpoints for value, name in zip(each.credentials.values(), names[each.api], strict=False)}
+
+    @property
     def examples(self) -> int:
         """How many examples a property gets."""
         return EXAMPLES[self.profile]

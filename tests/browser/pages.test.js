@@ -1,0 +1,140 @@
+// The pages that people read, in a real browser: no console error, no overflow on a phone or a desk, no accessibility violation.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = resolve(import.meta.dirname, "../..");
+const python = process.env.PYTHON ?? join(root, ".venv/bin/python");
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = join(root, "reports/browser");
+const folder = mkdtempSync(join(tmpdir(), "pages-"));
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+let browser, mock, mockUrl;
+const pages = {};
+
+// A run's exit code says its verdict; its page is what is looked at here.
+function report(name, variables) {
+  const reports = join(folder, name);
+  try {
+    execFileSync(python, ["-m", "tests.contract"], { cwd: root, env: { ...process.env, PROFILE: "quick", REPORTS: reports, ...variables }, stdio: "ignore" });
+  } catch (ended) {
+    assert.ok([1, 2].includes(ended.status), `the suite ended with ${ended.status}`);
+  }
+  pages[name] = pathToFileURL(join(reports, "index.html")).href;
+  return join(reports, "results.json");
+}
+
+async function startMock(...faults) {
+  const process_ = spawn(python, ["-m", "contact_apis", "mock", "--port", "0", "--env", ...faults], { cwd: root });
+  const env = {};
+  for await (const chunk of process_.stdout) {
+    for (const line of String(chunk).split("\n").filter(Boolean)) env[line.split("=")[0]] = line.slice(line.indexOf("=") + 1);
+    if (env.RETAINFUL_LIST_ID) break;
+  }
+  return { process: process_, env };
+}
+
+before(async () => {
+  assert.ok(executablePath, "no Chromium here; on Debian: apt-get install chromium");
+  browser = await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const earlier = report("conforms", { TARGET: "mock" });
+  const faulty = await startMock("--fault", "malformed=0.02", "--retainful-email", "never");
+  report("violates", { TARGET: "live", ...faulty.env, PREVIOUS: earlier });
+  faulty.process.kill();
+  report("could-not-run", { TARGET: "live", PRISTO_API_KEY: "" });
+  mock = await startMock();
+  mockUrl = mock.env.PRISTO_BASE_URL;
+  pages.mock = `${mockUrl}/`;
+  for (const number of [1, 2]) {
+    await fetch(`${mockUrl}/v1/contacts/save/${mock.env.PRISTO_POPULATION_ID}`, {
+      method: "POST",
+      headers: { "X-API-Key": mock.env.PRISTO_API_KEY, "Content-Type": "application/json" },
+      body: JSON.stringify({ contact: number === 1 ? { id: "a6d60792-18b0-5e4d-ad1e-9e0fcf43dabe", name: "שרה" } : { id: "x" } }),
+    });
+  }
+  if (existsSync(join(root, "reports/mutants/index.html"))) pages.mutants = pathToFileURL(join(root, "reports/mutants/index.html")).href;
+});
+
+after(async () => {
+  await browser?.close();
+  mock?.process.kill();
+});
+
+async function visit(name, { width, scheme }, look) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("console", message => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", error => complaints.push(String(error)));
+  page.on("request", request => {
+    const local = request.url().startsWith("file:") || request.url().startsWith(mockUrl) || request.url().startsWith("data:");
+    if (!local) complaints.push(`asked for ${request.url()}`);
+  });
+  await page.goto(pages[name]);
+  if (name === "mock") await page.waitForSelector("#requests tr");
+  await look(page);
+  await page.screenshot({ path: join(shots, `${name}-${width}-${scheme}.png`), fullPage: true });
+  assert.deepEqual(complaints.filter(each => !each.includes("favicon")), []);
+  await context.close();
+}
+
+for (const name of ["conforms", "violates", "could-not-run", "mock", "mutants"]) {
+  for (const view of [{ width: 360, scheme: "light" }, { width: 1440, scheme: "light" }, { width: 1440, scheme: "dark" }]) {
+    test(`${name}, ${view.width} px, ${view.scheme}: quiet, within its width, accessible`, async t => {
+      if (!pages[name]) return t.skip("make mutants has not been run here, so there is no matrix to look at");
+      await visit(name, view, async page => {
+        for (const each of await page.$$("details:not([open]) > summary")) await each.click();
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        assert.equal(overflow, 0, "the page is wider than the window");
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        assert.deepEqual(violations.map(each => `${each.id}: ${each.nodes.map(node => node.target).join(" ")}`), []);
+      });
+    });
+  }
+}
+
+test("a report says its verdict first, and what is broken with its reproducers", async () => {
+  await visit("violates", { width: 1440, scheme: "light" }, async page => {
+    assert.equal(await page.textContent("h1"), "The service violates its contract");
+    assert.match(await page.textContent("header"), /answers-are-json/);
+    assert.match(await page.textContent("#curl-1"), /^curl -i -X POST http/);
+    assert.match(await page.textContent("#python-1"), /httpx\.request/);
+    assert.match(await page.textContent("table[aria-labelledby=drift]"), /changed; was: to-create/);
+  });
+});
+
+test("everything that can be operated is reached by the keyboard, with a visible focus", async () => {
+  await visit("violates", { width: 1440, scheme: "light" }, async page => {
+    const wanted = await page.$$eval("summary, button, pre[tabindex]", found => found.filter(each => each.checkVisibility()).length);
+    const seen = new Set();
+    for (let step = 0; step < wanted + 5; step++) {
+      await page.keyboard.press("Tab");
+      const focus = await page.evaluate(() => {
+        const all = [...document.querySelectorAll("summary, button, pre[tabindex]")];
+        return { number: all.indexOf(document.activeElement), outline: getComputedStyle(document.activeElement).outlineStyle };
+      });
+      if (focus.number >= 0) {
+        seen.add(focus.number);
+        assert.notEqual(focus.outline, "none");
+      }
+    }
+    assert.equal(seen.size, wanted);
+  });
+});
+
+test("the mock's page shows what arrived and why it was refused", async () => {
+  await visit("mock", { width: 1440, scheme: "light" }, async page => {
+    assert.match(await page.textContent("#requests"), /contact\.id must have the format uuid/);
+    assert.match(await page.textContent("#summary"), /2 requests received/);
+  });
+});
