@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
 import jsonschema_rs
 from attrs import field, frozen
+
+from ._errors import Fault
 
 Json = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -23,17 +24,6 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 def contract(package: str) -> Contract:
     """The contract of a generated package, such as ``"pristo_client"``; read once a process."""
     return Contract(json.loads(files(package).joinpath("openapi.json").read_bytes()))
-
-
-@frozen(eq=False)
-class Fault:
-    """One thing that is wrong with a JSON value: where, and what to do about it. Never shows the value."""
-
-    path: str = field()
-    remedy: str = field()
-
-    def __str__(self) -> str:
-        return f"{self.path or 'body'} {self.remedy}"
 
 
 @frozen(eq=False)
@@ -47,7 +37,9 @@ class Schema:
         """Every fault of a JSON value; empty when it fits (then in under a microsecond)."""
         if self.validator.is_valid(value):
             return []
-        return [fault for error in self.validator.iter_errors(value) for fault in _faults(error)]
+        from ._faults import faults_of
+
+        return [fault for error in self.validator.iter_errors(value) for fault in faults_of(error)]
 
 
 class Contract:
@@ -160,43 +152,3 @@ def _with_nullable(node: Any) -> Any:
 def _nullable(node: Json) -> Json:
     plain = {key: value for key, value in node.items() if key != "nullable"}
     return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
-
-
-_KINDS = {"array": "an array", "integer": "a whole number", "null": "null", "object": "an object"}
-
-
-def _faults(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
-    path = _dotted(error.instance_path)
-    kind: Mapping[str, Any] = error.kind.as_dict()
-    match error.kind.name:
-        case "required":
-            yield Fault(_dotted([*error.instance_path, kind["property"]]), "is missing")
-        case "additionalProperties":
-            for name in kind["unexpected"]:
-                yield Fault(_dotted([*error.instance_path, name]), "is not a field of the contract")
-        case "type":
-            yield Fault(path, "must be " + " or ".join(_KINDS.get(each, f"a {each}") for each in kind["types"]))
-        case "format":
-            yield Fault(path, f"must have the format {kind['format']}")
-        case "maxLength" | "minLength" as name:
-            bound = "at most" if name == "maxLength" else "at least"
-            yield Fault(path, f"must have {bound} {kind['limit']} characters")
-        case "minItems" | "minProperties":
-            yield Fault(path, f"must have at least {kind['limit']} member{'s' * (kind['limit'] != 1)}")
-        case "enum":
-            yield Fault(path, f"must be one of {', '.join(map(str, _options(kind)))}")
-        case "anyOf" | "oneOf" | "oneOfNotValid":
-            branches = [fault.remedy for branch in kind["context"] for each in branch for fault in _faults(each)]
-            yield Fault(path, " or ".join(dict.fromkeys(branches)) or "fits none of the accepted forms")
-        case _:
-            yield Fault(path, f"breaks the rule {error.schema_path[-1]}: {error.message}")
-
-
-def _options(kind: Mapping[str, Any]) -> list[Any]:
-    options = kind["options"]
-    return list(json.loads(options)) if isinstance(options, str) else list(options)
-
-
-def _dotted(path: list[str | int] | tuple[str | int, ...]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")

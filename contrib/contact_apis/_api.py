@@ -1,0 +1,197 @@
+"""What the four clients share: how they are set up, copied, tried and closed."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, cast
+from uuid import UUID, uuid4
+
+import attrs
+import httpx
+
+from ._call import PROBE, Policy, Service
+from ._contract import Contract
+from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
+
+AnySession = TypeVar("AnySession", Session, AsyncSession)
+AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
+
+
+class Limits(TypedDict, total=False):
+    """How long a call may take and how often it is tried."""
+
+    timeout: float | httpx.Timeout | None
+    total_timeout: float | None
+    max_retries: int
+
+
+class API(ABC, Generic[AnySession, AnyHttpClient]):
+    """A service, and the session through which it is spoken to."""
+
+    _session: AnySession
+    _path_values: tuple[str, ...] = ()
+    _borrowed = False
+
+    @abstractmethod
+    def _open(self, service: Service, limits: Limits, http_client: AnyHttpClient | None) -> None:
+        """Makes the session; no connection is opened yet."""
+
+    def with_options(self, **limits: Unpack[Limits]) -> Self:
+        """A client with other limits (those of the constructor) on the same connections; closing it leaves them open.
+
+        Raises:
+            ConfigurationError: a limit that is none.
+        """
+        session, other = self._session, copy.copy(self)
+        policy = attrs.evolve(session.policy, **limits)
+        vars(other).update(_session=type(session)(session.service, policy, cast("Any", session.wire)), _borrowed=True)
+        return other
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={str(self._session.service.base_url)!r})"
+
+    def _probe(self) -> tuple[str, str]:
+        """Method and path of the operation that credentials are tried on."""
+        operation = self._session.service.contract.operations[0]
+        values = iter(self._path_values)
+        return operation.method, re.sub(r"\{.*?\}", lambda _: next(values), operation.template)
+
+
+class Blocking(API[Session, httpx.Client]):
+    """Calls that return when they are done. Threads may share a client."""
+
+    def _open(self, service: Service, limits: Limits, http_client: httpx.Client | None) -> None:
+        _check_kind(http_client, httpx.Client)
+        self._session = Session(service, Policy(**limits), Wire(service.base_url, http_client))
+
+    def check_credentials(self) -> bool:
+        """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
+
+        ``True`` on 400 and ``False`` on 401. Retainful is known to answer so (public integrations rely on it); that Pristo
+        does is inferred from the two statuses that its document describes. A population that does not exist is not noticed.
+
+        Raises:
+            APIStatusError: any other status, a success among them.
+            APIConnectionError: no answer.
+        """
+        return self._session.request(*self._probe(), json={}, extensions={PROBE: True}).status_code == 400
+
+    def close(self) -> None:
+        """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
+        if not self._borrowed:
+            self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Awaiting(API[AsyncSession, httpx.AsyncClient]):
+    """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
+
+    def _open(self, service: Service, limits: Limits, http_client: httpx.AsyncClient | None) -> None:
+        _check_kind(http_client, httpx.AsyncClient)
+        self._session = AsyncSession(service, Policy(**limits), AsyncWire(service.base_url, http_client))
+
+    async def check_credentials(self) -> bool:
+        """As :meth:`Blocking.check_credentials`."""
+        return (await self._session.request(*self._probe(), json={}, extensions={PROBE: True})).status_code == 400
+
+    async def close(self) -> None:
+        """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
+        if not self._borrowed:
+            await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+
+def _check_kind(http_client: object, kind: type[object]) -> None:
+    if http_client is not None and not isinstance(http_client, kind):
+        raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+
+
+def setting(service: str, name: str, value: object) -> str:
+    """A credential or an id: the argument, or else the variable of the environment, stripped and checked.
+
+    Raises:
+        ConfigurationError: it is missing or cannot stand in a header. The text names it and does not show it.
+    """
+    variable = f"{service}_{name}".upper()
+    value = os.environ.get(variable) if value is None else value
+    if value is None:
+        raise ConfigurationError(f"{service} needs its {name}: pass {name}= or set {variable}")
+    text = str(value).strip() if isinstance(value, str | UUID) else ""
+    if not (text and text.isascii() and text.isprintable()):
+        raise ConfigurationError(f"{name} (or {variable}) must be printable ASCII text, and not empty")
+    return text
+
+
+def base_url_of(service: str, value: str | None, contract: Contract) -> httpx.URL:
+    """The address to call: the argument, or else the environment's, or else the contract's.
+
+    Raises:
+        ConfigurationError: it is no https URL; plain http is taken for loopback alone.
+    """
+    text = (os.environ.get(f"{service}_BASE_URL".upper()) or contract.server) if value is None else value
+    try:
+        url = httpx.URL(text.strip().rstrip("/"))
+    except (AttributeError, httpx.InvalidURL):
+        url = httpx.URL()
+    if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
+        raise ConfigurationError("base_url must be an https URL without user, query and fragment")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError("base_url must begin with https, for credentials travel with every call; http is for loopback alone")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def identified(request_id: UUID | str | None) -> Generator[UUID, None, None]:
+    """Gives the calls inside a correlation id: the given one, or one that is made.
+
+    Raises:
+        InvalidRequestError: the id is no UUID.
+    """
+    try:
+        chosen = uuid4() if request_id is None else UUID(str(request_id))
+    except ValueError:
+        raise InvalidRequestError([Fault("request_id", "must be a UUID")]) from None
+    token = CALL_ID.set(chosen)
+    try:
+        yield chosen
+    finally:
+        CALL_ID.reset(token)
+
+
+def zoneless(value: object, path: str = "") -> Iterator[Fault]:
+    """Every time in a model that does not say in which zone it is meant; generated code would take it for local."""
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        yield Fault(path, "must have a time zone")
+    elif isinstance(value, list):
+        for place, each in enumerate(cast("list[object]", value)):
+            yield from zoneless(each, f"{path}[{place}]")
+    elif attrs.has(type(value)):
+        for name in attrs.fields_dict(cast("Any", type(value))):
+            wire_name = re.sub("_(.)", lambda match: match[1].upper(), name.rstrip("_"))
+            yield from zoneless(getattr(value, name), f"{path}.{wire_name}".removeprefix("."))

@@ -1,0 +1,309 @@
+"""One call, decided without I/O: what may be sent, when it is tried again, and what comes out.
+
+:class:`Call` is told what happened and what time it is; the two sessions only act on what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+from attrs import field, frozen
+
+from . import _errors as errors
+from ._contract import Contract, Json, Operation, Schema
+from ._errors import Fault
+
+log = logging.getLogger("contact_apis")
+Made = TypeVar("Made")
+Outcome = httpx.Response | Exception
+
+PROBE = "contact_apis.probe"
+"""Request extension: the body is meant to be refused, so 400 and 401 are answers and a success is none."""
+ID_HEADER = "X-Request-Id"
+
+# Retries and their pace are those of section 4 of the project's design.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+HOPELESS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+REFUSED_UNPROCESSED, PERHAPS_PROCESSED = frozenset({408, 429, 503}), frozenset({500, 502, 504})
+LONGEST_RETRY_AFTER = 120.0  # seconds; who is asked to wait longer is told instead
+FIRST_DELAY, DOUBLINGS = 0.5, 4  # 0.5 s, 1 s, 2 s, 4 s, then 8 s
+
+
+class Unreadable(Exception):  # noqa: N818 # an outcome that a session reports, never raised to callers
+    """A success whose body cannot be had: wrongly encoded, or far too long."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def _timeout(value: float | httpx.Timeout | None) -> httpx.Timeout:
+    if isinstance(value, httpx.Timeout):
+        return value
+    return httpx.Timeout(_seconds(value), connect=None if value is None else min(value, 5.0))
+
+
+def _seconds(value: object) -> float | None:
+    if value is None or (isinstance(value, int | float) and 0 < value < math.inf):
+        return value
+    raise errors.ConfigurationError("timeout and total_timeout must be seconds above 0, or None")
+
+
+def _count(value: object) -> int:
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise errors.ConfigurationError("max_retries must be a whole number from 0")
+
+
+@frozen
+class Policy:
+    """How long a call may take, in seconds, and how often it is tried again."""
+
+    timeout: httpx.Timeout = field(default=httpx.Timeout(30.0, connect=5.0), converter=_timeout)
+    total_timeout: float | None = field(default=180.0, converter=_seconds)
+    max_retries: int = field(default=2, converter=_count)
+
+
+@frozen
+class Service:
+    """Whom a call addresses, and as whom."""
+
+    name: str
+    contract: Contract
+    base_url: httpx.URL
+    credentials: Mapping[str, str]
+    unset: type[object]
+    """What the generated package's models hold for members that were left out."""
+    idempotent: Callable[[Json], bool]
+    """Whether a request with this body may be processed twice."""
+
+
+def delay(retry: int, asked: float | None, chance: float) -> float:
+    """Seconds before a retry (the first is 0), given what the answer asked for and a chance from 0 to 1."""
+    if asked is not None:
+        return asked + chance * min(1.0, asked / 10)
+    return FIRST_DELAY * 2.0 ** min(retry, DOUBLINGS) * (1 - chance / 4)
+
+
+def retry_after(text: str, today: float) -> float | None:
+    """Seconds that a ``Retry-After`` asks for, from its two forms (RFC 9110, 10.2.3); ``None`` for anything else.
+
+    ``today`` is the wall clock's time in seconds since 1970.
+    """
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text.strip()):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - today)
+    except (ValueError, OverflowError):
+        return None
+
+
+def may_repeat(outcome: Outcome, *, idempotent: bool) -> bool:
+    """Whether another try can do no harm and may help."""
+    if isinstance(outcome, httpx.Response):
+        return outcome.status_code == 429 or (idempotent and outcome.status_code in REFUSED_UNPROCESSED | PERHAPS_PROCESSED)
+    return isinstance(outcome, NEVER_SENT) or (idempotent and not isinstance(outcome, (*HOPELESS, Unreadable)))
+
+
+class Call:
+    """One call from its request to its end.
+
+    Args:
+        request: complete but for credentials and correlation id, which are added here.
+        request_id: the correlation id; where neither this nor the request has one, it is made.
+        now: seconds of a clock that never goes back.
+
+    Raises:
+        InvalidRequestError: the request breaks the contract.
+    """
+
+    def __init__(self, service: Service, policy: Policy, request: httpx.Request, request_id: UUID | None, now: float) -> None:
+        self.service, self.policy, self.request, self.attempts = service, policy, request, 0
+        self.operation, self.body = _checked(service, request)
+        self.request_id = id_in(request.headers, request_id or uuid4())
+        request.headers.update(service.credentials)
+        if ID_HEADER.lower() in self.operation.header_parameters:
+            request.headers[ID_HEADER] = str(self.request_id)
+        self.idempotent = service.idempotent(self.body)
+        self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
+
+    def begin(self, now: float) -> None:
+        """Counts an attempt, and lets none of its timeouts reach past the end of the call."""
+        self.attempts += 1
+        left = math.inf if self.deadline is None else max(0.001, self.deadline - now)
+        limits = {name: min(left, math.inf if each is None else each) for name, each in self.policy.timeout.as_dict().items()}
+        self.request.extensions["timeout"] = {name: None if each == math.inf else each for name, each in limits.items()}
+
+    def settle(self, outcome: Outcome, now: float, today: float) -> httpx.Response | float:
+        """What follows from an attempt: its answer, or the seconds to wait before the next.
+
+        Raises:
+            APIError: the call is over and did not succeed.
+        """
+        if isinstance(outcome, httpx.HTTPStatusError):  # raised by a hook of the caller's own httpx client
+            outcome = outcome.response
+        asked = retry_after(outcome.headers.get("Retry-After", ""), today) if isinstance(outcome, httpx.Response) else None
+        error = self._judged(outcome, asked) if isinstance(outcome, httpx.Response) else self._failed(outcome)
+        wait = None if error is None else self._wait(outcome, asked, now)
+        result = outcome.status_code if isinstance(outcome, httpx.Response) else type(outcome).__name__
+        told = (self.service.name, self.operation.method, self.operation.operation_id, result, self.attempts, wait, self.request_id)
+        log.log(logging.DEBUG if wait is None else logging.INFO, "%s %s %s: %s, attempt %d, wait %s, request %s", *told)
+        if isinstance(outcome, httpx.Response) and error is None:
+            return outcome
+        if wait is None and error is not None:
+            raise error
+        return wait or 0.0
+
+    def _wait(self, outcome: Outcome, asked: float | None, now: float) -> float | None:
+        """Seconds to wait before another try; ``None`` where there is none."""
+        if self.attempts > self.policy.max_retries or not may_repeat(outcome, idempotent=self.idempotent):
+            return None
+        wait = delay(self.attempts - 1, asked, random.random())  # noqa: S311 # spreads load, hides nothing
+        too_long = (asked or 0.0) > LONGEST_RETRY_AFTER or (self.deadline is not None and now + wait >= self.deadline)
+        return None if too_long else wait
+
+    def _judged(self, response: httpx.Response, asked: float | None) -> errors.APIError | None:
+        """The error that an answer amounts to, if any."""
+        status, request_id = response.status_code, id_in(response.headers, self.request_id)
+        probing = PROBE in self.request.extensions
+        if probing and status in (400, 401):
+            return None
+        if response.is_success and not probing and status in self.operation.responses:
+            faults = _misread(response, self.operation.responses[status])
+            return self._unfit(status, request_id, faults) if faults else None
+        from ._privacy import speakable, without
+
+        secrets = self.service.credentials.values()
+        words = [each and without(secrets, each) for each in _words(response)]
+        said = ": ".join(speakable(each, secrets, self.body) for each in words if each) or _remark(response)
+        facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
+        return errors.status_error(status)(f"{self.service.name} answered {status}: {said}", request_id, self.attempts, **facts)
+
+    def _failed(self, outcome: Exception) -> errors.APIError:
+        """The error for an attempt that got no readable answer."""
+        if isinstance(outcome, Unreadable):
+            return self._unfit(outcome.status, self.request_id, [Fault("", str(outcome))])
+        why = type(outcome).__name__
+        if isinstance(outcome, httpx.ConnectError):  # its text holds nothing that the service said
+            why += f": {outcome}"
+        sent = "the request was never sent" if isinstance(outcome, NEVER_SENT) else "the write may have happened"
+        timed_out = isinstance(outcome, httpx.TimeoutException | TimeoutError)
+        kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
+        return kind(f"no answer from {self.service.name}: {why}; {sent}", self.request_id, self.attempts)
+
+    def _unfit(self, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
+        from ._privacy import speakable
+
+        faults = [Fault(speakable(each.path, self.service.credentials.values(), self.body), each.remedy) for each in faults]
+        text = f"{self.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
+        text += "; ".join(map(str, faults))
+        return errors.APIResponseValidationError(text, request_id, self.attempts, status_code=status, faults=tuple(faults))
+
+
+def id_in(headers: Mapping[str, str], otherwise: UUID) -> UUID:
+    """The correlation id that headers carry, or else another."""
+    try:
+        return UUID(headers.get(ID_HEADER, ""))
+    except ValueError:
+        return otherwise
+
+
+def built(make: Callable[[], Made], place: object = None) -> Made:
+    """What ``make`` gives, with :class:`InvalidRequestError` for whatever generated code or an encoder stumbles over.
+
+    Args:
+        make: builds a part of a request.
+        place: the value that goes into it, to be searched for what cannot be written.
+    """
+    try:
+        return make()
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        faults = [Fault("", f"cannot be written as the contract asks ({type(error).__name__})")]
+    # Out of the handler, so that no error of an encoder, which holds the value, hangs on to this one.
+    from ._faults import unwritable
+
+    try:
+        faults = list(unwritable(place)) or faults
+    except RecursionError:
+        faults = [Fault("", "is nested too deeply")]
+    raise errors.InvalidRequestError(faults)
+
+
+def pruned(unset: type[object], value: Any) -> Any:
+    """A JSON value without members that were left out; a copied model has markers that its own code does not know."""
+    if isinstance(value, dict):
+        return {name: pruned(unset, each) for name, each in value.items() if not isinstance(each, unset)}
+    return [pruned(unset, each) for each in value] if isinstance(value, list) else value
+
+
+def _checked(service: Service, request: httpx.Request) -> tuple[Operation, Json]:
+    """The operation that a request is for, and its body. Credentials go nowhere else."""
+    base, url = service.base_url, request.url
+    prefix = base.path.rstrip("/")
+    path = url.path.removeprefix(prefix) if (url.scheme, url.netloc) == (base.scheme, base.netloc) else ""
+    for operation in service.contract.operations:
+        match = operation.path.fullmatch(path)
+        if match and operation.method == request.method:
+            body, faults = _read(request, operation)
+            if faults := [*_misaddressed(request, operation, match.groups()), *faults]:
+                raise errors.InvalidRequestError(faults)
+            return operation, body
+    raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
+
+
+def _misaddressed(request: httpx.Request, operation: Operation, values: tuple[str, ...]) -> list[Fault]:
+    """What is wrong with path and headers."""
+    parts = [(name, schema, value) for (name, schema), value in zip(operation.path_parameters.items(), values, strict=True)]
+    headers = operation.header_parameters.items()
+    parts += [(name, schema, request.headers[name]) for name, (schema, _) in headers if name in request.headers]
+    return [Fault(name, fault.remedy) for name, schema, value in parts for fault in schema.faults(value)]
+
+
+def _read(request: httpx.Request, operation: Operation) -> tuple[Json, list[Fault]]:
+    """The body of a request, and what is wrong with it."""
+    try:
+        body: Json = json.loads(request.content)
+    except (httpx.RequestNotRead, RecursionError, ValueError):
+        return {}, [Fault("", "must be JSON")]
+    return body, [] if operation.body is None or PROBE in request.extensions else operation.body.faults(body)
+
+
+def _misread(response: httpx.Response, schema: Schema | None) -> list[Fault]:
+    """What is wrong with the body of a success."""
+    try:
+        return schema.faults(json.loads(response.content, parse_constant=_refuse_constant)) if schema else []
+    except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
+        return [Fault("", "must be JSON")]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _words(response: httpx.Response) -> list[str | None]:
+    """The code and the message of an error, where its body has such."""
+    try:
+        body: Any = json.loads(response.content)
+        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
+    except (httpx.ResponseNotRead, RecursionError, ValueError):
+        body = None
+    inner: Any = body.get("error", body) if isinstance(body, dict) else None
+    found: list[Any] = [inner.get("code"), inner.get("message")] if isinstance(inner, dict) else [None, None]
+    return [each if isinstance(each, str) else None for each in found]
+
+
+def _remark(response: httpx.Response) -> str:
+    if response.is_success:
+        return "no success that its contract knows for this request; the write may have happened"
+    return "redirects are not followed" if response.is_redirect else "without saying why"

@@ -1,0 +1,164 @@
+"""Pristo: contacts by the caller's own id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Required, TypedDict, Unpack, cast, overload
+from uuid import UUID
+
+import httpx
+from attrs import field, frozen
+
+from pristo_client import Client
+from pristo_client.api.contacts import upsert_contact
+from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
+from pristo_client.types import Response, Unset
+
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Limits, base_url_of, identified, setting
+from ._call import Service, built, id_in
+from ._contract import contract
+from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._session import AsyncSession, Session
+
+RequestId = UUID | str | None
+PristoContact = Contact
+
+
+class PristoFields(TypedDict, total=False):
+    """The fields of a contact as keywords. One that is left out, or ``None``, stays as the service has it.
+
+    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
+    """
+
+    id: Required[UUID | str]
+    email: str | None
+    phone: str | None
+    language: str | None
+    name: str | None
+    last_name: str | None
+    custom_fields: Mapping[str, str] | None
+
+
+@frozen
+class PristoResult:
+    """What came of an upsert."""
+
+    created: bool
+    """Whether the contact is new. After a retry ``False`` can also mean that an earlier attempt created it."""
+    contact: Contact | None = field(repr=False)
+    """The contact as the service now has it; ``None`` where it did not say."""
+    request_id: UUID
+    """The correlation id, to quote when asking the service's people."""
+
+
+class _Pristo(API[AnySession, AnyHttpClient]):
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        population_id: UUID | str | None = None,
+        base_url: str | None = None,
+        http_client: AnyHttpClient | None = None,
+        **limits: Unpack[Limits],
+    ) -> None:
+        terms, population = contract("pristo_client"), setting("Pristo", "population_id", population_id)
+        try:
+            self._population_id = UUID(population)
+        except ValueError:
+            raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
+        self._path_values = (str(self._population_id),)
+        credentials = dict(zip(terms.operations[0].credentials, [setting("Pristo", "api_key", api_key)], strict=True))
+        url = base_url_of("Pristo", base_url, terms)
+        self._open(Service("Pristo", terms, url, credentials, Unset, lambda _: True), limits, http_client)
+
+    @property
+    def client(self) -> Client:
+        """The generated client: hand it to any function of ``pristo_client.api`` for the same checks, retries and errors."""
+        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
+        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+
+    def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
+        if contact is None:
+            contact = _contact(**{name: value for name, value in fields.items() if value is not None})
+        elif fields:
+            raise TypeError("upsert_contact() takes a contact or its fields, not both")
+        body = ContactUpsertRequest(contact=contact)
+        built(body.to_dict)
+        return body
+
+    def _result(self, response: Response[ContactResponse | ErrorResponse], sent: UUID) -> PristoResult:
+        contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
+        return PristoResult(
+            created=response.status_code == 201,
+            contact=None if isinstance(contact, Unset) else contact,
+            request_id=id_in(response.headers, sent),
+        )
+
+
+def _contact(**fields: object) -> Contact:
+    custom = fields.get("custom_fields")
+    if isinstance(custom, Mapping):
+        fields["custom_fields"] = ContactCustomFields.from_dict(custom)
+    elif custom is not None and not isinstance(custom, ContactCustomFields):
+        raise InvalidRequestError([Fault("contact.customFields", "must be an object")])
+    return Contact(**cast("Any", fields))
+
+
+class Pristo(_Pristo[Session, httpx.Client], Blocking):
+    """Pristo's contacts, for one population.
+
+    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+
+    Args:
+        api_key: the account's key; else ``PRISTO_API_KEY``.
+        population_id: a UUID; else ``PRISTO_POPULATION_ID``.
+        base_url: https, or http on loopback; else ``PRISTO_BASE_URL``, else the server that the specification names.
+        timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
+        total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
+        max_retries: further attempts after one that failed and may be repeated without harm.
+        http_client: sends the requests instead of connections of our own; it is neither changed nor closed.
+
+    Raises:
+        ConfigurationError: something of this is missing or impossible.
+    """
+
+    @overload
+    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    @overload
+    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+        """Creates a contact, or updates the one with this id; what is left out of an update stays.
+
+        Source: "Creates or updates a contact using a client-owned identifier" (Pristo's document).
+
+        Args:
+            contact: the generated model, for whoever wants the exact wire form; or else
+            fields: the contact's fields by keyword. ``id`` (a UUID) is required; ``custom_fields`` maps the keys that the
+                population defines to text.
+            request_id: a UUID that goes out as ``X-Request-Id`` with every attempt; one is made when none is given.
+
+        Raises:
+            InvalidRequestError: the contact breaks the contract; nothing was sent.
+            APIStatusError: the service refused.
+            APIConnectionError: no answer; the contact may have been written.
+            APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
+        """
+        body = self._body(contact, fields)
+        with identified(request_id) as sent:
+            response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=body)
+        return self._result(response, sent)
+
+
+class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting):
+    """What :class:`Pristo` is, with calls to be awaited. Tasks may share a client."""
+
+    @overload
+    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    @overload
+    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+        """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
+        body = self._body(contact, fields)
+        with identified(request_id) as sent:
+            response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=body)
+        return self._result(response, sent)

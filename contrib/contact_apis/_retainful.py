@@ -1,0 +1,200 @@
+"""Retainful: contacts by e-mail address and phone number, with the consent to write to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, Required, TypedDict, Unpack, cast, overload
+from uuid import UUID
+
+import httpx
+from attrs import frozen
+
+from retainful_client import Client
+from retainful_client.api.contacts import upsert_contact
+from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
+from retainful_client.types import Response, Unset
+
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Limits, base_url_of, identified, setting, zoneless
+from ._call import Service, built, id_in
+from ._contract import Json, contract
+from ._errors import Fault, InvalidRequestError
+from ._session import AsyncSession, Session
+
+RequestId = UUID | str | None
+RetainfulContact = Contact
+Kind = Literal["email", "phone"]
+
+
+__all__ = ["AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"]
+
+
+class RetainfulFields(TypedDict, total=False):
+    """The fields of a contact as keywords. One that is left out, or ``None``, is not sent.
+
+    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
+    """
+
+    first_name: Required[str]
+    list_ids: Required[Sequence[str]]
+    email: str | None
+    phone: str | None
+    consent: Consent | None
+    subscribed: bool
+    channels: Mapping[Kind, str] | None
+    identifiers: Sequence[Identifier] | None
+    last_name: str | None
+    birth_date: date | datetime | None
+    city: str | None
+    country_code: str | None
+    country: str | None
+    province_code: str | None
+    state: str | None
+    postal_code: str | None
+    gender: str | None
+    created_at: date | datetime | None
+    trigger_welcome_email: bool | None
+
+
+@frozen
+class RetainfulResult:
+    """What came of an upsert."""
+
+    created: None
+    """Always ``None``: Retainful does not tell whether the contact is new."""
+    request_id: UUID
+    """The correlation id of the call, as logs and errors have it."""
+
+
+class _Retainful(API[AnySession, AnyHttpClient]):
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        app_id: str | None = None,
+        base_url: str | None = None,
+        http_client: AnyHttpClient | None = None,
+        **limits: Unpack[Limits],
+    ) -> None:
+        terms = contract("retainful_client")
+        values = setting("Retainful", "api_key", api_key), setting("Retainful", "app_id", app_id)
+        credentials = dict(zip(terms.operations[0].credentials, values, strict=True))
+        url = base_url_of("Retainful", base_url, terms)
+        self._open(Service("Retainful", terms, url, credentials, Unset, _sends_no_mail), limits, http_client)
+
+    @property
+    def client(self) -> Client:
+        """The generated client: hand it to any function of ``retainful_client.api`` for the same checks, retries and errors."""
+        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
+        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+
+    def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
+        if contact is None:
+            contact = _contact(**cast("Any", fields))
+        elif fields:
+            raise TypeError("upsert_contact() takes a contact or its fields, not both")
+        faults = list(zoneless(contact))
+        if faults:
+            raise InvalidRequestError(faults)
+        built(contact.to_dict)
+        return contact
+
+    def _result(self, response: Response[Accepted | Error], sent: UUID) -> RetainfulResult:
+        return RetainfulResult(created=None, request_id=id_in(response.headers, sent))
+
+
+def _sends_no_mail(body: Json) -> bool:
+    """A second welcome e-mail is the one thing that sending a contact twice can do."""
+    return body.get("triggerWelcomeEmail") is not True
+
+
+def _contact(
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    consent: Consent | None = None,
+    subscribed: bool = True,
+    channels: Mapping[str, str] | None = None,
+    identifiers: Sequence[Identifier] | None = None,
+    **fields: object,
+) -> Contact:
+    """The model for a call by keywords: ``email`` and ``phone`` become identifiers, the rest is taken as it is."""
+    given = {kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None}
+    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(channels or {})
+    faults = [Fault(f"channels.{kind}", "has no identifier that it belongs to") for kind in statuses if kind not in given]
+    if given and consent is None:
+        faults.append(Fault("consent", "is missing: say when, from where and through what it was given"))
+    if consent is not None and not given:
+        faults.append(Fault("consent", "belongs to an email or a phone, and neither was given"))
+    if faults:
+        raise InvalidRequestError(faults)
+    made = [
+        Identifier(cast("Kind", kind), value, Channels.from_dict({kind: {"status": statuses[kind]}}), cast("Consent", consent))
+        for kind, value in given.items()
+    ]
+    members = {name: value for name, value in fields.items() if value is not None}
+    return Contact(**cast("Any", members), identifiers=[*made, *(identifiers or ())])
+
+
+class Retainful(_Retainful[Session, httpx.Client], Blocking):
+    """Retainful's contacts, for one app.
+
+    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+
+    Args:
+        api_key: the account's secret; else ``RETAINFUL_API_KEY``.
+        app_id: which app of the account is meant; else ``RETAINFUL_APP_ID``.
+        base_url: https, or http on loopback; else ``RETAINFUL_BASE_URL``, else the server that the specification names.
+        timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
+        total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
+        max_retries: further attempts after one that failed and may be repeated without harm.
+        http_client: sends the requests instead of connections of our own; it is neither changed nor closed.
+
+    Raises:
+        ConfigurationError: something of this is missing or impossible.
+    """
+
+    @overload
+    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    @overload
+    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+        """Creates a contact, or updates the one that an identifier already belongs to.
+
+        Source: "If a contact with a matching identifier already exists, that contact is updated" (Retainful's page).
+
+        Args:
+            contact: the generated model, for whoever wants the exact wire form; or else
+            fields: the contact's fields by keyword. ``first_name`` and ``list_ids`` are required. ``email`` and ``phone``
+                become identifiers, which share ``consent`` and are subscribed on the channel of their kind, unless
+                ``subscribed`` is false or ``channels`` names another status, as in ``{"phone": "unsubscribed"}``.
+                ``identifiers`` are sent as they are. Consent is never invented. Times need a time zone.
+            request_id: a UUID for logs and errors; one is made when none is given. Retainful has no header for it.
+
+        With ``trigger_welcome_email=True`` an attempt that was perhaps processed is not repeated.
+
+        Raises:
+            InvalidRequestError: the contact breaks the contract; nothing was sent.
+            APIStatusError: the service refused.
+            APIConnectionError: no answer; the contact may have been written.
+            APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
+        """
+        body = self._body(contact, fields)
+        with identified(request_id) as sent:
+            response = upsert_contact.sync_detailed(client=self.client, body=body)
+        return self._result(response, sent)
+
+
+class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting):
+    """What :class:`Retainful` is, with calls to be awaited. Tasks may share a client."""
+
+    @overload
+    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    @overload
+    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+        """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
+        body = self._body(contact, fields)
+        with identified(request_id) as sent:
+            response = await upsert_contact.asyncio_detailed(client=self.client, body=body)
+        return self._result(response, sent)

@@ -1,0 +1,325 @@
+"""The httpx clients that the generated clients are handed: every request through one of them becomes a :class:`Call`."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import ssl
+import sys
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from time import monotonic, sleep, time
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import httpcore
+import httpx
+
+from ._call import Call, Outcome, Policy, Service, Unreadable, built, pruned
+from ._errors import ConfigurationError
+
+# More connections make httpx's pool, which looks through all of them for each request, the slowest part of a call.
+CONNECTIONS = 16
+LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+BODY_LIMIT = 1 << 18  # bytes of an answer; either API's are under a hundredth of it
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, Unreadable)
+
+CALL_ID: ContextVar[UUID | None] = ContextVar("CALL_ID", default=None)
+"""The correlation id of the call that is being made, where its caller chose one."""
+_deadline: ContextVar[float | None] = ContextVar("_deadline", default=None)
+
+
+class Session(httpx.Client):
+    """An httpx client that speaks to one service alone, and validates, retries and maps errors in whatever it sends."""
+
+    def __init__(self, service: Service, policy: Policy, wire: Wire) -> None:
+        super().__init__(base_url=service.base_url, headers=_headers(), transport=wire, trust_env=False)
+        self.service, self.policy, self.wire = service, policy, wire
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """As httpx does, with :class:`InvalidRequestError` for what cannot be written."""
+        return _written(super().build_request, self.service, args, kwargs)
+
+    def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        """The answer to a request, read whole, a success that fits the contract.
+
+        Raises:
+            ContactAPIError: anything else.
+        """
+        call = Call(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        while True:
+            call.begin(monotonic())
+            try:
+                outcome: Outcome = self.wire.exchange(request, call.deadline)
+            except FAILURES as failure:
+                outcome = failure
+            verdict = call.settle(outcome, monotonic(), time())
+            if isinstance(verdict, httpx.Response):
+                return verdict
+            sleep(verdict)
+
+
+class AsyncSession(httpx.AsyncClient):
+    """What :class:`Session` is, for ``asyncio``."""
+
+    def __init__(self, service: Service, policy: Policy, wire: AsyncWire) -> None:
+        super().__init__(base_url=service.base_url, headers=_headers(), transport=wire, trust_env=False)
+        self.service, self.policy, self.wire = service, policy, wire
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """As httpx does, with :class:`InvalidRequestError` for what cannot be written."""
+        return _written(super().build_request, self.service, args, kwargs)
+
+    async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        """As :meth:`Session.send`."""
+        call = Call(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        while True:
+            call.begin(monotonic())
+            try:
+                outcome: Outcome = await self.wire.exchange(request, call.deadline)
+            except FAILURES as failure:
+                outcome = failure
+            verdict = call.settle(outcome, monotonic(), time())
+            if isinstance(verdict, httpx.Response):
+                return verdict
+            await asyncio.sleep(verdict)
+
+
+class Wire(httpx.BaseTransport):
+    """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
+
+    def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
+        self._url, self._given, self._closed = url, given, False
+        self._own: httpx.HTTPTransport | None = None
+        self._lock = threading.Lock()
+        self._slots = threading.Semaphore(CONNECTIONS if given is None else sys.maxsize)
+
+    def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
+        """One request and its answer, read whole. Ends at the deadline (seconds of the monotonic clock).
+
+        Raises:
+            ConfigurationError: closed, or the environment's proxy or certificates cannot be used.
+            httpx.HTTPError, OSError, Unreadable: no whole answer.
+        """
+        if not self._slots.acquire(timeout=request.extensions["timeout"]["pool"]):
+            raise httpx.PoolTimeout("all connections are busy")
+        token = _deadline.set(deadline)
+        try:
+            with closing(self._open(request)) as response:
+                response.stream = _Body(response, deadline)
+                with _decisive(response):
+                    response.read()
+                return response
+        finally:
+            _deadline.reset(token)
+            self._slots.release()
+
+    def _open(self, request: httpx.Request) -> httpx.Response:
+        _refuse(self._closed, self._given)
+        if self._given is not None:
+            return self._given.send(request, stream=True, follow_redirects=False)
+        with self._lock, _setting_up():
+            self._own = self._own or _BoundedTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
+        response = self._own.handle_request(request)
+        response.request = request
+        return response
+
+    def close(self) -> None:
+        """Closes the connections of our own, for good."""
+        self._closed = True
+        if self._own is not None:
+            self._own.close()
+
+
+class AsyncWire(httpx.AsyncBaseTransport):
+    """What :class:`Wire` is, for ``asyncio``. Each event loop has connections of its own: none can use another's."""
+
+    def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
+        self._url, self._given, self._closed = url, given, False
+        self._own: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, asyncio.Semaphore]]
+        self._own = WeakKeyDictionary()
+
+    async def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
+        """As :meth:`Wire.exchange`."""
+        response = None
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - monotonic()), self._opened(request) as response:
+                response.stream = _Body(response, None)
+                with _decisive(response):
+                    await response.aread()
+        except TimeoutError:
+            if response is None or response.is_success:
+                raise httpx.ReadTimeout("the time for the whole call is over") from None
+        return response
+
+    @asynccontextmanager
+    async def _opened(self, request: httpx.Request) -> AsyncGenerator[httpx.Response, None]:
+        _refuse(self._closed, self._given)
+        if self._given is not None:
+            async with aclosing(await self._given.send(request, stream=True, follow_redirects=False)) as response:
+                yield response
+            return
+        transport, slots = self._connected()
+        if not slots.locked():
+            await slots.acquire()  # at once, and without the price of a timer
+        else:
+            await _patiently(slots.acquire(), request.extensions["timeout"]["pool"])
+        try:
+            async with aclosing(await transport.handle_async_request(request)) as response:
+                response.request = request
+                yield response
+        finally:
+            slots.release()
+
+    def _connected(self) -> tuple[httpx.AsyncHTTPTransport, asyncio.Semaphore]:
+        loop = asyncio.get_running_loop()
+        if loop not in self._own:
+            with _setting_up():
+                transport = httpx.AsyncHTTPTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
+            self._own[loop] = transport, asyncio.Semaphore(CONNECTIONS)
+        return self._own[loop]
+
+    async def aclose(self) -> None:
+        """Closes the connections of our own, for good."""
+        self._closed = True
+        for transport, _ in [self._own.pop(each) for each in list(self._own) if each is asyncio.get_running_loop()]:
+            await transport.aclose()
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of an answer, which fails where it is far too long or comes too late."""
+
+    def __init__(self, response: httpx.Response, deadline: float | None) -> None:
+        self._inner: Any = response.stream
+        self._status, self._deadline, self._size = response.status_code, deadline, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._checked, self._inner)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            yield self._checked(chunk)
+
+    def _checked(self, chunk: bytes) -> bytes:
+        self._size += len(chunk)
+        if self._size > BODY_LIMIT:
+            raise Unreadable(self._status, f"is longer than {BODY_LIMIT} bytes")
+        if self._deadline is not None and monotonic() > self._deadline:
+            raise httpx.ReadTimeout("the time for the whole call is over")
+        return chunk
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@contextmanager
+def _decisive(response: httpx.Response) -> Generator[None, None, None]:
+    """A status that is no success is answer enough, whatever becomes of its body."""
+    try:
+        yield
+    except httpx.DecodingError:
+        if response.is_success:
+            raise Unreadable(response.status_code, "is not encoded as its Content-Encoding says") from None
+    except (httpx.TransportError, httpx.StreamError, Unreadable):
+        if response.is_success:
+            raise
+
+
+class _BoundedTransport(httpx.HTTPTransport):
+    """A transport whose every read and write ends at the deadline of the call, however slowly the service drips."""
+
+    def __init__(self, verify: ssl.SSLContext | bool, limits: httpx.Limits, proxy: str | None) -> None:
+        super().__init__(verify=verify, limits=limits, proxy=proxy)
+        # httpx does not pass on httpcore's parameter for this.
+        self._pool._network_backend = _BoundedBackend()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
+
+
+class _BoundedBackend(httpcore.SyncBackend):
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _BoundedStream(super().connect_tcp(*args, **kwargs))
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self.close, self.get_extra_info = inner.close, inner.get_extra_info  # type: ignore[method-assign] # shorter than two wrappers
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _BoundedStream(self._inner.start_tls(*args, **kwargs))
+
+
+def _left(timeout: float | None) -> float:
+    """A timeout in seconds, cut to what is left of the call."""
+    left = (_deadline.get() or math.inf) - monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time for the whole call is over")
+    return min(left, timeout or threading.TIMEOUT_MAX)
+
+
+@contextmanager
+def _setting_up() -> Generator[None, None, None]:
+    try:
+        yield
+    except (ImportError, OSError, ValueError, httpx.InvalidURL):
+        raise ConfigurationError("no connection can be set up: look at SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY") from None
+
+
+def _trusted(url: httpx.URL) -> ssl.SSLContext | bool:
+    """Whom to trust: httpx's own choice, made once for all clients, for it takes longer than all else they do."""
+    if url.scheme == "http":
+        return False  # nothing is encrypted, so nothing is verified
+    return _ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=8)
+def _ssl_context(*_: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _proxy(url: httpx.URL) -> str | None:
+    """The proxy that the environment names for a URL. Plain http, which stays on this machine, goes through none."""
+    if url.scheme == "http" or proxy_bypass(url.netloc.decode()):
+        return None
+    proxy = getproxies().get(url.scheme) or getproxies().get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+async def _patiently(waiting: Awaitable[object], patience: float | None) -> None:
+    """Awaits a free connection, not for longer than its patience (seconds)."""
+    try:
+        async with asyncio.timeout(patience):
+            await waiting
+    except TimeoutError:
+        raise httpx.PoolTimeout("all connections are busy") from None
+
+
+def _refuse(closed: bool, given: httpx.Client | httpx.AsyncClient | None) -> None:
+    if closed or (given is not None and given.is_closed):
+        raise ConfigurationError("the client is closed")
+
+
+def _headers() -> dict[str, str]:
+    from . import __version__
+
+    # Compressing a few hundred bytes helps nobody.
+    return {"User-Agent": f"contact-apis/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+def _written(make: Callable[..., httpx.Request], service: Service, args: tuple[Any, ...], kwargs: dict[str, Any]) -> httpx.Request:
+    body = kwargs.get("json")
+    return built(lambda: make(*args, **kwargs | ({} if body is None else {"json": pruned(service.unset, body)})), body)
