@@ -314,7 +314,7 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
             ledger.upsert({"id": contact_id})
     for each in PLAIN_POOL[29:37]:
         ledger.reset(each)
-    contacts = [{"id": each, "name": f"Name {number}"} for number, each in enumerate(PLAIN_POOL[29:37])]
+    contacts = [{"id": each, "name": name} for each, name in zip(PLAIN_POOL[29:37], NAMES, strict=False)]
     for exchange, contact in zip(_all_taken(pristo, contacts), contacts, strict=True):
         with blamed_on("pristo.id-identifies"):
             ledger.compare(exchange, contact)

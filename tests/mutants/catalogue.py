@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import struct
@@ -154,6 +155,7 @@ class SubjectServer(MockServer):
             served = subject.service(key, app)
         if subject.setup is not None:
             subject.setup(served)
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it would complain of is done on purpose
         self._server.config.app = Stage(served, subject.twist, self._die)
         self._server.config.http = subject.protocol
 

@@ -134,7 +134,7 @@ def _looser(node: Json) -> Json:
 
 
 def _loosened_types() -> None:
-    """For each typed member: null taken for left out, and numbers and truth values taken for text."""
+    """For each typed member: null taken for left out; for each object: an array taken for it."""
     for clause in filter(is_rule, load_clauses().values()):
         if not clause.at.endswith("/type"):
             continue
@@ -142,20 +142,11 @@ def _loosened_types() -> None:
         node = resolve_pointer(load_specification(clause.api), place)
         for name, says, change in (
             ("null-taken", "null is taken", updated(place, nullable=True)),
-            ("number-taken", "a number is taken for text", updated(place, type=["string", "number", "integer"])),
             ("array-taken", "an array is taken", updated(place, type=[node["type"], "array"])),
         ):
-            if name in ("null-taken", "array-taken") or node["type"] == "string":
+            if name == "null-taken" or node["type"] == "object":
                 text = f"Although it should not be, {says} at {place.rpartition('/')[2]}."
-                if name == "array-taken" and node["type"] != "object":
-                    continue
-                add(
-                    f"{short(clause)}-{name}",
-                    text,
-                    [clause.id],
-                    service=FORGIVING[clause.api],
-                    setup=with_specification(change),
-                )
+                add(f"{short(clause)}-{name}", text, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change))
 
 
 def _required_though_optional() -> None:

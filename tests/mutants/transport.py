@@ -281,7 +281,9 @@ for _name, _says, _end, _trigger in (
     ("hangs-each-fortieth", "Each fortieth request is never answered.", "hang", lambda seen: seen.number % 40 == 0),
     ("resets-on-large-bodies", "A body of 100 KB resets the connection.", "reset", TRIGGERS["large-body"][1]),
 ):
-    add(_name, _says, [GONE], twist=_ending(_end, _trigger))
+    # A creation whose answer is lost looks, sent again, like one that is answered 200.
+    add(_name, _says, [GONE], twist=_ending(_end, _trigger), apis=["retainful"])
+    add(_name, _says, [GONE, *(["pristo.create-answers-201"] if "tenth" in _name else [])], twist=_ending(_end, _trigger), apis=["pristo"])
 
 
 @twist(GONE)
