@@ -234,3 +234,12 @@ def test_schemas_are_read_from_the_specification(mock: MockServer) -> None:
 def test_the_fixture_sets_the_environment(contact_apis_mock: MockServer) -> None:
     """A user's test finds address and credentials where clients look for them."""
     assert {name: os.environ[name] for name in contact_apis_mock.env} == contact_apis_mock.env
+
+
+def test_deep_nesting_is_refused_and_does_not_fail(mock: MockServer) -> None:
+    """Deeper than the validator goes, though JSON's parser may go further (it does on Python 3.13)."""
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    answer = pristo(mock, {"id": str(uuid4()), "name": deep})
+    assert (answer.status_code, "nested too deeply" in answer.json()["error"]["message"]) == (400, True)

@@ -35,11 +35,14 @@ class Schema:
 
     def faults(self, value: object) -> list[Fault]:
         """Every fault of a JSON value; empty when it fits (then in under a microsecond)."""
-        if self.validator.is_valid(value):
-            return []
-        from ._faults import faults_of
+        try:
+            if self.validator.is_valid(value):
+                return []
+            from ._faults import faults_of
 
-        return [fault for error in self.validator.iter_errors(value) for fault in faults_of(error)]
+            return [fault for error in self.validator.iter_errors(value) for fault in faults_of(error)]
+        except ValueError:  # what the validator says past 255 levels
+            return [Fault("", "is nested too deeply")]
 
 
 class Contract:
