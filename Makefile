@@ -16,7 +16,8 @@ NODE := tests/browser
 PORT ?= 8025
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo generate check-generated lint lint-specs types test test-browser contract mock bench build clean lock node-setup
+SHELL := bash
+.PHONY: help setup demo generate check-generated lint lint-specs types test test-browser contract mutants soak mock bench bench-peers build clean lock node-setup
 
 help: ## list what can be made, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -83,11 +84,22 @@ lint-specs: setup node-setup ## lint both OpenAPI documents (needs Node)
 contract: setup ## run the contract suite: TARGET=mock|live API=pristo|retainful|both PROFILE=quick|ci|deep SEED=N FAILFAST=1 (README)
 	@$(PY) -m tests.contract
 
+mutants: setup ## the proof that the suite bites: it against every mutant and variant (ONLY=NAME API=... SEED=N); reports/mutants
+	@$(PY) -m tests.mutants
+
+soak: setup ## the long ones: all mutants with three seeds, and the contract suite ten times against the mock
+	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
+	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
+
 mock: setup ## serve both APIs on loopback, in memory: PORT=8025
 	@contact-apis mock --port $(PORT)
 
 bench: setup ## what things cost, beside what they are compared with (needs wrk), as ratios
 	@$(PY) -m tests.bench.mock
+	@$(PY) -m tests.bench.wrappers
+
+bench-peers: setup ## plain `st run` on the same mutants, side by side (after make mutants)
+	@$(PY) -m tests.bench.peers
 
 build: setup ## wheel and sdist into dist/
 	@$(PY) -m hatchling build
