@@ -29,6 +29,9 @@ from tests.strategies import (
     UNUSUAL,
 )
 
+# Names that no backend changes, for requests that are about something else.
+PLAIN_NAMES = ["Ada", "Grace", "Joan", "Mary", "Hedy", "Karen", "Radia", "Edith"]
+
 Json = dict[str, Any]
 Observe = Callable[[str], None]
 
@@ -134,7 +137,7 @@ def blamed_on(clause: str, message: str = "") -> Iterator[None]:
     try:
         yield
     except Breach as breach:
-        if not breach.clause.startswith(("pristo.update-", "pristo.answer-shows-", "pristo.answer-fits-", "pristo.text-")):
+        if not breach.clause.startswith(("pristo.update-", "pristo.answer-shows-", "pristo.answer-fits-")):
             raise
         raise Breach(clause, message or breach.message, *breach.exchanges) from None
 
@@ -314,7 +317,7 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
             ledger.upsert({"id": contact_id})
     for each in PLAIN_POOL[29:37]:
         ledger.reset(each)
-    contacts = [{"id": each, "name": name} for each, name in zip(PLAIN_POOL[29:37], NAMES, strict=False)]
+    contacts = [{"id": each, "name": name} for each, name in zip(PLAIN_POOL[29:37], PLAIN_NAMES, strict=True)]
     for exchange, contact in zip(_all_taken(pristo, contacts), contacts, strict=True):
         with blamed_on("pristo.id-identifies"):
             ledger.compare(exchange, contact)

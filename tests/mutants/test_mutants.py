@@ -1,0 +1,88 @@
+"""The catalogue is whole, and a few of its services get the verdict they should; all of them do in ``make mutants``."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.contract.clauses import load_clauses
+from tests.mutants.catalogue import SubjectServer, load
+from tests.mutants.matrix import Verdict, run_all, uncovered, write_matrix
+
+FEW = [
+    "pristo.key-connection-remembered",
+    "pristo.no-key-writes-new",
+    "pristo.names-nfc",
+    "pristo.update-replaces-the-contact",
+    "pristo.all-create-at-once",
+    "pristo.answers-trailing-comma",
+    "pristo.limit-counts-utf-16-units",
+    "retainful.app-id-swapped-taken",
+    "retainful.success-text-true",
+    "retainful.status-422-for-400",
+    "retainful.no-first-name-writes",
+    "retainful.dies-after-twenty",
+    "pristo.answers-are-empty-objects",
+    "pristo.strict-in-all",
+    "retainful.strict-in-all",
+]
+
+
+def test_each_documented_clause_has_a_mutant() -> None:
+    """A promise that no mutant breaks may be one that nothing checks."""
+    assert uncovered() == []
+
+
+def test_mutants_name_clauses_that_exist() -> None:
+    """Those of their own API."""
+    for subject in load().values():
+        assert subject.says.endswith("."), subject.name
+        for clause in subject.right:
+            assert clause in load_clauses(), (subject.name, clause)
+            assert load_clauses()[clause].api == subject.api, (subject.name, clause)
+
+
+def test_there_are_enough_of_them() -> None:
+    """The numbers that issue 3 asks for; names are unique, or loading them fails."""
+    variants = [each for each in load().values() if each.is_variant]
+    assert len(variants) >= 24
+    assert len(load()) - len(variants) >= 150
+
+
+def test_a_subject_answers_with_the_credentials_of_the_mock() -> None:
+    """So it can be served by hand and met by other tools."""
+    with SubjectServer(load()["pristo.honest"]) as server:
+        request = urllib.request.Request(
+            f"{server.base_url}/v1/contacts/save/{server.env['PRISTO_POPULATION_ID']}",
+            data=json.dumps({"contact": {"id": str(uuid4())}}).encode(),
+            headers={"X-API-Key": server.env["PRISTO_API_KEY"], "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert answer.status == 201
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    """What the suite says of the few."""
+    return {each.name: each for each in run_all([load()[name] for name in FEW], seed=1, jobs=2, say=lambda _: None)}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_the_suite_is_right_about(name: str, verdicts: dict[str, Verdict]) -> None:
+    """Mutants are convicted by a clause that they break, variants are not accused."""
+    assert verdicts[name].is_good, verdicts[name]
+
+
+def test_the_matrix_is_written(verdicts: dict[str, Verdict], tmp_path: Path) -> None:
+    """As JSON, and as a page without references to elsewhere."""
+    matrix = write_matrix(tmp_path, list(verdicts.values()), seed=1)
+    assert json.loads((tmp_path / "matrix.json").read_text("utf-8")) == json.loads(json.dumps(matrix))
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert all(each.name in page for each in verdicts.values())
+
+    assert not re.search(r"\b(src|href)=|@import|url\(", page)
