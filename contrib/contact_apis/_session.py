@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import os
 import ssl
 import sys
@@ -13,16 +11,18 @@ from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from time import monotonic, sleep, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-import httpcore
 import httpx
 
 from ._call import Call, Outcome, Policy, Service, Unreadable, built, pruned
 from ._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
 
 # More connections make httpx's pool, which looks through all of them for each request, the slowest part of a call.
 CONNECTIONS = 16
@@ -32,7 +32,8 @@ FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, Unrea
 
 CALL_ID: ContextVar[UUID | None] = ContextVar("CALL_ID", default=None)
 """The correlation id of the call that is being made, where its caller chose one."""
-_deadline: ContextVar[float | None] = ContextVar("_deadline", default=None)
+DEADLINE: ContextVar[float | None] = ContextVar("DEADLINE", default=None)
+"""When the call that this thread is making has to be over, in seconds of the monotonic clock."""
 
 
 class Session(httpx.Client):
@@ -78,6 +79,8 @@ class AsyncSession(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         """As :meth:`Session.send`."""
+        from asyncio import sleep as pause  # here and below: whoever makes no call of this kind is spared asyncio
+
         call = Call(self.service, self.policy, request, CALL_ID.get(), monotonic())
         while True:
             call.begin(monotonic())
@@ -88,7 +91,7 @@ class AsyncSession(httpx.AsyncClient):
             verdict = call.settle(outcome, monotonic(), time())
             if isinstance(verdict, httpx.Response):
                 return verdict
-            await asyncio.sleep(verdict)
+            await pause(verdict)
 
 
 class Wire(httpx.BaseTransport):
@@ -109,7 +112,7 @@ class Wire(httpx.BaseTransport):
         """
         if not self._slots.acquire(timeout=request.extensions["timeout"]["pool"]):
             raise httpx.PoolTimeout("all connections are busy")
-        token = _deadline.set(deadline)
+        token = DEADLINE.set(deadline)
         try:
             with closing(self._open(request)) as response:
                 response.stream = _Body(response, deadline)
@@ -117,18 +120,24 @@ class Wire(httpx.BaseTransport):
                     response.read()
                 return response
         finally:
-            _deadline.reset(token)
+            DEADLINE.reset(token)
             self._slots.release()
 
     def _open(self, request: httpx.Request) -> httpx.Response:
         _refuse(self._closed, self._given)
         if self._given is not None:
             return self._given.send(request, stream=True, follow_redirects=False)
-        with self._lock, _setting_up():
-            self._own = self._own or _BoundedTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
+        with self._lock:
+            self._own = self._own or self._connected()
         response = self._own.handle_request(request)
         response.request = request
         return response
+
+    def _connected(self) -> httpx.HTTPTransport:
+        from ._bounded import BoundedTransport
+
+        with _setting_up():
+            return BoundedTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
 
     def close(self) -> None:
         """Closes the connections of our own, for good."""
@@ -147,6 +156,8 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
     async def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
         """As :meth:`Wire.exchange`."""
+        import asyncio
+
         response = None
         try:
             async with asyncio.timeout(None if deadline is None else deadline - monotonic()), self._opened(request) as response:
@@ -178,6 +189,8 @@ class AsyncWire(httpx.AsyncBaseTransport):
             slots.release()
 
     def _connected(self) -> tuple[httpx.AsyncHTTPTransport, asyncio.Semaphore]:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         if loop not in self._own:
             with _setting_up():
@@ -187,8 +200,10 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Closes the connections of our own, for good."""
+        from asyncio import get_running_loop
+
         self._closed = True
-        for transport, _ in [self._own.pop(each) for each in list(self._own) if each is asyncio.get_running_loop()]:
+        for transport, _ in [self._own.pop(each) for each in list(self._own) if each is get_running_loop()]:
             await transport.aclose()
 
 
@@ -234,43 +249,6 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
             raise
 
 
-class _BoundedTransport(httpx.HTTPTransport):
-    """A transport whose every read and write ends at the deadline of the call, however slowly the service drips."""
-
-    def __init__(self, verify: ssl.SSLContext | bool, limits: httpx.Limits, proxy: str | None) -> None:
-        super().__init__(verify=verify, limits=limits, proxy=proxy)
-        # httpx does not pass on httpcore's parameter for this.
-        self._pool._network_backend = _BoundedBackend()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
-
-
-class _BoundedBackend(httpcore.SyncBackend):
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _BoundedStream(super().connect_tcp(*args, **kwargs))
-
-
-class _BoundedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-        self.close, self.get_extra_info = inner.close, inner.get_extra_info  # type: ignore[method-assign] # shorter than two wrappers
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout))
-
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _BoundedStream(self._inner.start_tls(*args, **kwargs))
-
-
-def _left(timeout: float | None) -> float:
-    """A timeout in seconds, cut to what is left of the call."""
-    left = (_deadline.get() or math.inf) - monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout("the time for the whole call is over")
-    return min(left, timeout or threading.TIMEOUT_MAX)
-
-
 @contextmanager
 def _setting_up() -> Generator[None, None, None]:
     try:
@@ -301,8 +279,10 @@ def _proxy(url: httpx.URL) -> str | None:
 
 async def _patiently(waiting: Awaitable[object], patience: float | None) -> None:
     """Awaits a free connection, not for longer than its patience (seconds)."""
+    from asyncio import timeout
+
     try:
-        async with asyncio.timeout(patience):
+        async with timeout(patience):
             await waiting
     except TimeoutError:
         raise httpx.PoolTimeout("all connections are busy") from None

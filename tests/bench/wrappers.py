@@ -29,7 +29,7 @@ from pristo_client.models import Contact, ContactCustomFields, ContactUpsertRequ
 
 from contact_apis import AsyncPristo, Pristo
 
-PAIRS = 21
+PAIRS = int(os.environ.get("PAIRS", "21"))
 CALLS = 150  # in a block
 STARTS = 15  # of an interpreter, for the price of an import
 TARGETS = {("wrapper", "raw httpx", "sync"): 1.25, ("wrapper", "openai", "sync"): 0.8}
