@@ -23,11 +23,11 @@ from uuid import UUID
 
 import httpx
 import openai
+
+from contact_apis import AsyncPristo, Pristo
 from pristo_client import Client
 from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactUpsertRequest
-
-from contact_apis import AsyncPristo, Pristo
 
 PAIRS = int(os.environ.get("PAIRS", "21"))
 CALLS = 150  # in a block

@@ -1,0 +1,260 @@
+"""Whatever a service does on a real socket, one typed error comes out, in time, after the right number of attempts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+import contact_apis
+from contact_apis import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ContactAPIError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+
+from .hostile import Action, Hostile, answer, drip, flood, hang, reset, send_and_close
+from .kinds import APIS, FIELDS, GOOD, KINDS, Api, Kind, call
+
+DEEP = b"[" * 50_000
+JSON = "Content-Type: application/json\r\n"
+ERROR = {"error": {"code": "refused", "message": "no"}, "status": "error", "message": "no"}
+
+# name, script, error, attempts where a call may be repeated, attempts where it would send a second welcome e-mail
+Case = tuple[str, Sequence[Action | bytes], type[ContactAPIError], int, int]
+CASES: list[Case] = [
+    *[
+        (f"status {status}", [answer(status, ERROR)], kind, attempts, careful)
+        for status, kind, attempts, careful in [
+            (400, BadRequestError, 1, 1),
+            (401, AuthenticationError, 1, 1),
+            (403, PermissionDeniedError, 1, 1),
+            (404, NotFoundError, 1, 1),
+            (408, APIStatusError, 3, 1),
+            (409, APIStatusError, 1, 1),
+            (418, APIStatusError, 1, 1),
+            (429, RateLimitError, 3, 3),
+            (500, InternalServerError, 3, 1),
+            (501, InternalServerError, 1, 1),
+            (502, InternalServerError, 3, 1),
+            (503, InternalServerError, 3, 1),
+            (504, InternalServerError, 3, 1),
+            (520, InternalServerError, 1, 1),
+            (599, InternalServerError, 1, 1),
+            (600, APIStatusError, 1, 1),
+            (999, APIStatusError, 1, 1),
+            (202, APIStatusError, 1, 1),
+            (206, APIStatusError, 1, 1),
+        ]
+    ],
+    ("204", [b"HTTP/1.1 204 No Content\r\n\r\n"], APIStatusError, 1, 1),
+    ("304", [b"HTTP/1.1 304 Not Modified\r\n\r\n"], APIStatusError, 1, 1),
+    ("401 with a page", [answer(401, b"<html>")], AuthenticationError, 1, 1),
+    ("401 with a cut body", [send_and_close(answer(401, b"{", length=99))], AuthenticationError, 1, 1),
+    ("401 wrongly encoded", [answer(401, b"not gzip", "Content-Encoding: gzip\r\n")], AuthenticationError, 1, 1),
+    ("401 with a lone surrogate", [answer(401, rb'{"message": "\ud800"}')], AuthenticationError, 1, 1),
+    ("401 without end", [flood(b"HTTP/1.1 401 No\r\n\r\n")], AuthenticationError, 1, 1),
+    ("500 with half a number", [answer(500, b"1e")], InternalServerError, 3, 1),
+    ("redirect", [answer(307, b"", "Location: http://127.0.0.1:9/elsewhere\r\n")], APIStatusError, 1, 1),
+    ("redirect to nonsense", [answer(302, b"", "Location: http://[bad\r\n")], APIStatusError, 1, 1),
+    ("asked to wait for an hour", [answer(429, ERROR, "Retry-After: 3600\r\n")], RateLimitError, 1, 1),
+    ("asked to wait for nonsense", [answer(429, ERROR, "Retry-After: soon\r\n")], RateLimitError, 3, 3),
+    ("asked to wait since yesterday", [answer(429, ERROR, "Retry-After: Wed, 01 Jan 2020 00:00:00 GMT\r\n")], RateLimitError, 3, 3),
+    ("reset", [reset], APIConnectionError, 3, 1),
+    ("hung up", [send_and_close(b"")], APIConnectionError, 3, 1),
+    ("cut status line", [send_and_close(b"HTTP/1.1 20")], APIConnectionError, 3, 1),
+    ("cut headers", [send_and_close(b"HTTP/1.1 200 OK\r\nContent-Le")], APIConnectionError, 3, 1),
+    ("cut body", [send_and_close(answer(200, b'{"contact', length=500))], APIConnectionError, 3, 1),
+    ("cut chunk", [send_and_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc")], APIConnectionError, 3, 1),
+    ("wrong chunk", [send_and_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc")], APIConnectionError, 3, 1),
+    ("garbage", [send_and_close(b"\x00\xff\x16\x03 garbage\r\n\r\n")], APIConnectionError, 3, 1),
+    ("another protocol", [send_and_close(b"SSH-2.0-OpenSSH_9.9\r\n")], APIConnectionError, 3, 1),
+    ("two lengths", [send_and_close(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")], APIConnectionError, 3, 1),
+    ("negative length", [send_and_close(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n")], APIConnectionError, 3, 1),
+    ("headers without end", [flood(b"HTTP/1.1 200 OK\r\nX: ")], APIConnectionError, 3, 1),
+    ("no JSON", [answer(200, b"<html>")], APIResponseValidationError, 1, 1),
+    ("no body", [answer(200)], APIResponseValidationError, 1, 1),
+    ("half of the JSON", [answer(200, b'{"contact": {', JSON)], APIResponseValidationError, 1, 1),
+    ("claims less than it sends", [send_and_close(answer(200, b'{"contact": {}}', length=5))], APIResponseValidationError, 1, 1),
+    ("null", [answer(200, b"null")], APIResponseValidationError, 1, 1),
+    ("list", [answer(200, b"[]")], APIResponseValidationError, 1, 1),
+    ("NaN", [answer(200, b'{"contact": NaN, "status": NaN}')], APIResponseValidationError, 1, 1),
+    ("deep", [answer(200, DEEP)], APIResponseValidationError, 1, 1),
+    ("long number", [answer(200, b"1" * 9000)], APIResponseValidationError, 1, 1),
+    ("not UTF-8", [answer(200, b'{"contact": "\xff"}')], APIResponseValidationError, 1, 1),
+    ("lone surrogate", [answer(200, rb'{"contact": {"id": "\ud800"}, "status": "\ud800"}')], APIResponseValidationError, 1, 1),
+    ("wrong members", [answer(200, {"contact": {"id": 7}, "status": "true"})], APIResponseValidationError, 1, 1),
+    ("success that says no", [answer(200, {"contact": {}, "status": False})], APIResponseValidationError, 1, 1),
+    ("not gzip", [answer(200, b"not gzip", "Content-Encoding: gzip\r\n")], APIResponseValidationError, 1, 1),
+    ("bomb", [answer(200, gzip.compress(b"0" * (8 << 20)), "Content-Encoding: gzip\r\n")], APIResponseValidationError, 1, 1),
+    ("body without end", [flood(b"HTTP/1.1 200 OK\r\n\r\n")], APIResponseValidationError, 1, 1),
+    ("says 100 and hangs up", [send_and_close(b"HTTP/1.1 100 Continue\r\n\r\n")], APIConnectionError, 3, 1),
+]
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact_apis._call, "FIRST_DELAY", 0.001)  # noqa: SLF001 # pauses have tests of their own
+
+
+def _failed(api: Api, kind: Kind, url: str, **options: Any) -> ContactAPIError:
+    try:
+        result = call(api, kind, url, **options)
+    except ContactAPIError as error:
+        return error
+    raise AssertionError(f"the call gave {result!r}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("case", CASES, ids=[each[0] for each in CASES])
+def test_misbehaviour_becomes_one_typed_error(case: Case, api: Api, kind: Kind) -> None:
+    """Each thing a service can do wrong has its class and its number of attempts, sync and async alike."""
+    _, script, expected, attempts, _ = case
+    with Hostile(*script) as service:
+        error = _failed(api, kind, service.url, timeout=10)
+    assert type(error) is expected, error
+    assert isinstance(error, contact_apis.APIError)
+    assert error.attempts == attempts == len(service.requests)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    if api == "pristo":
+        assert {head["x-request-id"] for head in service.heads()} == {str(error.request_id)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", CASES, ids=[each[0] for each in CASES])
+def test_a_welcome_email_is_never_sent_twice(case: Case, kind: Kind) -> None:
+    """With ``trigger_welcome_email`` only what was never processed is tried again."""
+    _, script, expected, _, attempts = case
+    with Hostile(*script) as service:
+        error = _failed("retainful", kind, service.url, timeout=10, given={**FIELDS["retainful"], "trigger_welcome_email": True})
+    assert type(error) is expected
+    assert len(service.requests) == attempts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "action",
+    [
+        hang,
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nX-Endless: "),
+        drip(answer(200, b"", length=5000), 0),
+    ],
+    ids=["hang", "drip", "drip of headers", "trickle"],
+)
+def test_no_service_holds_a_call_past_its_time(action: Action, kind: Kind) -> None:
+    """Silence and dripping end with the total timeout, although each byte comes in time."""
+    with Hostile(action) as service:
+        started = time.monotonic()
+        error = _failed("pristo", kind, service.url, total_timeout=0.6, max_retries=5)
+        assert time.monotonic() - started < 5
+    assert type(error) in (APITimeoutError, APIResponseValidationError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_silence_is_timed_out_and_tried_again(kind: Kind) -> None:
+    """A read timeout is retried where that is harmless, and not where it would send mail."""
+    with Hostile(hang, answer(200, GOOD["pristo"])) as service:
+        assert call("pristo", kind, service.url, timeout=0.2).created is False
+    with Hostile(hang) as service:
+        error = _failed("retainful", kind, service.url, timeout=0.2, given={**FIELDS["retainful"], "trigger_welcome_email": True})
+        assert isinstance(error, APITimeoutError)
+        assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_connection_refused_is_retried_even_for_mail(kind: Kind) -> None:
+    """What was never sent may always be tried again, and the text says that nothing was written."""
+    with Hostile(hang) as service:
+        url = service.url
+    error = _failed("retainful", kind, url, given={**FIELDS["retainful"], "trigger_welcome_email": True})
+    assert isinstance(error, APIConnectionError)
+    assert error.attempts == 3
+    assert "never sent" in str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("first", [answer(429, ERROR, "Retry-After: 0\r\n"), reset, answer(503), answer(500, b"?")])
+def test_recovery(api: Api, kind: Kind, first: Action | bytes) -> None:
+    """A fault that passes is not seen by the caller, and every attempt has the same body."""
+    with Hostile(first, answer(200, GOOD[api])) as service:
+        call(api, kind, service.url)
+    assert len(service.requests) == 2
+    assert len({each.split(b"\r\n\r\n", 1)[1] for each in service.requests}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_retry_after_is_told(kind: Kind) -> None:
+    """A wait that is too long is raised at once with its length, from seconds and from a date."""
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    for value in ("3600", date):
+        with Hostile(answer(503, ERROR, f"Retry-After: {value}\r\n")) as service:
+            error = _failed("pristo", kind, service.url)
+        assert isinstance(error, InternalServerError)
+        assert error.retry_after is not None
+        assert 3500 < error.retry_after <= 3600
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_retry_after_past_the_total_timeout_is_not_waited_for(kind: Kind) -> None:
+    """Where the pause would end after the call has to, the error comes at once."""
+    with Hostile(answer(429, ERROR, "Retry-After: 30\r\n")) as service:
+        started = time.monotonic()
+        error = _failed("pristo", kind, service.url, total_timeout=5)
+        assert time.monotonic() - started < 4
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == 30
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_of_the_service(kind: Kind) -> None:
+    """An error carries status, code, message and the service's own request id."""
+    theirs = "11111111-2222-4333-8444-555555555555"
+    with Hostile(
+        answer(400, {"error": {"code": "bad_language", "message": "No such language."}}, f"X-Request-Id: {theirs}\r\n")
+    ) as service:
+        error = _failed("pristo", kind, service.url)
+    assert isinstance(error, BadRequestError)
+    assert (error.status_code, error.code, error.message, str(error.request_id)) == (400, "bad_language", "No such language.", theirs)
+    assert "bad_language: No such language." in str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("api", APIS)
+def test_credentials_go_nowhere_else(api: Api, kind: Kind) -> None:
+    """A redirect is refused, so no other host ever sees a key."""
+    with Hostile(answer(200, GOOD[api])) as elsewhere, Hostile(answer(307, b"", f"Location: {elsewhere.url}/\r\n")) as service:
+        error = _failed(api, kind, service.url)
+        assert elsewhere.requests == []
+    assert "redirects are not followed" in str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("api", APIS)
+def test_credentials_are_tried_without_writing(api: Api, kind: Kind) -> None:
+    """The check sends an empty object, which no contract accepts; 400 is yes, 401 is no, all else raises."""
+    with Hostile(answer(400, ERROR), answer(401, ERROR), answer(200, GOOD[api]), answer(403)) as service:
+        assert call(api, kind, service.url, "check_credentials") is True
+        assert call(api, kind, service.url, "check_credentials") is False
+        with pytest.raises(APIStatusError, match="answered 200"):
+            call(api, kind, service.url, "check_credentials")
+        with pytest.raises(PermissionDeniedError):
+            call(api, kind, service.url, "check_credentials")
+    assert {json.loads(each.split(b"\r\n\r\n", 1)[1]) == {} for each in service.requests} == {True}
