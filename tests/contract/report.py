@@ -76,6 +76,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         run = self.run
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
         return {
             "verdict": self.verdict,
             "reason": self.why,
@@ -87,22 +88,21 @@ class Outcome:
             "requests": run.requests if run else 0,
             "contacts": sum(len(each.counters.contacts) for each in run.services.values()) if run else 0,
             "seconds": round(self.seconds, 3),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "clauses": [self._clause(each) for each in (run.clauses if run else [])],
+            "finished": finished,
+            "clauses": [self._clause(each, finished) for each in (run.clauses if run else [])],
             "failures": [_failure(each, run.settings.variables) for each in run.breaches] if run else [],
         }
 
-    def _clause(self, clause: Clause) -> dict[str, Any]:
+    def _clause(self, clause: Clause, finished: str) -> dict[str, Any]:
         assert self.run is not None
+        before = {each["id"]: each for each in (self.run.settings.previous or {"clauses": []})["clauses"]}.get(clause.id, {})
         result = self.run.results[clause.id]
         notes = result.observations or (result.not_exercised if self.result_of(clause) == "not-exercised" else [])
-        return {
-            "id": clause.id,
-            "evidence": clause.evidence,
-            "result": self.result_of(clause),
-            "observation": "; ".join(dict.fromkeys(notes)) or None,
-            "requests": result.requests,
-        }
+        seen = {"result": self.result_of(clause), "observation": "; ".join(dict.fromkeys(notes)) or None}
+        same = all(before.get(name, result) == value for name, value in seen.items())
+        # Since when it is as it is, as far as the chain of earlier runs goes back.
+        since = before.get("since", finished) if same else finished
+        return {"id": clause.id, "evidence": clause.evidence, **seen, "requests": result.requests, "since": since}
 
 
 def _selected() -> list[str]:
@@ -181,9 +181,7 @@ def write_reports(outcome: Outcome) -> None:
     previous = outcome.run.settings.previous if outcome.run else None
     _write(outcome.folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     _write(outcome.folder / "junit.xml", masked(_junit(results), secrets))
-    _write(
-        outcome.folder / "index.html", masked(render_page(results, json.loads(previous.read_text("utf-8")) if previous else None), secrets)
-    )
+    _write(outcome.folder / "index.html", masked(render_page(results, previous), secrets))
 
 
 def _masked_json(value: Any, secrets: list[str]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -49,7 +50,8 @@ class Settings:
     seed_is_given: bool
     fail_fast: bool
     reports: Path
-    previous: Path | None
+    previous: dict[str, Any] | None = field(repr=False)
+    """The results of the earlier run to compare with."""
     rate: float | None
     new_contacts: int
     max_requests: int
@@ -102,9 +104,6 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
         raise CannotRun(f"PROFILE={profile} is unknown; it is {', '.join(EXAMPLES)}.")
     endpoints = tuple(_endpoint(api, environ) for api in selected_apis(environ))
     local = all(each.is_loopback for each in endpoints)
-    previous = environ.get("PREVIOUS")
-    if previous and not Path(previous).is_file():
-        raise CannotRun(f"PREVIOUS={previous} is no file; name the results.json of an earlier run.")
     seed = environ.get("SEED")
 
     def limit(name: str, default: str) -> float:
@@ -118,7 +117,7 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
         seed_is_given=bool(seed),
         fail_fast=(environ.get("FAILFAST") or "0") not in ("0", "no", "false"),
         reports=reports,
-        previous=Path(previous) if previous else None,
+        previous=_previous(environ.get("PREVIOUS")),
         rate=limit("RATE", "0" if local else "5") or None,
         new_contacts=int(limit("NEW_CONTACTS", "200" if local else "5")),
         max_requests=int(limit("MAX_REQUESTS", "20000" if local else "2000")),
@@ -155,6 +154,19 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
             custom_fields=tuple(each.strip() for each in may("CUSTOM_FIELDS").split(",") if each.strip()),
         )
     return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
+
+
+def _previous(name: str | None) -> dict[str, Any] | None:
+    if not name:
+        return None
+    try:
+        results = json.loads(Path(name).read_text("utf-8"))
+        ids = [each["id"] for each in results["clauses"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        ids = []
+    if not ids:
+        raise CannotRun(f"PREVIOUS={name} holds no results to compare with; name the results.json of an earlier run.")
+    return dict(results)
 
 
 def _is_loopback(host: str) -> bool:
