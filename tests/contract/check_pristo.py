@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 
@@ -27,6 +27,7 @@ from tests.strategies import (
     PHONES,
     PLAIN_POOL,
     UNUSUAL,
+    fixed_id,
 )
 
 # Names that no backend changes, for requests that are about something else.
@@ -186,7 +187,7 @@ def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> No
 def test_a_correlation_id_comes_back(pristo: Service) -> None:
     """Any UUID, in small letters and in capitals; without one the request is as good."""
     for number in range(5):
-        sent = str(uuid5(NAMESPACE, f"request {number}"))
+        sent = fixed_id(NAMESPACE, f"request {number}")
         for request_id in (sent, sent.upper()):
             call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, request_id=request_id)
             accept(pristo, call, "pristo.operation", "a request with an X-Request-Id")
@@ -287,7 +288,7 @@ def test_concurrent_first_upserts_create_once(pristo: Service) -> None:
     for round_ in range(1 if pristo.settings.is_gentle else 4):
         contact_id = pristo.fresh_id(f"at once {round_}")
         calls = [
-            pristo.upsert({"contact": {"id": contact_id}}, request_id=str(uuid5(NAMESPACE, f"at once {round_} {number}")))
+            pristo.upsert({"contact": {"id": contact_id}}, request_id=fixed_id(NAMESPACE, f"at once {round_} {number}"))
             for number in range(8)
         ]
         answers = pristo.send_at_once(calls)
@@ -558,10 +559,20 @@ def test_probe_nil_and_maximal_ids(pristo: Service, observe: Observe) -> None:
 
 @pytest.mark.clause("pristo.other-uuid-forms")
 def test_probe_other_forms_of_uuids(pristo: Service, observe: Observe) -> None:
-    """In braces, as a URN, without hyphens."""
+    """In braces, as a URN, without hyphens; and the usual form with another version than that of random ones."""
     plain = PLAIN_POOL[15]
     forms = {"braces": "{" + plain + "}", "URN": f"urn:uuid:{plain}", "no hyphens": plain.replace("-", "")}
-    observe(", ".join(f"{name} {pristo.send(pristo.upsert({'contact': {'id': text}})).status}" for name, text in forms.items()))
+    seen = [f"{name} {pristo.send(pristo.upsert({'contact': {'id': text}})).status}" for name, text in forms.items()]
+    if pristo.may_spend_contacts:
+        seen += [
+            f"version {each} {pristo.send(pristo.upsert({'contact': {'id': _of_version(pristo, each)}})).status}" for each in (1, 5, 7)
+        ]
+    observe(", ".join(seen))
+
+
+def _of_version(service: Service, version: int) -> str:
+    plain = service.fresh_id(f"version {version}")
+    return f"{plain[:14]}{version}{plain[15:]}"
 
 
 @pytest.mark.clause("pristo.key-letter-case")
@@ -575,7 +586,7 @@ def test_probe_key_in_the_other_letter_case(pristo: Service, observe: Observe) -
 @pytest.mark.clause("pristo.unknown-population")
 def test_probe_unknown_population(pristo: Service, observe: Observe) -> None:
     """A UUID that no population has."""
-    unknown = str(uuid5(NAMESPACE, "no such population"))
+    unknown = fixed_id(NAMESPACE, "no such population")
     observe(f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[15]}}, population=unknown), judged=False).status}")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.contract.oracle import contract_of
-from tests.contract.service import Breach, Exchange, NotExercised, Service, ServiceGone
+from tests.contract.service import Breach, Call, Exchange, NotExercised, Service, ServiceGone
 from tests.contract.settings import CannotRun
 from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, sample
 
@@ -66,9 +66,12 @@ def shapes(service: Service) -> list[tuple[str, str, Json]]:
             shown[-1] = ("pristo.custom-fields-accepted", "a contact with custom fields that the population defines", full)
         return [(clause, why, {"contact": contact}) for clause, why, contact in shown]
     several = {**least_contact(service, 1), "identifiers": [identifier("email", POOL_EMAILS[1]), identifier("phone", PHONES[1])]}
+    both = least_contact(service, 2)
+    both["identifiers"][0]["channels"] = {"email": {"status": "subscribed"}, "phone": {"status": "unsubscribed"}}
     return [
         ("retainful.optional-fields", "a contact with nothing but the required fields", least_contact(service)),
         ("retainful.several-identifiers", "a contact with an address and a number", several),
+        ("retainful.channel-forms-accepted", "a contact with both channels at its address", both),
         ("retainful.examples-accepted", "a request of the form of the page's example", page_example(service)),
     ]
 
@@ -102,13 +105,30 @@ def preflight(service: Service) -> None:
         if exchange.status >= 300:
             refused.append((clause, why, exchange))
     if len(refused) == len(planned):
-        known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
-        raise CannotRun(f"{address} refuses every valid request ({refused[0][2].status}); check {known}.")
+        _all_refused(service, refused[0][2])
     if refused:
         clause, why, exchange = refused[0]
         raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)
     if service.api == "pristo":
         _first_contact(service)
+
+
+def _all_refused(service: Service, exchange: Exchange) -> NoReturn:
+    for clause, why, call in telling(service):
+        if service.send(call).status < 300:
+            raise Breach(clause, f"every valid request is refused with {exchange.status} unless {why}", exchange)
+    known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
+    raise CannotRun(f"{service.endpoint.base_url} refuses every valid request ({exchange.status}); check {known}.")
+
+
+def telling(service: Service) -> list[tuple[str, str, Call]]:
+    """Requests that a service takes which refuses all others for one reason: the clause that it breaks, the reason, the request."""
+    body = shapes(service)[0][2]
+    if service.api == "pristo":
+        call = service.upsert(body, request_id="0d6c34f5-5b0f-4a4e-8d2b-c0a7ac750000")
+        return [("pristo.request-id-optional", "it carries an X-Request-Id", call)]
+    body["identifiers"][0]["consent"]["createdAt"] = "2024-03-21"
+    return [("retainful.consent-time-is-date-time", "its consent has a date without a time", service.upsert(body))]
 
 
 def _first_contact(service: Service) -> None:

@@ -105,6 +105,11 @@ def add(
         CATALOGUE[full] = Subject(full, api, says, right, service or HONEST[api], setup, twist, protocol)
 
 
+def turn(number: int) -> tuple[str, ...]:
+    """One API or the other, in turn: for families whose check is the same code for both."""
+    return (APIS[number % len(APIS)],)
+
+
 def _told(thing: Any) -> tuple[str, str]:
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", "-", thing.__name__).lower()
     return name, (thing.__doc__ or "").strip()

@@ -10,7 +10,7 @@ from typing import Any
 from contact_apis._contract import Operation
 from contact_apis.mock._server import _Protocol
 from contact_apis.mock._services import Answer, Pristo, Request, Retainful, Service
-from tests.mutants.catalogue import Seen, add, twist
+from tests.mutants.catalogue import Seen, add, turn, twist
 
 JSON = "{api}.answers-are-json"
 GONE = "{api}.answers-every-request"
@@ -43,8 +43,8 @@ BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "word": ("as the word OK", lambda body: b"OK"),
     "hijack-guard": ("after a guard against hijacking", lambda body: b")]}',\n" + body),
 }
-for _name, (_what, _change) in BODIES.items():
-    add(f"answers-{_name}", f"Answers are written {_what}.", [JSON], twist=_bodies(_change))
+for _number, (_name, (_what, _change)) in enumerate(BODIES.items()):
+    add(f"answers-{_name}", f"Answers are written {_what}.", [JSON], twist=_bodies(_change), apis=turn(_number))
 for _status in (400, 401):
     for _name in ("html", "empty", "trailing-comma"):
         _what, _change = BODIES[_name]
@@ -113,8 +113,14 @@ def _instead(was: int, becomes: int) -> Callable[[Seen], None]:
     return changed
 
 
-for _was, _becomes in ((400, 422), (400, 404), (400, 409), (400, 403), (200, 202), (200, 206), (200, 203)):
-    add(f"status-{_becomes}-for-{_was}", f"What should be {_was} is {_becomes}.", [STATUSES], twist=_instead(_was, _becomes))
+for _number, (_was, _becomes) in enumerate(((400, 422), (400, 404), (400, 409), (200, 202), (200, 206), (400, 403))):
+    add(
+        f"status-{_becomes}-for-{_was}",
+        f"What should be {_was} is {_becomes}.",
+        [STATUSES],
+        twist=_instead(_was, _becomes),
+        apis=turn(_number),
+    )
 add("status-202-for-201", "What should be 201 is 202.", [STATUSES], twist=_instead(201, 202), apis=["pristo"])
 add("status-201-for-200", "A success is answered 201.", [STATUSES], twist=_instead(200, 201), apis=["retainful"])
 add("status-500-for-400", "What should be 400 is 500.", [FAILED], twist=_instead(400, 500))
@@ -236,9 +242,11 @@ def _failing(trigger: Trigger) -> Callable[[Seen], None]:
     return changed
 
 
-for _triggers, _apis in ((TRIGGERS, ("pristo", "retainful")), (PRISTO_TRIGGERS, ("pristo",)), (RETAINFUL_TRIGGERS, ("retainful",))):
+for _number, (_name, (_what, _trigger)) in enumerate(TRIGGERS.items()):
+    add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=turn(_number))
+for _triggers, _api in ((PRISTO_TRIGGERS, "pristo"), (RETAINFUL_TRIGGERS, "retainful")):
     for _name, (_what, _trigger) in _triggers.items():
-        add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=_apis)
+        add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=[_api])
 
 
 @twist(FAILED)
@@ -412,13 +420,14 @@ for _status in (400, 401, 429):
             )
 for _status in (400, 401):
     for _name, (_what, _body) in RETAINFUL_ERRORS.items():
-        add(
-            f"{_status}-{_name}",
-            f"The body of a {_status} {_what}.",
-            [f"retainful.{_status}-body"],
-            twist=_error(_status, _body),
-            apis=["retainful"],
-        )
+        if _status == 400 or _name in ("status-is-false", "status-is-fail", "message-missing", "message-is-array", "is-empty"):
+            add(
+                f"{_status}-{_name}",
+                f"The body of a {_status} {_what}.",
+                [f"retainful.{_status}-body"],
+                twist=_error(_status, _body),
+                apis=["retainful"],
+            )
 
 # Pristo's form from Retainful, and the other way round.
 for _status in (400, 401):
