@@ -67,6 +67,8 @@ ODD_NAMES = [
 LOOKALIKES = ["007", "+44", "1e5", "true", "null", "2024-01-01", "0.10", "-1", "[]", "{}"]
 EMAILS = ["ada@example.com", "Ada.Lovelace@example.org", "ada+news@example.com", "o'brien@example.net", "a_b-c@mail.example.com"]
 PHONES = [f"+1202555{number:04}" for number in range(100, 145)]  # 555-0100 to 555-0199 are fiction
+#: Numbers that are written nowhere else, in other cities: to ask whether an unknown one is taken.
+SPARE_PHONES = [f"+1{city}555{number:04}" for city in (212, 213, 305, 312, 415, 503, 617, 702, 713, 808) for number in range(100, 200)]
 LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt"]
 DATES = ["1990-01-15T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2000-12-31T12:00:00.000Z"]
 ADDRESSES = ["192.0.2.7", "198.51.100.200", "2001:db8::7"]

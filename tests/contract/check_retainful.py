@@ -11,7 +11,7 @@ import pytest
 from tests.contract.oracle import accept, refuse, reject_credentials
 from tests.contract.preflight import identifier, least_contact, page_example, properties_of
 from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
-from tests.strategies import ADDRESSES, DATES, NAMES, PHONES, POOL_EMAILS, REALISTIC, UNUSUAL
+from tests.strategies import ADDRESSES, DATES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
 
 Json = dict[str, Any]
 Observe = Callable[[str], None]
@@ -33,8 +33,8 @@ def phone_alone(service: Service, phone: str) -> Exchange:
 def unknown_phone(service: Service, purpose: str) -> str | None:
     """A number from a range reserved for fiction that the service refuses alone; ``None`` where it takes any."""
     for attempt in range(4):
-        tail = uuid5(NAMESPACE, f"{service.settings.seed}/{purpose}/{attempt}").int % 1000
-        phone = f"+447700900{tail:03}"
+        number = uuid5(NAMESPACE, f"{service.settings.seed}/{purpose}/{attempt}").int
+        phone = SPARE_PHONES[number % len(SPARE_PHONES)]
         if phone_alone(service, phone).status == 400:
             return phone
     return None
