@@ -16,7 +16,7 @@ APIS: tuple[Api, ...] = ("pristo", "retainful")
 
 ID = "0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000"
 POPULATION = "5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11"
-KEYS: Mapping[Api, Mapping[str, str]] = {
+KEYS: Mapping[Api, Mapping[str, Any]] = {
     "pristo": {"api_key": "pristo-key-9f27", "population_id": POPULATION},
     "retainful": {"api_key": "retainful-key-77aa", "app_id": "retainful-app-31bc"},
 }

@@ -1,0 +1,193 @@
+"""What can be imported, how it is called, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tokenize
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import contact_apis
+import pristo_client.models
+import retainful_client.models
+from contact_apis import AsyncPristo, AsyncRetainful, Pristo, Retainful
+from contact_apis._pristo import PristoFields
+from contact_apis._retainful import RetainfulFields
+from tests.conftest import ROOT, Run
+
+FOLDER = Path(contact_apis.__file__).parent
+#: Every module that a call can load; the last three when something fails, or with the first connection.
+MODULES = ["__init__", "_api", "_call", "_contract", "_errors", "_pristo", "_retainful", "_session", "_bounded", "_faults", "_privacy"]
+
+
+def test_public_names() -> None:
+    """The package exports what it lists, sorted, each with a docstring; nothing else is reachable by name."""
+    assert contact_apis.__all__ == sorted(contact_apis.__all__)
+    for name in contact_apis.__all__:
+        assert getattr(contact_apis, name).__doc__, name
+    exported: dict[str, Any] = {}
+    exec("from contact_apis import *", exported)  # noqa: S102 # the one way to see what a star gives
+    assert set(contact_apis.__all__) <= set(exported) <= {*contact_apis.__all__, "__builtins__"}
+    with pytest.raises(AttributeError, match="Prisot"):
+        contact_apis.Prisot  # type: ignore[attr-defined] # noqa: B018 # what is tested
+
+
+@pytest.mark.parametrize(("blocking", "awaiting"), [(Pristo, AsyncPristo), (Retainful, AsyncRetainful)])
+def test_the_difference_is_await(blocking: type, awaiting: type) -> None:
+    """Both kinds have the same public methods with the same parameters, and each has a docstring."""
+
+    def public(kind: type) -> dict[str, Any]:
+        return {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
+
+    assert public(blocking).keys() == public(awaiting).keys()
+    for name, method in public(blocking).items():
+        assert inspect.getdoc(method), name
+        twin = public(awaiting)[name]
+        if inspect.isfunction(method):
+            assert inspect.signature(method) == inspect.signature(twin), name
+            assert inspect.iscoroutinefunction(twin) or name == "with_options"
+    assert inspect.signature(blocking) == inspect.signature(awaiting)
+    overloads = [[inspect.signature(each) for each in typing.get_overloads(kind.upsert_contact)] for kind in (blocking, awaiting)]  # type: ignore[attr-defined] # both have it
+    assert overloads[0] == overloads[1]
+    assert len(overloads[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "ours"),
+    [
+        (PristoFields, pristo_client.models.Contact, set()),
+        (RetainfulFields, retainful_client.models.Contact, {"email", "phone", "consent", "subscribed", "channels"}),
+    ],
+)
+def test_keywords_are_those_of_the_contract(fields: Any, model: Any, ours: set[str]) -> None:
+    """The keywords that type checkers know are fields of the generated model, but for those that build identifiers."""
+    members = {each.name for each in model.__attrs_attrs__} - {"additional_properties"}
+    assert set(fields.__annotations__) - ours <= members
+    assert fields.__required_keys__ <= members
+
+
+def test_a_new_optional_field_needs_no_line_of_ours(checkout: Path, run: Run) -> None:
+    """A field that Pristo adds can be sent by model and by keyword once ``make generate`` has run."""
+    spec = checkout / "specs" / "pristo.json"
+    text = spec.read_text("utf-8")
+    assert '"lastName": {' in text
+    spec.write_text(text.replace('"lastName": {', '"nickname": {"type": "string", "maxLength": 5}, "lastName": {'), "utf-8")
+    made = run("make", "-o", ".venv/.ready", "generate", cwd=checkout)
+    assert made.returncode == 0, made.stdout + made.stderr
+    program = """
+import httpx, json, contact_apis
+from contact_apis import InvalidRequestError, Pristo, PristoContact
+sent = []
+def handle(request):
+    sent.append(json.loads(request.content)["contact"].get("nickname"))
+    return httpx.Response(200, content=request.content)
+options = dict(api_key="k", population_id="5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11", base_url="https://service.example")
+pristo = Pristo(http_client=httpx.Client(transport=httpx.MockTransport(handle)), **options)
+one = "5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11"
+print(pristo.upsert_contact(id=one, nickname="Ada").contact.nickname)
+pristo.upsert_contact(PristoContact(id=one, nickname="Bob"))
+try:
+    pristo.upsert_contact(id=one, nickname="Adelaide")
+except InvalidRequestError as error:
+    print(error)
+print(sent, contact_apis.__file__)
+"""
+    done = run("python", "-c", program, cwd=checkout, PYTHONPATH="contrib:generated")
+    assert done.stdout.splitlines()[:2] == ["Ada", "nothing was sent: contact.nickname must have at most 5 characters"], done.stderr
+    assert "['Ada', 'Bob']" in done.stdout
+    assert str(checkout) in done.stdout
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after a statement."""
+    program = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_is_light() -> None:
+    """Importing a client loads no command, no server, no event loop, and not the other client."""
+    modules = loaded_by("from contact_apis import Pristo")
+    heavy = {"typer", "starlette", "uvicorn", "asyncio", "requests", "httpcore", "retainful_client", "openai", "contact_apis.mock"}
+    base = loaded_by("import httpx, attrs")
+    assert not (heavy - base) & modules
+    assert {each for each in loaded_by("import contact_apis") if each.startswith("contact_apis.")} == {"contact_apis._errors"}
+    assert not {each for each in loaded_by("import contact_apis") if each.startswith(("httpx", "jsonschema_rs"))}
+
+
+def test_the_environment_is_read_at_construction() -> None:
+    """Nothing of the environment is looked at when the package is imported."""
+    for name in MODULES:
+        tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
+        top = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)]
+        assert "environ" not in "".join(ast.unparse(node) for node in top)
+
+
+def code_lines(path: Path) -> int:
+    """Lines that are neither blank nor comment nor docstring."""
+    source = path.read_text("utf-8")
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            prose.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in skipped]
+    return len({line for each in tokens for line in range(each.start[0], each.end[0] + 1)} - prose)
+
+
+def test_the_layer_stays_small() -> None:
+    """What ``import contact_apis`` loads is under 700 lines of code; no module alone is more than a page of a thought."""
+    sizes = {name: code_lines(FOLDER / f"{name}.py") for name in MODULES}
+    assert sizes["__init__"] + sizes["_errors"] < 700
+    assert all(size <= 250 for size in sizes.values()), sizes
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_private_name_of_a_generated_package(name: str) -> None:
+    """Our code uses the public names of generated packages alone, and knows no field's limits."""
+    source = (FOLDER / f"{name}.py").read_text("utf-8")
+    assert not re.search(r"(pristo_client|retainful_client|upsert_contact|\bclient)\._", source)
+    assert not re.search(r"max_?length|min_?items", source, re.IGNORECASE) or name == "_faults"
+
+
+def test_no_any_in_the_public_surface() -> None:
+    """Signatures and annotations of everything public are exact."""
+    for kind in (Pristo, AsyncPristo, Retainful, AsyncRetainful, contact_apis.PristoResult, contact_apis.RetainfulResult):
+        for name in [each for each in dir(kind) if not each.startswith("_")] + ["__init__"]:
+            member = getattr(kind, name)
+            if inspect.isfunction(member):
+                annotations = [member.__annotations__, *(each.__annotations__ for each in typing.get_overloads(member))]
+                assert not re.search(r"\bAny\b", str(annotations)), (kind, name)
+    for error in [getattr(contact_apis, each) for each in contact_apis.__all__ if each.endswith("Error")]:
+        assert not re.search(r"\bAny\b", str(vars(error).get("__annotations__", {})))
+
+
+def test_type_checkers_see_what_was_meant(run: Run, tmp_path: Path) -> None:
+    """Mypy and, where it is installed, pyright accept the examples and refuse each line that is marked."""
+    file = ROOT / "tests" / "client" / "typing_examples.py"
+    strict = (
+        "--strict",
+        "--warn-unused-ignores",
+        f"--cache-dir={tmp_path}",
+        "--follow-imports=silent",
+        "--python-executable",
+        sys.executable,
+    )
+    done = run("python", "-m", "mypy", *strict, file, timeout=300, MYPYPATH=f"{ROOT / 'contrib'}:{ROOT / 'generated'}")
+    assert done.returncode == 0, done.stdout
+    pyright = shutil.which("pyright")
+    if pyright:
+        settings = tmp_path / "pyrightconfig.json"
+        lists = f'"include": ["{file}"], "extraPaths": ["{ROOT / "contrib"}", "{ROOT / "generated"}"], "pythonVersion": "3.11"'
+        settings.write_text(f'{{{lists}, "typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": "error"}}', "utf-8")
+        done = run(pyright, "-p", settings, "--pythonpath", sys.executable, timeout=300)
+        assert done.returncode == 0, done.stdout
