@@ -62,6 +62,7 @@ def test_a_body_of_another_json_type_is_refused(service: Service) -> None:
 def test_odd_but_legal_requests_are_answered(service: Service) -> None:
     """Escapes, blanks, member order and parameters of the media type make no difference to JSON."""
     body = shapes(service)[-1][2]
+    (body if service.api == "retainful" else body["contact"])["lastName"] = "Brontë"
     call = service.upsert(body)
     for variant in (
         evolve(call, body=json.dumps(body, ensure_ascii=True).encode()),
@@ -70,7 +71,6 @@ def test_odd_but_legal_requests_are_answered(service: Service) -> None:
         call.with_header("Content-Type", "application/json; charset=utf-8"),
         call.with_header("Accept", "*/*"),
         call.with_header("Accept-Encoding", "identity"),
-        call.with_header("User-Agent", None),
     ):
         accept(service, variant, f"{service.api}.operation", "a valid request in another spelling")
 

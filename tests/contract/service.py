@@ -22,6 +22,7 @@ from tests.strategies import fixed_id
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
+OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"}
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
 DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; after that none is used again
@@ -125,7 +126,7 @@ class Service:
             timeout=TIMEOUT,
             follow_redirects=False,
             limits=httpx.Limits(max_connections=1),
-            headers={"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"},
+            headers=OWN_HEADERS,
         )
         self.salt = ""
         self.first_created: Exchange | None = None
@@ -287,7 +288,7 @@ class Service:
                 )
                 connections.append(connection)
                 connection.putrequest(call.method, urlsplit(call.url).path)
-                for name, value in call.headers:
+                for name, value in (*OWN_HEADERS.items(), *call.headers):
                     connection.putheader(name, value)
                 connection.putheader("Content-Length", str(len(call.body)))
                 connection.endheaders(call.body[:-1])

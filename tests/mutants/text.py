@@ -149,7 +149,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "phone-with-zeros": ("phone", "has zeros for its plus sign", lambda text: text.replace("+", "00")),
     "phone-formatted": ("phone", "gets blanks and brackets", lambda text: re.sub(r"^\+1(\d{3})(\d{3})", r"+1 (\1) \2-", text)),
     "phone-without-country": ("phone", "loses its country code", lambda text: text.removeprefix("+1")),
-    "phone-rounded": ("phone", "is a number of too few digits", lambda text: text[:-1] + "0"),
+    "phone-cut": ("phone", "loses its last digit", lambda text: text[:-1]),
     "languages-renamed": ("language", "is renamed as in old libraries", lambda text: LANGUAGES.get(text, text)),
     "languages-upper-cased": ("language", "is put in capitals", str.upper),
     "languages-with-region": ("language", "gets a region", lambda text: {"en": "en-US", "pt": "pt-BR"}.get(text, text)),
@@ -160,4 +160,9 @@ FIELDS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     ),
 }
 for _name, (_member, _what, _change) in FIELDS.items():
-    add(_name, f"The {_member} {_what}.", [*TEXT, "pristo.language-codes-accepted"], service=changing(_change, _member))
+    add(
+        _name,
+        f"The {_member} {_what}.",
+        [*TEXT, "pristo.language-codes-accepted", "pristo.answer-fits-schema"],
+        service=changing(_change, _member),
+    )

@@ -58,8 +58,8 @@ for _status in (400, 401):
 
 @twist(JSON, apis=("pristo",))
 def answers_in_latin_1(seen: Seen) -> None:
-    """Answers are written in Latin-1 where they can be."""
-    seen.body = seen.body.decode().encode("latin-1", "replace")
+    """Letters of Latin-1 are written in one byte."""
+    seen.body = b"".join(each.encode("latin-1" if ord(each) < 0x100 else "utf-8") for each in seen.body.decode())
 
 
 @twist(JSON, apis=("pristo",))
@@ -198,7 +198,6 @@ TRIGGERS: dict[str, tuple[str, Trigger]] = {
         "a request without Content-Type",
         lambda seen: "content-type" not in seen.request.headers and bool(seen.request.body),
     ),
-    "no-user-agent": ("a request without a User-Agent", lambda seen: "user-agent" not in seen.request.headers),
     "any-accept": ("Accept: */*", lambda seen: seen.request.headers.get("accept") == "*/*"),
     "get": ("a GET", lambda seen: seen.request.method == "GET"),
     "fiftieth": ("each fiftieth request", lambda seen: seen.number % 50 == 0),
@@ -319,7 +318,6 @@ REFUSALS: dict[str, tuple[str, Callable[[Request], bool]]] = {
     "charset": ("a charset beside the media type", lambda request: "charset" in request.headers.get("content-type", "")),
     "escapes": ("JSON with escapes", lambda request: rb"\u" in request.body),
     "indented-json": ("JSON over several lines", lambda request: b"\n" in request.body),
-    "no-user-agent": ("requests without a User-Agent", lambda request: "user-agent" not in request.headers),
     "any-accept": ("Accept: */*", lambda request: request.headers.get("accept") == "*/*"),
 }
 for _name, (_what, _refused) in REFUSALS.items():

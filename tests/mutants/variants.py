@@ -301,6 +301,7 @@ OBJECTIONS: dict[str, tuple[str, Callable[[Any, Request], bool]]] = {
     ),
     "large-bodies": ("bodies of more than 20 KB", lambda body, request: len(request.body) > 20_000),
     "duplicate-members": ("a member that is there twice", lambda body, request: _has_duplicates(request.body)),
+    "no-user-agent": ("requests without a User-Agent", lambda body, request: not request.headers.get("user-agent")),
     "unknown-members": ("members that are not described", lambda body, request: _has_unknown(body)),
 }
 
