@@ -20,6 +20,11 @@ def fixed_id(namespace: UUID, name: str) -> str:
     return str(UUID(int=uuid5(namespace, name).int, version=4))
 
 
+def address_of(contact_id: str, word: str = "contact") -> str:
+    """An e-mail address that no other contact of the suite has: some services let no two contacts share one."""
+    return f"{word}.{contact_id.replace('-', '').lower()}@example.com"
+
+
 _POOL = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
 NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
 #: With the two lists after it, all 45 ids that a run writes to, besides its few fresh ones.
@@ -177,7 +182,14 @@ def pristo_contacts(
     optional = {name: values for name, values in optional.items() if not values.is_empty}
     if custom_fields:
         optional["customFields"] = st.dictionaries(st.sampled_from(list(custom_fields)), custom_values(), min_size=1)
-    return st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).filter(lambda each: len(each) > minimum)
+    contacts = st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).filter(lambda each: len(each) > minimum)
+    return contacts.map(_with_own_address)
+
+
+def _with_own_address(contact: Json) -> Json:
+    if "email" not in contact:
+        return contact
+    return {**contact, "email": address_of(contact["id"], contact["email"].partition("@")[0][:20])}
 
 
 @st.composite

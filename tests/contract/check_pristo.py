@@ -27,6 +27,7 @@ from tests.strategies import (
     PHONES,
     PLAIN_POOL,
     UNUSUAL,
+    address_of,
     fixed_id,
 )
 
@@ -156,8 +157,9 @@ def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
     ledger.compare(exchange, contact)
     ledger.upsert(contact)
     if pristo.may_spend_contacts:
-        for fields in ({}, {"name": "Ada"}, {"email": EMAILS[0], "language": "he"}):
-            fresh = {"id": pristo.fresh_id("create"), **fields}
+        for members in ([], ["name"], ["email", "language"]):
+            full = full_contact(pristo, pristo.fresh_id("create"))
+            fresh = {name: value for name, value in full.items() if name in ("id", *members)}
             exchange = ledger.upsert(fresh)
             if exchange.status != 201:
                 raise Breach("pristo.create-answers-201", f"the first upsert of a new id is answered {exchange.status}", exchange)
@@ -170,7 +172,7 @@ def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> No
     """Each field alone, then none at all, then each custom field alone, then the same again."""
     ledger, contact_id = Ledger(pristo), PLAIN_POOL[4]
     ledger.reset(contact_id)
-    news: Json = {"name": "Grace", "lastName": "Hopper", "email": EMAILS[1], "phone": PHONES[9], "language": "fr"}
+    news: Json = {"name": "Grace", "lastName": "Hopper", "email": address_of(contact_id, "news"), "phone": PHONES[9], "language": "fr"}
     for name in [each for each in ledger.state(contact_id) if each in news]:
         ledger.upsert({"id": contact_id, name: news[name]})
         ledger.upsert({"id": contact_id})
@@ -306,10 +308,11 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
     """Upserts of one contact, each with another field, leave all of them; those of several contacts show each its own."""
     ledger, known = Ledger(pristo), PLAIN_POOL[29]
     ledger.reset(known)
-    values: Json = {"name": "Grace", "lastName": "Hopper", "email": EMAILS[1], "phone": PHONES[9], "language": "fr"}
-    parts: list[Json] = [{name: values[name]} for name in ledger.state(known) if name in values]
-    parts += [{"customFields": {key: f"at once {number}"}} for number, key in enumerate(pristo.endpoint.custom_fields)]
+    members = [name for name in ledger.state(known) if name not in ("id", "customFields")]
     for contact_id in [known, *([pristo.fresh_id("fields at once")] if pristo.may_spend_contacts else [])]:
+        values = {"name": "Grace", "lastName": "Hopper", "email": address_of(contact_id, "news"), "phone": PHONES[9], "language": "fr"}
+        parts: list[Json] = [{name: values[name]} for name in members if name in values]
+        parts += [{"customFields": {key: f"at once {number}"}} for number, key in enumerate(pristo.endpoint.custom_fields)]
         _all_taken(pristo, [{"id": contact_id, **part} for part in parts])
         expected = ledger.state(contact_id) if contact_id == known else {"id": contact_id}
         for part in parts:
@@ -409,6 +412,7 @@ def test_text_comes_back_letter_by_letter(pristo: Service) -> None:
             ledger.compare(exchange, {"id": contact_id, "name": text})
     for number, text in enumerate([*EMAILS, *PHONES[:3]]):
         ledger.upsert({"id": contact_id, "email" if number < len(EMAILS) else "phone": text})
+    ledger.reset(contact_id)
 
 
 @pytest.mark.clause("pristo.custom-fields-accepted", "pristo.custom-value-limit")
@@ -466,6 +470,7 @@ def test_addresses_are_accepted(pristo: Service) -> None:
         accept(
             pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}), "pristo.email-is-address", f"the email {address}"
         )
+    Ledger(pristo).reset(PLAIN_POOL[11])
 
 
 # --------------------------------------------------------------------------------------------------------- probes

@@ -18,7 +18,7 @@ from hypothesis import given
 from tests.contract.clauses import load_specification
 from tests.contract.oracle import contract_of, faults_of, is_uuid
 from tests.contract.service import Breach, Call, Service
-from tests.strategies import EMAILS, PHONES, POOL, POOL_EMAILS
+from tests.strategies import EMAILS, PHONES, POOL, POOL_EMAILS, address_of
 
 if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
     from schemathesis import APIOperation, Case
@@ -49,7 +49,7 @@ def prepared(service: Service, case: Case[Any]) -> Call:
     headers += [
         (name, str(value)) for name, value in (case.headers or {}).items() if name.lower() in declared and _fits_in_header(str(value))
     ]
-    if body is not None:
+    if request["method"].upper() in ("POST", "PUT", "PATCH"):
         headers.append(("Content-Type", "application/json"))
     return Call(request["method"].upper(), known_population(service, request["url"]), tuple(headers), body)
 
@@ -75,6 +75,8 @@ def gentle(service: Service, value: Any, name: str = "") -> Any:
         if "type" in changed and isinstance(changed.get("id"), (str, int, float)) and not isinstance(changed.get("id"), bool):
             pool = PHONES if changed["type"] == "phone" else POOL_EMAILS
             changed["id"] = pool[len(str(changed["id"])) % len(pool)]
+        if is_uuid(changed.get("id")) and "@" in str(changed.get("email", "")):
+            changed["email"] = address_of(changed["id"])
         if "customFields" in changed and isinstance(changed["customFields"], dict):
             keys = service.endpoint.custom_fields
             changed["customFields"] = dict(zip(keys, changed["customFields"].values(), strict=False))

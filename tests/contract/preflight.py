@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from tests.contract.oracle import contract_of
 from tests.contract.service import Breach, Call, Exchange, NotExercised, Service, ServiceGone
 from tests.contract.settings import CannotRun
-from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, sample
+from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
 
 Json = dict[str, Any]
 
@@ -29,6 +29,8 @@ def full_contact(service: Service, contact_id: str) -> Json:
             values[name] = value
     if service.endpoint.custom_fields:
         values["customFields"] = {key: f"value of {number}" for number, key in enumerate(service.endpoint.custom_fields)}
+    if "email" in values:
+        values["email"] = address_of(contact_id)
     return {**values, "id": contact_id}
 
 
@@ -57,7 +59,7 @@ def shapes(service: Service) -> list[tuple[str, str, Json]]:
         full = full_contact(service, PLAIN_POOL[0])
         shown = [
             ("pristo.optional-fields", "a contact with nothing but its id", {"id": PLAIN_POOL[0]}),
-            ("pristo.optional-fields", "a contact with id and email", {"id": PLAIN_POOL[1], "email": "ada@example.com"}),
+            ("pristo.optional-fields", "a contact with id and email", {"id": PLAIN_POOL[1], "email": address_of(PLAIN_POOL[1])}),
             ("pristo.operation", "a contact with all the document's fields", full),
         ]
         if service.endpoint.custom_fields:

@@ -28,19 +28,19 @@ add("honest", "The mock as it is.", [])
 # ---------------------------------------------------------------------------------------------- how answers look
 
 
-@twist()
+@twist(apis=PRISTO)
 def pretty_printed(seen: Seen) -> None:
     """Answers are JSON over several lines, with a line break at the end."""
     seen.body = json.dumps(seen.json(), indent=4, ensure_ascii=False).encode() + b"\r\n"
 
 
-@twist()
+@twist(apis=RETAINFUL)
 def escaped(seen: Seen) -> None:
     """Answers are JSON in ASCII, with escapes for slashes too."""
     seen.body = json.dumps(seen.json(), ensure_ascii=True).replace("/", "\\/").encode()
 
 
-@twist()
+@twist(apis=PRISTO)
 def other_member_order(seen: Seen) -> None:
     """Members of answers stand in another order."""
 
@@ -50,13 +50,13 @@ def other_member_order(seen: Seen) -> None:
     seen.answer(turned(seen.json()))
 
 
-@twist()
+@twist(apis=RETAINFUL)
 def charset_parameter(seen: Seen) -> None:
     """The media type of answers has a parameter."""
     seen.headers["Content-Type"] = "application/json; charset=utf-8"
 
 
-@twist()
+@twist(apis=PRISTO)
 def capitals_in_media_type(seen: Seen) -> None:
     """The media type of answers is written in capitals, its parameter in quotes."""
     seen.headers["Content-Type"] = 'Application/JSON;charset="UTF-8"'
@@ -74,7 +74,7 @@ def more_headers(seen: Seen) -> None:
     }
 
 
-@twist()
+@twist(apis=RETAINFUL)
 def gzipped(seen: Seen) -> None:
     """Answers are compressed when the client takes that."""
     if "gzip" in seen.request.headers.get("accept-encoding", ""):
@@ -88,7 +88,7 @@ def chunked(seen: Seen) -> None:
     seen.end = "chunked"
 
 
-@twist()
+@twist(apis=RETAINFUL)
 def closes_after_each_answer(seen: Seen) -> None:
     """Each answer says that the connection will be closed."""
     seen.headers["Connection"] = "close"
@@ -100,7 +100,7 @@ def closes_unannounced(seen: Seen) -> None:
     seen.end = "then-close"
 
 
-@twist()
+@twist(apis=PRISTO)
 def closes_each_hundredth_unannounced(seen: Seen) -> None:
     """The connection is closed after each hundredth answer, unannounced."""
     if seen.number % 100 == 0:
@@ -115,13 +115,13 @@ def http_1_0(seen: Seen) -> None:
     seen.end = "raw"
 
 
-@twist()
+@twist(apis=PRISTO)
 def slow(seen: Seen) -> None:
     """Each answer takes 50 ms."""
     seen.delay = 0.05
 
 
-@twist()
+@twist(apis=RETAINFUL)
 def slow_at_first(seen: Seen) -> None:
     """The first answers take two seconds, as of a service that wakes up."""
     seen.delay = 2.0 if seen.number <= 2 else 0.0
@@ -160,6 +160,8 @@ for _base in (Pristo, Retainful):
         def _set(service: Any, told: str = _told) -> None:
             service.retry_after = lambda: formatdate(time.time() + 1, usegmt=True) if told == "date" else told
 
+        if (_name, _base) in (("date", Retainful), ("nothing", Pristo)):
+            continue
         add(f"throttled-{_name}", f"More than 40 requests a second are answered 429, {_says}.", [], service=throttling(_base), setup=_set)
 
 
