@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
 from attrs import field, frozen
 
-from . import _errors as errors
+from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
 from ._contract import Contract, Json, Operation, Schema
 from ._errors import Fault
 
@@ -243,8 +243,9 @@ def built(make: Callable[[], Made], place: object = None) -> Made:
 def pruned(unset: type[object], value: Any) -> Any:
     """A JSON value without members that were left out; a copied model has markers that its own code does not know."""
     if isinstance(value, dict):
-        return {name: pruned(unset, each) for name, each in value.items() if not isinstance(each, unset)}
-    return [pruned(unset, each) for each in value] if isinstance(value, list) else value
+        return {name: pruned(unset, each) for name, each in cast("Json", value).items() if not isinstance(each, unset)}
+    items: list[Any] | None = value if isinstance(value, list) else None
+    return value if items is None else [pruned(unset, each) for each in items]
 
 
 def _checked(service: Service, request: httpx.Request) -> tuple[Operation, Json]:
@@ -298,9 +299,10 @@ def _words(response: httpx.Response) -> list[str | None]:
         json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
     except (httpx.ResponseNotRead, RecursionError, ValueError):
         body = None
-    inner: Any = body.get("error", body) if isinstance(body, dict) else None
-    found: list[Any] = [inner.get("code"), inner.get("message")] if isinstance(inner, dict) else [None, None]
-    return [each if isinstance(each, str) else None for each in found]
+    envelope = cast("Json", body) if isinstance(body, dict) else {}
+    inner: Any = envelope.get("error", envelope)
+    found = cast("Json", inner) if isinstance(inner, dict) else {}
+    return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
 
 
 def _remark(response: httpx.Response) -> str:

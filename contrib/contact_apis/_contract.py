@@ -41,8 +41,8 @@ class Schema:
             from ._faults import faults_of
 
             return [fault for error in self.validator.iter_errors(value) for fault in faults_of(error)]
-        except ValueError:  # what the validator says past 255 levels
-            return [Fault("", "is nested too deeply")]
+        except ValueError:  # what the validator says past 255 levels, and of a lone surrogate
+            return [Fault("", "must be Unicode text, and not nested too deeply")]
 
 
 class Contract:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
 
@@ -46,13 +46,11 @@ def unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Faul
     """Every place of a value that cannot be written as JSON in UTF-8."""
     match value:
         case dict():
-            members: dict[str, object] = value
-            for name, each in members.items():
+            for name, each in cast("dict[object, object]", value).items():
                 yield from unwritable(name, path)
                 yield from unwritable(each, (*path, str(name)))
         case list() | tuple():
-            items: list[object] | tuple[object, ...] = value
-            for place, each in enumerate(items):
+            for place, each in enumerate(cast("list[object]", value)):
                 yield from unwritable(each, (*path, place))
         case float() if not math.isfinite(value):
             yield Fault(_dotted(path), "must be a finite number")

@@ -98,7 +98,7 @@ class _Pristo(API[AnySession, AnyHttpClient]):
 def _contact(**fields: object) -> Contact:
     custom = fields.get("custom_fields")
     if isinstance(custom, Mapping):
-        fields["custom_fields"] = ContactCustomFields.from_dict(custom)
+        fields["custom_fields"] = ContactCustomFields.from_dict(cast("Mapping[str, str]", custom))
     elif custom is not None and not isinstance(custom, ContactCustomFields):
         raise InvalidRequestError([Fault("contact.customFields", "must be an object")])
     return Contact(**cast("Any", fields))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # More connections make httpx's pool, which looks through all of them for each request, the slowest part of a call.
 CONNECTIONS = 16
-LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=30.0)
 BODY_LIMIT = 1 << 18  # bytes of an answer; either API's are under a hundredth of it
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, Unreadable)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx
 import pytest
 
 import contact_apis
@@ -27,7 +29,7 @@ from contact_apis import (
     RateLimitError,
 )
 
-from .hostile import Action, Hostile, answer, drip, flood, hang, reset, send_and_close
+from .hostile import Action, Hostile, answer, drip, flood, hang, reset, send, send_and_close
 from .kinds import APIS, FIELDS, GOOD, KINDS, Api, Kind, call
 
 DEEP = b"[" * 50_000
@@ -165,6 +167,36 @@ def test_no_service_holds_a_call_past_its_time(action: Action, kind: Kind) -> No
         error = _failed("pristo", kind, service.url, total_timeout=0.6, max_retries=5)
         assert time.monotonic() - started < 5
     assert type(error) in (APITimeoutError, APIResponseValidationError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refusal_needs_no_body(kind: Kind) -> None:
+    """A status that says no is told as soon as time is over, though the body never comes."""
+    with Hostile(send(answer(401, b"{", length=99))) as service:
+        assert type(_failed("pristo", kind, service.url, total_timeout=0.5)) is AuthenticationError
+
+
+class Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes in time, piece by piece, for ever."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            time.sleep(0.01)
+            yield b" "
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0.01)
+            yield b" "
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dripping_through_the_callers_client(kind: Kind) -> None:
+    """The time of a call is kept where the connections are not ours."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Slow()))
+    mine: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    error = _failed("pristo", kind, "https://service.example", http_client=mine, total_timeout=0.2)
+    assert type(error) is APITimeoutError
 
 
 @pytest.mark.parametrize("kind", KINDS)

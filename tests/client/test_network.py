@@ -22,7 +22,7 @@ import pytest
 import contact_apis
 from contact_apis import APIConnectionError, AsyncPristo, ConfigurationError, Pristo
 
-from .hostile import Hostile, answer
+from .hostile import Hostile, answer, hang
 from .kinds import GOOD, ID, KEYS, KINDS, Kind, call
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -215,6 +215,15 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
             for _ in range(3):
                 call("pristo", kind, service.url)
     assert len(made) == 1
+
+
+def test_nothing_is_written_or_read_when_time_is_over() -> None:
+    """A connection of ours does nothing more for a call whose deadline has passed."""
+    token = contact_apis._session.DEADLINE.set(0.001)  # noqa: SLF001 # what is tested
+    transport = contact_apis._bounded.BoundedTransport(False, httpx.Limits(), None)  # noqa: SLF001 # what is tested
+    with transport, Hostile(hang) as service, pytest.raises(httpx.ReadTimeout):
+        transport.handle_request(httpx.Request("GET", service.url))
+    contact_apis._session.DEADLINE.reset(token)  # noqa: SLF001 # what is tested
 
 
 # ------------------------------------------------------------------------------------------------ many callers at once
