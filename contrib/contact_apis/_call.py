@@ -240,12 +240,11 @@ def built(make: Callable[[], Made], place: object = None) -> Made:
     raise errors.InvalidRequestError(faults)
 
 
-def pruned(unset: type[object], value: Any) -> Any:
+def pruned(unset: type[object], value: object) -> object:
     """A JSON value without members that were left out; a copied model has markers that its own code does not know."""
     if isinstance(value, dict):
         return {name: pruned(unset, each) for name, each in cast("Json", value).items() if not isinstance(each, unset)}
-    items: list[Any] | None = value if isinstance(value, list) else None
-    return value if items is None else [pruned(unset, each) for each in items]
+    return [pruned(unset, each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def _checked(service: Service, request: httpx.Request) -> tuple[Operation, Json]:
