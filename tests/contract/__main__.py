@@ -17,7 +17,7 @@ from tests.contract.settings import CannotRun, Settings, load_settings
 
 HERE = Path(__file__).parent
 # Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
-CHECKS = ["check_credentials", "check_pristo", "check_retainful", "check_transport", "check_fields", "check_properties", "check_shapes"]
+CHECKS = ["check_credentials", "check_fields", "check_pristo", "check_retainful", "check_transport", "check_properties", "check_shapes"]
 MOCK_FIELDS = ("tier", "מועדון", "notes")
 
 
