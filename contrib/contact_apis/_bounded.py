@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import ssl
-import threading
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -56,9 +54,12 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _left(timeout: float | None) -> float:
+def _left(timeout: float | None) -> float | None:
     """A timeout in seconds, cut to what is left of the call."""
-    left = (DEADLINE.get() or math.inf) - monotonic()
+    deadline = DEADLINE.get()
+    if deadline is None:
+        return timeout
+    left = deadline - monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout("the time for the whole call is over")
-    return min(left, timeout or threading.TIMEOUT_MAX)
+    return left if timeout is None else min(left, timeout)

@@ -36,6 +36,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 HOPELESS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 REFUSED_UNPROCESSED, PERHAPS_PROCESSED = frozenset({408, 429, 503}), frozenset({500, 502, 504})
 LONGEST_RETRY_AFTER = 120.0  # seconds; who is asked to wait longer is told instead
+LONGEST = 86400.0  # seconds; what is far above it overflows in the system's calls
 FIRST_DELAY, DOUBLINGS = 0.5, 4  # 0.5 s, 1 s, 2 s, 4 s, then 8 s
 
 
@@ -54,9 +55,9 @@ def _timeout(value: float | httpx.Timeout | None) -> httpx.Timeout:
 
 
 def _seconds(value: object) -> float | None:
-    if value is None or (isinstance(value, int | float) and 0 < value < math.inf):
+    if value is None or (isinstance(value, int | float) and 0 < value <= LONGEST):
         return value
-    raise errors.ConfigurationError("timeout and total_timeout must be seconds above 0, or None")
+    raise errors.ConfigurationError(f"timeout and total_timeout must be seconds above 0 and up to {LONGEST:.0f}, or None")
 
 
 def _count(value: object) -> int:

@@ -61,13 +61,13 @@ class _Pristo(API[AnySession, AnyHttpClient]):
         http_client: AnyHttpClient | None = None,
         **limits: Unpack[Limits],
     ) -> None:
-        terms, population = contract("pristo_client"), setting("Pristo", "population_id", population_id)
+        terms, key = contract("pristo_client"), setting("Pristo", "api_key", api_key)
         try:
-            self._population_id = UUID(population)
+            self._population_id = UUID(setting("Pristo", "population_id", population_id))
         except ValueError:
             raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
         self._path_values = (str(self._population_id),)
-        credentials = dict(zip(terms.operations[0].credentials, [setting("Pristo", "api_key", api_key)], strict=True))
+        credentials = dict(zip(terms.operations[0].credentials, [key], strict=True))
         url = base_url_of("Pristo", base_url, terms)
         self._open(Service("Pristo", terms, url, credentials, Unset, lambda _: True), limits, http_client)
 

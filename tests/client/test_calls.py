@@ -501,6 +501,13 @@ def test_an_empty_object_breaks_both_contracts() -> None:
         assert operation.body.faults({})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_any_limit(kind: Kind, server: MockServer) -> None:
+    """Every limit can be lifted, and the longest that is allowed works."""
+    for limit in (None, 86400):
+        assert call("pristo", kind, server.base_url, "check_credentials", timeout=limit, total_timeout=limit) is False
+
+
 def test_clocks_are_read_at_the_call() -> None:
     """A consent of this moment is taken as it is."""
     now = datetime.now(UTC)

@@ -171,7 +171,7 @@ def test_error_of_a_hook_is_its_answer() -> None:
         call.settle(httpx.HTTPStatusError("no", request=call.request, response=response), 0, 0)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", object()])
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), 1e10, "5", object()])
 def test_limits_are_checked(wrong: Any) -> None:
     """Seconds that are none and negative counts are refused where they are given."""
     for name in ("timeout", "total_timeout"):
