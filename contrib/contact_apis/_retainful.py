@@ -113,14 +113,22 @@ def _contact(
     email: str | None = None,
     phone: str | None = None,
     consent: Consent | None = None,
-    subscribed: bool = True,
-    channels: Mapping[str, str] | None = None,
-    identifiers: Sequence[Identifier] | None = None,
+    subscribed: object = True,
+    channels: object = None,
+    identifiers: object = None,
     **fields: object,
 ) -> Contact:
     """The model for a call by keywords: ``email`` and ``phone`` become identifiers, the rest is taken as it is."""
+    forms = (
+        ("subscribed", isinstance(subscribed, bool), "must be true or false"),
+        ("channels", channels is None or isinstance(channels, Mapping), "must be an object"),
+        ("identifiers", identifiers is None or isinstance(identifiers, list | tuple), "must be an array"),
+    )
+    wrong = [Fault(name, remedy) for name, fits, remedy in forms if not fits]
+    if wrong:
+        raise InvalidRequestError(wrong)
     given = {kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None}
-    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(channels or {})
+    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(cast("Mapping[str, str]", channels or {}))
     faults = [Fault(f"channels.{kind}", "has no identifier that it belongs to") for kind in statuses if kind not in given]
     if given and consent is None:
         faults.append(Fault("consent", "is missing: say when, from where and through what it was given"))
@@ -133,7 +141,7 @@ def _contact(
         for kind, value in given.items()
     ]
     members = {name: value for name, value in fields.items() if value is not None}
-    return Contact(**cast("Any", members), identifiers=[*made, *(identifiers or ())])
+    return Contact(**cast("Any", members), identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
 
 
 class Retainful(_Retainful[Session, httpx.Client], Blocking):

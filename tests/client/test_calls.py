@@ -204,6 +204,15 @@ def _with_extra(value: Any) -> RetainfulContact:
         ("retainful", (), {"first_name": "Ada", "list_ids": []}, ["identifiers"]),
         ("retainful", (), {"first_name": "Ada", "list_ids": [], "consent": CONSENT}, ["consent"]),
         ("retainful", (), {**FIELDS["retainful"], "channels": {"phone": "subscribed"}}, ["channels.phone"]),
+        ("retainful", (), {**FIELDS["retainful"], "channels": {"email": None}}, ["identifiers[0].channels.email.status"]),
+        (
+            "retainful",
+            (),
+            {**FIELDS["retainful"], "subscribed": "no", "channels": "no", "identifiers": 5},
+            ["subscribed", "channels", "identifiers"],
+        ),
+        ("retainful", (), {**FIELDS["retainful"], "subscribed": None}, ["subscribed"]),
+        ("retainful", (), {**FIELDS["retainful"], "consent": "yes"}, ["body"]),
         ("retainful", (), {**FIELDS["retainful"], "consent": NAIVE}, ["identifiers[0].consent.createdAt"]),
         ("retainful", (), {**FIELDS["retainful"], "birth_date": datetime(1990, 1, 15)}, ["birthDate"]),  # what is tested
         ("retainful", (), {**FIELDS["retainful"], "list_ids": "NdrD"}, ["listIds"]),
