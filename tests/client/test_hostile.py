@@ -173,7 +173,7 @@ def test_no_service_holds_a_call_past_its_time(action: Action, kind: Kind) -> No
 def test_a_refusal_needs_no_body(kind: Kind) -> None:
     """A status that says no is told as soon as time is over, though the body never comes."""
     with Hostile(send(answer(401, b"{", length=99))) as service:
-        assert type(_failed("pristo", kind, service.url, total_timeout=0.5)) is AuthenticationError
+        assert type(_failed("pristo", kind, service.url, total_timeout=1.5)) is AuthenticationError
 
 
 class Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -203,9 +203,9 @@ def test_dripping_through_the_callers_client(kind: Kind) -> None:
 def test_silence_is_timed_out_and_tried_again(kind: Kind) -> None:
     """A read timeout is retried where that is harmless, and not where it would send mail."""
     with Hostile(hang, answer(200, GOOD["pristo"])) as service:
-        assert call("pristo", kind, service.url, timeout=0.2).created is False
+        assert call("pristo", kind, service.url, timeout=0.5).created is False
     with Hostile(hang) as service:
-        error = _failed("retainful", kind, service.url, timeout=0.2, given={**FIELDS["retainful"], "trigger_welcome_email": True})
+        error = _failed("retainful", kind, service.url, timeout=0.5, given={**FIELDS["retainful"], "trigger_welcome_email": True})
         assert isinstance(error, APITimeoutError)
         assert len(service.requests) == 1
 
