@@ -27,11 +27,14 @@ def address_of(contact_id: str, word: str = "contact") -> str:
 
 _POOL = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
 NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
-#: With the two lists after it, all 45 ids that a run writes to, besides its few fresh ones.
-PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(41)]
+#: With the lists after it, all 45 ids that a run writes to, besides its few fresh ones.
+PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(38)]
+#: By their version: made from a clock, from a name, and in the order of time.
+VERSIONS = {version: str(UUID(int=uuid5(_POOL, f"version {version}").int, version=version)) for version in (1, 5)}
+VERSIONS[7] = f"{VERSIONS[5][:14]}7{VERSIONS[5][15:]}"
 #: Two ids that differ from the eighth of the pool in one digit, the last and the first.
 NEAR_POOL = [str(UUID(int=UUID(PLAIN_POOL[7]).int ^ bit)) for bit in (1, 1 << 127)]
-POOL = [*PLAIN_POOL, *NEAR_POOL, NIL, MAX]
+POOL = [*PLAIN_POOL, *VERSIONS.values(), *NEAR_POOL, NIL, MAX]
 
 # Realistic names: every service must take them and give them back letter by letter. Each carries a trap of some backend.
 NAMES = [

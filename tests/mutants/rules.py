@@ -649,3 +649,11 @@ _missing_rules()
 _loosened_types()
 _required_though_optional()
 _other_rules()
+
+add(
+    "ids-of-version-four",
+    "Ids that are no random UUIDs are refused.",
+    ["pristo.id-is-uuid"],
+    service=Pristo,
+    setup=with_specification(updated(f"{CONTACT}/id", pattern="^.{14}4")),
+)

@@ -398,15 +398,6 @@ class IdsOfNoVersionAreRefused(Pristo):
         return super().act(operation, request, body)
 
 
-add(
-    "ids-of-version-four",
-    "Ids that are no random UUIDs are refused.",
-    [],
-    service=Pristo,
-    setup=with_specification(updated(f"{_CONTACT}/id", pattern="^.{14}4")),
-)
-
-
 @service()
 class DuplicateEmailsAreRefused(Plain):
     """An email that another contact has is refused."""
