@@ -27,6 +27,7 @@ from tests.strategies import (
     PHONES,
     PLAIN_POOL,
     UNUSUAL,
+    VERSIONS,
     address_of,
     fixed_id,
 )
