@@ -32,11 +32,23 @@ def test_every_python_snippet_is_run() -> None:
     assert README.count("```python") == len(SNIPPETS)
 
 
-@pytest.mark.parametrize(("name", "status"), [("pristo", "201"), ("retainful", "200")])
-def test_a_client_snippet_runs_as_it_stands(name: str, status: str, run: Run, contact_apis_mock: MockServer) -> None:
+CLIENT_SNIPPETS = sorted(set(SNIPPETS) - {"fixture"})
+
+
+@pytest.mark.parametrize("name", CLIENT_SNIPPETS)
+def test_a_client_snippet_runs_as_it_stands(name: str, run: Run, contact_apis_mock: MockServer) -> None:
     """Against the mock, with the environment that the README sets."""
     done = run("python", "-c", SNIPPETS[name], **contact_apis_mock.env)
-    assert done.stdout == f"{status}\n", done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert contact_apis_mock.state["received"] >= (name != "errors")
+
+
+@pytest.mark.parametrize("name", CLIENT_SNIPPETS)
+def test_without_credentials_a_client_snippet_says_which_variable_is_missing(name: str, run: Run) -> None:
+    """In the one sentence that an exception's last line is."""
+    done = run("python", "-c", SNIPPETS[name])
+    assert done.returncode != 0
+    assert re.search(r"ConfigurationError: .*(PRISTO|RETAINFUL)_[A-Z_]+$", done.stderr.strip().splitlines()[-1])
 
 
 def test_the_fixtures_snippet_runs_as_it_stands(run: Run, tmp_path: Path) -> None:
