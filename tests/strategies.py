@@ -28,10 +28,11 @@ def address_of(contact_id: str, word: str = "contact") -> str:
 _POOL = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
 NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
 #: With the lists after it, all 45 ids that a run writes to, besides its few fresh ones.
-PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(38)]
+PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(37)]
 #: By their version: made from a clock, from a name, and in the order of time.
 VERSIONS = {version: str(UUID(int=uuid5(_POOL, f"version {version}").int, version=version)) for version in (1, 5)}
-VERSIONS[7] = f"{VERSIONS[5][:14]}7{VERSIONS[5][15:]}"
+#: And two that differ from the one made from a name in the digit of the version alone.
+VERSIONS |= {version: f"{VERSIONS[5][:14]}{version}{VERSIONS[5][15:]}" for version in (4, 7)}
 #: Two ids that differ from the eighth of the pool in one digit, the last and the first.
 NEAR_POOL = [str(UUID(int=UUID(PLAIN_POOL[7]).int ^ bit)) for bit in (1, 1 << 127)]
 POOL = [*PLAIN_POOL, *VERSIONS.values(), *NEAR_POOL, NIL, MAX]
@@ -67,14 +68,26 @@ ODD_NAMES = [
     "50% off; #1",
     "a\u00a0b",  # a no-break space
     "two  blanks",
+    "O’Brien “Bob”",  # quotes as printers set them
+    "Anne–Marie",  # an en dash
+    "Smith &amp; Sons",  # an entity to the letter
+    "100%25",
+    "علي ٣",  # a digit that is not ASCII
+    "שר\u200fה",  # a mark of direction inside
+    "Ana ❤\ufe0f",  # a variation selector
+    "mcdonald",  # and the same again in another letter case: an update all the same
+    "McDonald",
+    "MCDONALD",
     "Wolfeschlegelsteinhausenbergerdorff " * 3 + "Jr.",
     "é" * 260,
     "x" * 300,
 ]
 # Text that looks like something else; custom fields must take it, names may.
-LOOKALIKES = ["007", "+44", "1e5", "true", "null", "2024-01-01", "0.10", "-1", "[]", "{}"]
+LOOKALIKES = ["42", "12345678901234567890", "007", "+44", "1e5", "true", "null", "2024-01-01", "0.10", "-1", "[]", "{}"]
 EMAILS = ["ada@example.com", "Ada.Lovelace@example.org", "ada+news@example.com", "o'brien@example.net", "a_b-c@mail.example.com"]
 PHONES = [f"+1202555{number:04}" for number in range(100, 145)]  # 555-0100 to 555-0199 are fiction
+#: Of other countries, reserved for fiction too.
+FOREIGN_PHONES = ["+442079460123"]
 #: Numbers that are written nowhere else, in other cities: to ask whether an unknown one is taken.
 SPARE_PHONES = [f"+1{city}555{number:04}" for city in (212, 213, 305, 312, 415, 503, 617, 702, 713, 808) for number in range(100, 200)]
 LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt"]
@@ -96,7 +109,7 @@ REALISTIC: dict[str, Sequence[Any]] = {
     "state": ["California", "Québec"],
     "postalCode": ["96162", "01234", "SW1A 1AA"],
     "gender": ["m", "f"],
-    "birthDate": DATES,
+    "birthDate": [*DATES, "1955-06-30T00:00:00.000Z"],
     "createdAt": DATES,
     "ip": ADDRESSES,
     "source": ["web_form", "import"],
@@ -223,6 +236,8 @@ def retainful_contacts(properties: Json, list_id: str) -> st.SearchStrategy[Json
 
 #: All e-mail identifiers that a run writes to Retainful; with PHONES, its pool.
 POOL_EMAILS = [f"contract-suite-{number}@example.com" for number in range(45)]
+#: The last of them in forms that address books have and careless patterns refuse.
+POOL_EMAILS[-3:] = ["contract.suite+news@example.com", "contract_suite@mail.example.org", "o'suite@example.net"]
 
 
 def sample(name: str, schema: Json) -> Any:

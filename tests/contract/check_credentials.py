@@ -6,7 +6,8 @@ import pytest
 
 from tests.contract.oracle import accept, is_uuid, reject_credentials
 from tests.contract.preflight import shapes
-from tests.contract.service import Call, Service
+from tests.contract.service import NAMESPACE, Call, Service
+from tests.strategies import fixed_id
 
 # Credential header -> (clause for its absence, clause for a wrong one)
 CLAUSES = {
@@ -28,6 +29,9 @@ def wrong_values(service: Service, header: str) -> dict[str, str]:
         "another of the same form": right[:-1] + ("0" if right[-1] != "0" else "1"),
         "truncated": right[:-1],
         "its first half": right[: len(right) // 2],
+        "its second half": right[len(right) // 2 :],
+        "without its first letter": right[1:],
+        "backwards": right[::-1],
         "prolonged": right + "0",
         "with a letter before it": "0" + right,
         "nonsense": "wrong",
@@ -61,6 +65,27 @@ def test_a_credential_that_is_absent_or_wrong_is_answered_401(header: str, reque
         accept(service, valid(service), f"{service.api}.operation")
         clause = required if reason == "empty" else checked
         reject_credentials(service, valid(service).with_header(header, value), clause, f"a request whose {header} is {reason}")
+
+
+@pytest.mark.clause("pristo.key-required", "pristo.key-checked")
+def test_nothing_beside_the_key_stands_for_it(pristo: Service) -> None:
+    """Neither a correlation id, nor another population, nor a contact of few fields."""
+    body = shapes(pristo)[0][2]
+    calls = [pristo.upsert(body, request_id=fixed_id(NAMESPACE, "no key")), pristo.upsert(body)]
+    if pristo.endpoint.second_population:
+        calls.append(pristo.upsert(body, population=pristo.endpoint.second_population))
+    for call in calls:
+        accept(pristo, valid(pristo), "pristo.operation")
+        reject_credentials(pristo, call.with_header("X-API-Key", None), "pristo.key-required", "a request without X-API-Key")
+        reject_credentials(pristo, call.with_header("X-API-Key", "wrong"), "pristo.key-checked", "a request whose X-API-Key is nonsense")
+
+
+@pytest.mark.clause("retainful.api-key-checked", "retainful.app-id-checked")
+def test_credentials_that_changed_places_are_wrong(retainful: Service) -> None:
+    """Each in the other's header, both at once."""
+    (key, secret), (app, number) = retainful.endpoint.credentials.items()
+    call = valid(retainful).with_header(key, number).with_header(app, secret)
+    reject_credentials(retainful, call, "retainful.api-key-checked", "a request whose API key and App ID changed places")
 
 
 @pytest.mark.clause("{api}.no-server-error", "{api}.documented-statuses")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import pytest
 
+from tests.contract.check_pristo import Ledger
 from tests.contract.clauses import load_clauses
 from tests.contract.oracle import accept, contract_of, faults_of, refuse
-from tests.contract.preflight import full_contact, least_contact, page_example
-from tests.contract.service import Call, NotExercised, Service
-from tests.strategies import PLAIN_POOL
+from tests.contract.preflight import full_contact, least_contact, page_example, properties_of
+from tests.contract.service import Breach, Call, Exchange, NotExercised, Service
+from tests.strategies import PHONES, PLAIN_POOL, address_of
 
 ABSENT = object()
 # Never a value that a lenient service could take for `true`: no request of ours may start a welcome e-mail.
@@ -26,9 +28,9 @@ WRONG_TYPES: dict[str, list[Any]] = {
 }
 WRONG_FORMATS: dict[str, list[str]] = {
     "uuid": ["not-a-uuid", "", "0", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0", PLAIN_POOL[0][:-1] + "g"],
-    "email": ["not-an-address", "@example.com", "ada@", "ada.example.com"],
-    "date": ["not a date", "tomorrow", "2024-13-45"],
-    "date-time": ["not a date", "tomorrow", "2024-13-45T10:30:00.000Z"],
+    "email": ["not-an-address", "@example.com", "ada@", "ada.example.com", "ada lovelace@example.com", "ada@example.com@example.com"],
+    "date": ["not a date", "tomorrow", "2024-13-45", "21/03/2024", "March 21, 2024"],
+    "date-time": ["2024-13-45T10:30:00.000Z", "2023-02-30T10:30:00.000Z", "2024-03-21T25:30:00.000Z"],
 }
 
 
@@ -41,17 +43,11 @@ def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
     taken = {type(good) for kind in types for good in _instances(kind)}
     for kind in types:
         yield from (each for each in WRONG_TYPES[kind] if type(each) not in taken)
+    # The right value in one pair of brackets too many, or without those that it needs.
+    yield from [value[0]] if isinstance(value, list) and value else [[value]]
     for each in branches:
         if each.get("type") == "string":
-            yield from WRONG_FORMATS.get(each.get("format", ""), [])
-            yield from ["fax", "pigeon"] if "enum" in each else []
-            if "maxLength" in each:
-                yield "x" * (each["maxLength"] + 1)
-                yield "𠮷" * (each["maxLength"] + 1)
-                # As many characters as are too many, and half as many once composed or seen.
-                yield "e\u0301" * (each["maxLength"] // 2) + "e" * (1 + each["maxLength"] % 2)
-            if each.get("minLength", 0) > 1:
-                yield "x" * (each["minLength"] - 1)
+            yield from wrong_texts(each)
     if isinstance(value, dict):
         yield from ({} for _ in range(node.get("minProperties", 0)))
         for name, member in value.items():
@@ -64,6 +60,21 @@ def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
         yield from ([] for _ in range(node.get("minItems", 0)))
         for number, member in enumerate(value):
             yield from ([*value[:number], broken, *value[number + 1 :]] for broken in breakages(api, member, node["items"]))
+            if not isinstance(member, dict):  # behind one that is right, too
+                yield from ([*value, broken] for broken in breakages(api, member, node["items"]))
+
+
+def wrong_texts(node: dict[str, Any]) -> Iterator[str]:
+    """Texts that a schema of type string does not take."""
+    yield from WRONG_FORMATS.get(node.get("format", ""), [])
+    yield from ["fax", "pigeon", "sms", "whatsapp", "emails"] if "enum" in node else []
+    if "maxLength" in node:
+        yield "x" * (node["maxLength"] + 1)
+        yield "𠮷" * (node["maxLength"] + 1)
+        # As many characters as are too many, and half as many once composed or seen.
+        yield "e\u0301" * (node["maxLength"] // 2) + "e" * (1 + node["maxLength"] % 2)
+    if node.get("minLength", 0) > 1:
+        yield "x" * (node["minLength"] - 1)
 
 
 def _instances(kind: str) -> list[Any]:
@@ -138,6 +149,33 @@ def test_a_body_that_breaks_one_rule_is_refused(clause: str, request: pytest.Fix
         raise NotExercised("no value of the requests that can be sent here breaks it; does PRISTO_CUSTOM_FIELDS name a custom field?")
     for call in calls:
         refuse(service, call, clause, f"a request that breaks “{load_clauses()[clause].says}”")
+
+
+@pytest.mark.clause("pristo.refused-writes-nothing")
+def test_no_body_that_breaks_a_rule_is_stored(pristo: Service) -> None:
+    """All of them, about a contact whose every field is otherwise: a look behind each shows it as it was."""
+    ledger, full = Ledger(pristo), full_contact(pristo, PLAIN_POOL[2])
+    ledger.reset(PLAIN_POOL[2])
+    kept = {
+        name: f"kept {name}" for name, schema in properties_of(pristo).items() if name in full and set(schema) <= {"type", "description"}
+    }
+    kept |= {"email": address_of(PLAIN_POOL[2], "kept"), "phone": PHONES[30], "language": "fr"}
+    ledger.upsert({"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}})
+    for clause, calls in calls_by_clause(pristo).items():
+        if not clause.startswith(("pristo.body", "pristo.contact", "pristo.id")):
+            refused = [call for call in calls if pristo.send(call).status >= 400]
+            with nothing_written(refused[-1] if refused else calls[-1]):
+                ledger.upsert({"id": PLAIN_POOL[2]})
+
+
+@contextmanager
+def nothing_written(call: Call) -> Iterator[None]:
+    """What breaks inside shows that the refused request before it was stored."""
+    try:
+        yield
+    except Breach as breach:
+        message = f"a request was refused, and what it brought is stored: {breach.message}"
+        raise Breach("pristo.refused-writes-nothing", message, Exchange(call, 400, {}, b""), *breach.exchanges) from None
 
 
 @pytest.mark.clause("pristo.optional-fields")

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.contract.check_pristo import Ledger
 from tests.contract.oracle import accept
 from tests.contract.preflight import identifier, least_contact, properties_of
-from tests.contract.service import Service
+from tests.contract.service import Breach, Service
 from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, names, pristo_contacts, retainful_contacts, unusual_text
 
 Json = dict[str, Any]
@@ -121,3 +121,12 @@ def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None
 def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service) -> None:
     """The state machine of Retainful."""
     _run(RetainfulMachine, retainful)
+
+
+@pytest.mark.clause("pristo.update-answers-200")
+def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
+    """Contacts of the run's beginning, after all the others: an upsert of each is an update."""
+    for contact_id in pristo.created[: 10 if pristo.settings.rate else 100]:
+        exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id}}), "pristo.operation")
+        if exchange.status != 200:
+            raise Breach("pristo.update-answers-200", "a contact that was created earlier in this run is created anew", exchange)

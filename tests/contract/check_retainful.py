@@ -50,6 +50,16 @@ def test_the_pages_example_is_accepted(retainful: Service) -> None:
     accept(retainful, retainful.upsert(swapped), "retainful.several-identifiers", "a request with the phone before the email")
 
 
+@pytest.mark.clause("retainful.no-server-error")
+def test_unusual_identifiers_do_not_crash_the_service(retainful: Service) -> None:
+    """Numbers beyond 64 bits, below zero and with a fraction; three and ten identifiers; the same one twice."""
+    email = least_contact(retainful, 15)["identifiers"]
+    odd: list[list[Json]] = [[identifier("phone", number)] for number in (10**30, -1, 0.5, 1e308, 0)]
+    odd += [[identifier("phone", PHONES[15])] * 2, [identifier("phone", PHONES[15])] * 9, email]
+    for more in odd:
+        retainful.send(retainful.upsert({**least_contact(retainful, 15), "identifiers": [*email, *more]}))
+
+
 @pytest.mark.clause("retainful.existing-contact-is-updated")
 def test_an_existing_contact_is_updated(retainful: Service) -> None:
     """By its address, with other fields each time."""

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from tests.contract.oracle import accept, refuse
 from tests.contract.preflight import full_contact, least_contact, page_example, shapes
-from tests.contract.service import NotExercised, Service
+from tests.contract.service import Breach, NotExercised, Service
 from tests.strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
 
 Observe = Callable[[str], None]
@@ -36,8 +36,6 @@ def test_a_body_that_is_no_json_is_refused(service: Service) -> None:
         "is plain text": b"contact",
         "is cut in the middle": text[: len(text) // 2].encode(),
         "lacks its last brace": text[:-1].encode(),
-        "has a comma too many": (text[:-1] + ",}").encode(),
-        "has single quotes": text.replace('"', "'").encode(),
         "is XML": b"<contact/>",
         "is a form": b"contact=1",
         "has text after it": text.encode() + b"x",
@@ -85,6 +83,8 @@ def test_what_is_merely_unusual_does_not_crash_the_service(service: Service) -> 
         text.encode().replace(b"a", b"\xff", 1),
         text.replace("-", "\\ud800", 1).encode(),
         b"\x00",
+        text[:-1].encode() + b",}",
+        text.replace('"', "'").encode(),
         b"[" * 100_000,
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
         b"1" * 5_000,
@@ -104,7 +104,10 @@ def test_what_is_merely_unusual_does_not_crash_the_service(service: Service) -> 
 def test_many_valid_requests_in_a_row_are_accepted(service: Service) -> None:
     """What fails every now and then fails here; all of the pool is written, so that later runs add nothing to it."""
     for number in range(90 if service.settings.rate is None else 45):
-        accept(service, service.upsert(pool_body(service, number)), f"{service.api}.operation", f"valid request {number + 1} in a row")
+        call = service.upsert(pool_body(service, number))
+        exchange = accept(service, call, f"{service.api}.operation", f"valid request {number + 1} in a row")
+        if number >= len(POOL_EMAILS) and exchange.status == 201:
+            raise Breach("pristo.update-answers-200", "a contact that was written a moment ago is answered 201", exchange)
 
 
 @pytest.mark.clause("{api}.answers-every-request")
@@ -164,11 +167,10 @@ def test_probe_request_content_type(service: Service, observe: Observe) -> None:
 
 @pytest.mark.clause("{api}.duplicate-members")
 def test_probe_duplicate_members(service: Service, observe: Observe) -> None:
-    """One member twice, the second time wrong."""
+    """Every member twice."""
     text = json.dumps(least(service))
-    body = text[:-1] + ', "contact": 7, "firstName": 7}'
-    status = service.send(service.upsert(body.encode()), judged=False).status
-    observe("the last one counts" if status == 400 else f"answered {status}")
+    body = text[:-1] + ", " + text[1:]
+    observe(f"answered {service.send(service.upsert(body.encode()), judged=False).status}")
 
 
 @pytest.mark.clause("{api}.deep-nesting")

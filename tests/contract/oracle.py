@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,15 +35,22 @@ _HEADER_CLAUSES = {"X-Request-Id": "pristo.answer-request-id-is-uuid"}
 # A string breaks a format without doubt; what is merely another notation of the same thing does not.
 PLAINLY_NOT: dict[str, Callable[[str], bool]] = {
     "uuid": lambda text: not re.fullmatch(r"(?i)[0-9a-f]{32}", re.sub(r"(?i)^urn:uuid:|[{}\s-]", "", text)),
-    "email": lambda text: bool(text.strip()) and ("@" not in text.strip("@")),
+    "email": lambda text: bool(text.strip()) and not re.fullmatch(r"[^@\s]+@[^@\s]+", text.strip()),
     "date": lambda text: _is_plainly_no_date(text),
     "date-time": lambda text: _is_plainly_no_date(text),
 }
 
 
 def _is_plainly_no_date(text: str) -> bool:
-    """No digit at all, or a thirteenth month; what is left may be ISO 8601 in a form that the page does not show."""
-    return bool(text.strip()) and (not re.search(r"\d", text) or bool(re.match(r"\d{4}-(1[3-9]|[2-9]\d)-", text)))
+    """Nothing that ISO 8601 knows, in any of its forms; empty text is unusual, not plainly wrong."""
+    reduced = r"\d{4}(-?W\d\d(-?\d)?|-?\d{3}|(-?\d\d)?)|\d{7,}|.*(T24:00|:60).*"
+    if not text.strip() or re.fullmatch(reduced, text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return True
+    return False
 
 
 @cache

@@ -121,8 +121,10 @@ class SuitePlugin:
             suppress_health_check=list(hypothesis.HealthCheck),
             # A given seed must give the same requests, so what earlier runs found is not replayed then.
             database=None if settings.seed_is_given else DirectoryBasedExampleDatabase(".hypothesis/contract"),
-            # Minimising costs hundreds of requests, which a live account is spared.
-            phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink or not settings.rate],
+            # Minimising costs hundreds of requests, which a live account is spared, and minutes, which FAILFAST is meant to save.
+            phases=[
+                phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink or not (settings.rate or settings.fail_fast)
+            ],
         )
         hypothesis.settings.load_profile("contract")
 

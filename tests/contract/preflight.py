@@ -119,8 +119,9 @@ def _all_refused(service: Service, exchange: Exchange) -> NoReturn:
     for clause, why, call in telling(service):
         if service.send(call).status < 300:
             raise Breach(clause, f"every valid request is refused with {exchange.status} unless {why}", exchange)
+    said = exchange.body[:200].decode("utf-8", "replace").strip() or "nothing"
     known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
-    raise CannotRun(f"{service.endpoint.base_url} refuses every valid request ({exchange.status}); check {known}.")
+    raise CannotRun(f"{service.endpoint.base_url} refuses every valid request ({exchange.status}); check {known}. It says: {said}")
 
 
 def telling(service: Service) -> list[tuple[str, str, Call]]:
@@ -129,8 +130,12 @@ def telling(service: Service) -> list[tuple[str, str, Call]]:
     if service.api == "pristo":
         call = service.upsert(body, request_id="0d6c34f5-5b0f-4a4e-8d2b-c0a7ac750000")
         return [("pristo.request-id-optional", "it carries an X-Request-Id", call)]
-    body["identifiers"][0]["consent"]["createdAt"] = "2024-03-21"
-    return [("retainful.consent-time-is-date-time", "its consent has a date without a time", service.upsert(body))]
+    forms = {"has a date without a time": "2024-03-21", "has a time without a fraction": "2024-03-21T10:30:00Z"}
+    told = []
+    for why, text in forms.items():
+        body["identifiers"][0]["consent"]["createdAt"] = text
+        told.append(("retainful.consent-time-is-date-time", f"its consent {why}", service.upsert(body)))
+    return told
 
 
 def _first_contact(service: Service) -> None:

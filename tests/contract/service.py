@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import shlex
@@ -130,6 +131,8 @@ class Service:
         )
         self.salt = ""
         self.first_created: Exchange | None = None
+        #: Ids of contacts that answered 201, in the population of the run.
+        self.created: list[str] = []
 
     def close(self) -> None:
         self.client.close()
@@ -298,7 +301,10 @@ class Service:
             for connection, call in zip(connections, calls, strict=True):
                 response = connection.getresponse()
                 headers = {name.lower(): value for name, value in response.getheaders()}
-                found.append(Exchange(call, response.status, headers, response.read()))
+                body = response.read()
+                if headers.get("content-encoding") == "gzip":  # unasked, but it may
+                    body = gzip.decompress(body)
+                found.append(Exchange(call, response.status, headers, body))
         except (OSError, http.client.HTTPException) as error:
             self._gone(calls[0], f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
         finally:
