@@ -18,7 +18,7 @@ from hypothesis import given
 from tests.contract.clauses import load_specification
 from tests.contract.oracle import contract_of, faults_of, is_uuid
 from tests.contract.service import Breach, Call, Service
-from tests.strategies import EMAILS, PHONES, POOL, POOL_EMAILS, address_of
+from tests.strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
 
 if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
     from schemathesis import APIOperation, Case
@@ -90,7 +90,7 @@ def gentle(service: Service, value: Any, name: str = "") -> Any:
     if name == "listIds" and isinstance(value, str):
         return service.endpoint.list_id
     if name == "id" and is_uuid(value):
-        return POOL[UUID(value).int % len(POOL)]
+        return PROBED_POOL[UUID(value).int % len(PROBED_POOL)]
     if isinstance(value, str) and "@" in value:
         return EMAILS[len(value) % len(EMAILS)]
     return value
