@@ -24,7 +24,7 @@ FEW = [
     "pristo.limit-counts-utf-16-units",
     "retainful.app-id-swapped-taken",
     "retainful.success-text-true",
-    "retainful.status-422-for-400",
+    "retainful.known-contact-is-aconflict",
     "retainful.no-first-name-writes",
     "retainful.dies-after-twenty",
     "pristo.answers-are-empty-objects",
