@@ -1,7 +1,8 @@
 """``make bench-peers``: plain ``st run`` against the same mutants and variants, beside what the suite's matrix says of them.
 
 schemathesis gets what the suite gets: credentials, the population, the specification, and as much time for a service as the
-suite's slowest verdict took. Run ``make mutants`` first: its ``matrix.json`` is the other half of the table.
+suite's slowest verdict took. Run ``make mutants`` first: its ``matrix.json`` is the other half of the table. ``ONLY=TEXT`` and
+``EVERY=n`` take a part of them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def main() -> int:
         return 2
     ours = {each["name"]: each for each in json.loads(matrix.read_text("utf-8"))["subjects"]}
     only = os.environ.get("ONLY", "")
-    subjects = [each for each in load().values() if each.name in ours and only in each.name]
+    every = int(os.environ.get("EVERY") or 1)
+    subjects = [each for each in load().values() if each.name in ours and only in each.name][::every]
     with ThreadPoolExecutor(2) as pool:
         verdicts = list(pool.map(judge, subjects))
     lines = ["| Services | This suite | `st run` |", "| --- | --- | --- |"]
