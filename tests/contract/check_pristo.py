@@ -237,7 +237,7 @@ def test_an_id_need_not_be_random(pristo: Service) -> None:
     for version in (5, 4):
         accept(pristo, pristo.upsert({"contact": {"id": VERSIONS[version]}}), "pristo.id-is-uuid", f"an id of version {version}")
         ledger.reset(VERSIONS[version])
-        ledger.upsert({"id": VERSIONS[version], "name": f"Version {version}"})
+        ledger.upsert({"id": VERSIONS[version], "name": "Ada" if version == 5 else "Grace"})
     ledger.upsert({"id": VERSIONS[5]})
 
 
