@@ -29,8 +29,14 @@ WRONG_TYPES: dict[str, list[Any]] = {
 WRONG_FORMATS: dict[str, list[str]] = {
     "uuid": ["not-a-uuid", "", "0", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0", PLAIN_POOL[0][:-1] + "g"],
     "email": ["not-an-address", "@example.com", "ada@", "ada.example.com", "ada lovelace@example.com", "ada@example.com@example.com"],
-    "date": ["not a date", "tomorrow", "2024-13-45", "21/03/2024", "March 21, 2024"],
-    "date-time": ["2024-13-45T10:30:00.000Z", "2023-02-30T10:30:00.000Z", "2024-03-21T25:30:00.000Z"],
+    "date": ["not a date", "tomorrow", "2024-13-45", "21/03/2024", "21.03.2024", "Thu, 21 Mar 2024 10:30:00 GMT"],
+    "date-time": [
+        "2024-13-45T10:30:00.000Z",
+        "2023-02-30T10:30:00.000Z",
+        "2024-04-31T10:30:00.000Z",
+        "2024-03-21T25:30:00.000Z",
+        "2024-03-21T10:61:00.000Z",
+    ],
 }
 
 

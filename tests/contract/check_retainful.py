@@ -11,7 +11,7 @@ import pytest
 from tests.contract.oracle import accept, refuse, reject_credentials
 from tests.contract.preflight import identifier, least_contact, page_example, properties_of
 from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
-from tests.strategies import ADDRESSES, DATES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
+from tests.strategies import ADDRESSES, DATES, FOREIGN_PHONES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
 
 Json = dict[str, Any]
 Observe = Callable[[str], None]
@@ -124,7 +124,9 @@ def test_dates_are_accepted_in_the_form_of_the_example(retainful: Service) -> No
 def test_an_identifier_may_be_a_number(retainful: Service) -> None:
     """The table says "string or number"."""
     contact = least_contact(retainful, 9)
-    contact["identifiers"].append(identifier("phone", int(PHONES[9].removeprefix("+"))))
+    contact["identifiers"].append(identifier("phone", FOREIGN_PHONES[0]))
+    accept(retainful, retainful.upsert(contact), "retainful.several-identifiers", "a phone of another country")
+    contact["identifiers"][-1] = identifier("phone", int(PHONES[9].removeprefix("+")))
     accept(retainful, retainful.upsert(contact), "retainful.identifier-id-is-string-or-number", "a phone given as a number")
 
 
