@@ -116,6 +116,8 @@ class SuitePlugin:
             max_examples=settings.examples,
             stateful_step_count=12 if settings.profile == "quick" else 25,
             deadline=None,
+            # Hypothesis turns this on where it sees CI, and the seed would mean nothing.
+            derandomize=False,
             report_multiple_bugs=False,
             print_blob=False,
             suppress_health_check=list(hypothesis.HealthCheck),
