@@ -80,7 +80,7 @@ def test_a_new_optional_field_needs_no_line_of_ours(checkout: Path, run: Run) ->
     spec = checkout / "specs" / "pristo.json"
     text = spec.read_text("utf-8")
     assert '"lastName": {' in text
-    spec.write_text(text.replace('"lastName": {', '"nickname": {"type": "string", "maxLength": 5}, "lastName": {'), "utf-8")
+    spec.write_text(text.replace('"lastName": {', '"callsign": {"type": "string", "maxLength": 5}, "lastName": {'), "utf-8")
     made = run("make", "-o", ".venv/.ready", "generate", cwd=checkout)
     assert made.returncode == 0, made.stdout + made.stderr
     program = """
@@ -88,21 +88,21 @@ import httpx, json, contact_apis
 from contact_apis import InvalidRequestError, Pristo, PristoContact
 sent = []
 def handle(request):
-    sent.append(json.loads(request.content)["contact"].get("nickname"))
+    sent.append(json.loads(request.content)["contact"].get("callsign"))
     return httpx.Response(200, content=request.content)
 options = dict(api_key="k", population_id="5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11", base_url="https://service.example")
 pristo = Pristo(http_client=httpx.Client(transport=httpx.MockTransport(handle)), **options)
 one = "5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11"
-print(pristo.upsert_contact(id=one, nickname="Ada").contact.nickname)
-pristo.upsert_contact(PristoContact(id=one, nickname="Bob"))
+print(pristo.upsert_contact(id=one, callsign="Ada").contact.callsign)
+pristo.upsert_contact(PristoContact(id=one, callsign="Bob"))
 try:
-    pristo.upsert_contact(id=one, nickname="Adelaide")
+    pristo.upsert_contact(id=one, callsign="Adelaide")
 except InvalidRequestError as error:
     print(error)
 print(sent, contact_apis.__file__)
 """
     done = run("python", "-c", program, cwd=checkout, PYTHONPATH="contrib:generated")
-    assert done.stdout.splitlines()[:2] == ["Ada", "nothing was sent: contact.nickname must have at most 5 characters"], done.stderr
+    assert done.stdout.splitlines()[:2] == ["Ada", "nothing was sent: contact.callsign must have at most 5 characters"], done.stderr
     assert "['Ada', 'Bob']" in done.stdout
     assert str(checkout) in done.stdout
 
