@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,13 +11,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.contract.check_fields import calls_by_clause
 from tests.contract.check_pristo import Ledger
 from tests.contract.oracle import accept
-from tests.contract.preflight import identifier, least_contact, properties_of
-from tests.contract.service import Breach, Service
-from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, names, pristo_contacts, retainful_contacts, unusual_text
+from tests.contract.preflight import full_contact, identifier, least_contact, properties_of
+from tests.contract.service import Breach, Call, Exchange, Service
+from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, names, pristo_contacts, retainful_contacts, unusual_text
 
 Json = dict[str, Any]
+
+
+@pytest.mark.clause("pristo.refused-writes-nothing")
+def test_no_body_that_breaks_a_rule_is_stored(pristo: Service) -> None:
+    """All of them, about a contact whose every field is otherwise: a look behind each shows it as it was."""
+    ledger, full = Ledger(pristo), full_contact(pristo, PLAIN_POOL[2])
+    ledger.reset(PLAIN_POOL[2])
+    kept = {
+        name: f"kept {name}" for name, schema in properties_of(pristo).items() if name in full and set(schema) <= {"type", "description"}
+    }
+    kept |= {"email": address_of(PLAIN_POOL[2], "kept"), "phone": PHONES[30], "language": "fr"}
+    ledger.upsert({"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}})
+    for clause, calls in calls_by_clause(pristo).items():
+        if not clause.startswith(("pristo.body", "pristo.contact", "pristo.id")):
+            refused = [call for call in calls if pristo.send(call).status >= 400]
+            with nothing_written(refused[-1] if refused else calls[-1]):
+                ledger.upsert({"id": PLAIN_POOL[2]})
+
+
+@contextmanager
+def nothing_written(call: Call) -> Iterator[None]:
+    """What breaks inside shows that the refused request before it was stored."""
+    try:
+        yield
+    except Breach as breach:
+        message = f"a request was refused, and what it brought is stored: {breach.message}"
+        raise Breach("pristo.refused-writes-nothing", message, Exchange(call, 400, {}, b""), *breach.exchanges) from None
 
 
 @pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")

@@ -244,7 +244,7 @@ class LeftOutIsEmpty(Plain):
         return {**dict.fromkeys(("phone", "language", "name", "lastName"), ""), **stored}
 
 
-@service("pristo.update-keeps-the-rest")
+@service("pristo.update-keeps-the-rest", "pristo.answer-fits-schema")
 class LeftOutIsEmptied(Plain):
     """An update stores empty text for what it leaves out."""
 
