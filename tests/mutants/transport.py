@@ -191,7 +191,13 @@ TRIGGERS: dict[str, tuple[str, Trigger]] = {
     "null-body": ("a body that is null", lambda seen: seen.request.body == b"null"),
     "wrong-type": ("a number where text should be", lambda seen: seen.status == 400 and b"12345" in seen.request.body),
     "long-number": ("a number of 5,000 digits", lambda seen: b"1" * 4000 in seen.request.body),
-    "duplicate-members": ("a member that is there twice", lambda seen: b'"contact": 7, "firstName": 7' in seen.request.body),
+    "duplicate-members": (
+        "a member that is there twice",
+        lambda seen: (
+            seen.request.body.count(b'{"contact": ') + seen.request.body.count(b', "contact": ') > 1
+            or seen.request.body.count(b'"firstName": ') > 1
+        ),
+    ),
     "charset": ("a charset beside the media type", lambda seen: "charset" in seen.request.headers.get("content-type", "")),
     "other-media-type": ("another media type", lambda seen: "text/plain" in seen.request.headers.get("content-type", "")),
     "no-media-type": (
