@@ -475,14 +475,14 @@ for _name, (_what, _body) in SUCCESSES.items():
 add(
     "refusals-answered-200",
     "What is refused is answered 200 with the body of an error.",
-    ["retainful.success-answer", "retainful.body-is-json", "retainful.identifiers-required"],
+    ["retainful.success-answer", "retainful.body-is-json", "retainful.body-is-object", "retainful.identifiers-required"],
     twist=_instead(400, 200),
     apis=["retainful"],
 )
 add(
     "refusals-answered-200",
     "What is refused is answered 200 with the body of an error.",
-    ["pristo.request-id-is-uuid", "pristo.contact-required", "pristo.body-is-json", "pristo.population-is-uuid"],
+    ["pristo.request-id-is-uuid", "pristo.contact-required", "pristo.body-is-json", "pristo.body-is-object", "pristo.population-is-uuid"],
     twist=_instead(400, 200),
     apis=["pristo"],
 )
