@@ -17,37 +17,34 @@ def test_make_alone_lists_every_target_in_one_line(run: Run) -> None:
     assert len(listed) == len(text.splitlines())
 
 
+def setup_with(run: Run, folder: Path, script: str | None) -> str:
+    """What `make setup` says in an empty folder, with this script (or nothing) as its Python; it must fail and make nothing."""
+    python = folder / "python3"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    (folder / "requirements.lock").touch()
+    (folder / "pyproject.toml").touch()
+    done = run("make", "-f", str(ROOT / "Makefile"), "setup", f"PYTHON={python if script is not None else 'no-such-python'}", cwd=folder)
+    assert done.returncode != 0
+    assert not (folder / ".venv").exists()
+    return done.stdout
+
+
 def test_an_old_python_is_named(run: Run, tmp_path: Path) -> None:
     """With the remedy, before anything is made."""
-    old = tmp_path / "python3"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.18" && exit 0\ncase "$2" in *version_info*) exit 1;; esac\n')
-    old.chmod(0o755)
-    (tmp_path / "requirements.lock").touch()
-    (tmp_path / "pyproject.toml").touch()
-    done = run("make", "-f", str(ROOT / "Makefile"), "setup", f"PYTHON={old}", cwd=tmp_path)
-    assert done.returncode != 0
-    assert "Python 3.9.18 is too old" in done.stdout
-    assert not (tmp_path / ".venv").exists()
+    script = '[ "$1" = --version ] && echo "Python 3.9.18" && exit 0\ncase "$2" in *version_info*) exit 1;; esac'
+    assert "Python 3.9.18 is too old" in setup_with(run, tmp_path, script)
 
 
 def test_a_python_without_venv_is_named(run: Run, tmp_path: Path) -> None:
     """With the package that brings it."""
-    bare = tmp_path / "python3"
-    bare.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
-    bare.chmod(0o755)
-    (tmp_path / "requirements.lock").touch()
-    (tmp_path / "pyproject.toml").touch()
-    done = run("make", "-f", str(ROOT / "Makefile"), "setup", f"PYTHON={bare}", cwd=tmp_path)
-    assert done.returncode != 0
-    assert "python3-venv" in done.stdout
+    assert "python3-venv" in setup_with(run, tmp_path, 'case "$2" in *ensurepip*) exit 1;; esac')
 
 
 def test_a_missing_python_is_named(run: Run, tmp_path: Path) -> None:
     """Not a shell's "command not found"."""
-    (tmp_path / "requirements.lock").touch()
-    (tmp_path / "pyproject.toml").touch()
-    done = run("make", "-f", str(ROOT / "Makefile"), "setup", "PYTHON=no-such-python", cwd=tmp_path)
-    assert "no 'no-such-python' on PATH" in done.stdout
+    assert "no 'no-such-python' on PATH" in setup_with(run, tmp_path, None)
 
 
 def test_setup_does_nothing_when_nothing_changed(run: Run) -> None:
