@@ -109,7 +109,7 @@ def test_what_is_not_generated_is_named(checkout: Path, run: Run, committed: boo
     if committed:
         git("add", "-A")
         git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "change")
-    done = run("make", "check-generated", cwd=checkout)
+    done = run("make", "-o", ".venv/.ready", "check-generated", cwd=checkout)
     assert done.returncode != 0
     for name in ("contact.py", "stray.py", "channel.py"):
         assert name in done.stdout
@@ -121,7 +121,7 @@ def test_a_spec_that_changed_without_generation_is_named(checkout: Path, run: Ru
     """The files that would change are listed."""
     spec = checkout / "specs/retainful.yaml"
     spec.write_text(spec.read_text("utf-8").replace("Given name.", "First name."), "utf-8")
-    done = run("make", "check-generated", cwd=checkout)
+    done = run("make", "-o", ".venv/.ready", "check-generated", cwd=checkout)
     assert done.returncode != 0
     assert "retainful_client/models/contact.py" in done.stdout
 
@@ -148,7 +148,7 @@ def change_spec(checkout: Path, change: typing.Callable[[dict[str, typing.Any]],
     document = json.loads(spec.read_bytes())
     change(document)
     spec.write_text(json.dumps(document, indent=2), "utf-8")
-    done = run("make", "generate", cwd=checkout)
+    done = run("make", "-o", ".venv/.ready", "generate", cwd=checkout)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -190,9 +190,9 @@ def test_a_new_operation_is_generated_and_exercised_without_new_code(checkout: P
 def test_generation_is_deterministic(checkout: Path, run: Run) -> None:
     """Twice the same bytes."""
     kept = checkout / "kept"
-    assert run("make", "generate", cwd=checkout).returncode == 0
+    assert run("make", "-o", ".venv/.ready", "generate", cwd=checkout).returncode == 0
     shutil.copytree(checkout / "generated", kept)
-    assert run("make", "generate", cwd=checkout).returncode == 0
+    assert run("make", "-o", ".venv/.ready", "generate", cwd=checkout).returncode == 0
     assert subprocess.run(["diff", "-r", kept, checkout / "generated"], check=False).returncode == 0
 
 

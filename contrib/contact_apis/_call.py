@@ -1,19 +1,18 @@
 """One call, decided without I/O: what may be sent, when it is tried again, and what comes out.
 
-:class:`Call` is told what happened and what time it is; the two sessions only act on what it says.
+:class:`Call` is told what happened and what time it is; the sessions and the bulk transport only act on what it says.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
@@ -25,7 +24,20 @@ from ._errors import Fault
 
 log = logging.getLogger("contact_apis")
 Made = TypeVar("Made")
-Outcome = httpx.Response | Exception
+
+
+class Answer(Protocol):
+    """What is looked at in an answer: of httpx, or of whatever else carried the request."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 
 PROBE = "contact_apis.probe"
 """Request extension: the body is meant to be refused, so 400 and 401 are answers and a success is none."""
@@ -110,9 +122,9 @@ def retry_after(text: str, today: float) -> float | None:
         return None
 
 
-def may_repeat(outcome: Outcome, *, idempotent: bool) -> bool:
+def may_repeat(outcome: Answer | Exception, *, idempotent: bool) -> bool:
     """Whether another try can do no harm and may help."""
-    if isinstance(outcome, httpx.Response):
+    if not isinstance(outcome, Exception):
         return outcome.status_code == 429 or (idempotent and outcome.status_code in REFUSED_UNPROCESSED | PERHAPS_PROCESSED)
     return isinstance(outcome, NEVER_SENT) or (idempotent and not isinstance(outcome, (*HOPELESS, Unreadable)))
 
@@ -121,52 +133,57 @@ class Call:
     """One call from its request to its end.
 
     Args:
-        request: complete but for credentials and correlation id, which are added here.
-        request_id: the correlation id; where neither this nor the request has one, it is made.
+        operation: of the service's contract, which ``body`` fits.
+        request_id: the correlation id that goes out with every attempt.
         now: seconds of a clock that never goes back.
-
-    Raises:
-        InvalidRequestError: the request breaks the contract.
+        probing: the body is meant to be refused, so 400 and 401 are answers and a success is none.
     """
 
-    def __init__(self, service: Service, policy: Policy, request: httpx.Request, request_id: UUID | None, now: float) -> None:
-        self.service, self.policy, self.request, self.attempts = service, policy, request, 0
-        self.operation, self.body = _checked(service, request)
-        self.request_id = id_in(request.headers, request_id or uuid4())
-        request.headers.update(service.credentials)
-        if ID_HEADER.lower() in self.operation.header_parameters:
-            request.headers[ID_HEADER] = str(self.request_id)
-        self.idempotent = service.idempotent(self.body)
+    def __init__(
+        self, service: Service, policy: Policy, operation: Operation, body: Json, request_id: UUID, now: float, *, probing: bool = False
+    ) -> None:
+        self.service, self.policy, self.operation, self.body = service, policy, operation, body
+        self.request_id, self.probing, self.attempts = request_id, probing, 0
+        self.idempotent = service.idempotent(body)
         self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
 
-    def begin(self, now: float) -> None:
-        """Counts an attempt, and lets none of its timeouts reach past the end of the call."""
-        self.attempts += 1
-        left = math.inf if self.deadline is None else max(0.001, self.deadline - now)
-        limits = {name: min(left, math.inf if each is None else each) for name, each in self.policy.timeout.as_dict().items()}
-        self.request.extensions["timeout"] = {name: None if each == math.inf else each for name, each in limits.items()}
+    @property
+    def headers(self) -> dict[str, str]:
+        """What identifies the caller and the call."""
+        named = {ID_HEADER: str(self.request_id)} if ID_HEADER.lower() in self.operation.header_parameters else {}
+        return {**self.service.credentials, **named}
 
-    def settle(self, outcome: Outcome, now: float, today: float) -> httpx.Response | float:
+    def begin(self, now: float) -> dict[str, float | None]:
+        """Counts an attempt, and gives its timeouts (those of httpx, in seconds), none of which ends after the call."""
+        self.attempts += 1
+        timeouts: dict[str, float | None] = self.policy.timeout.as_dict()
+        if self.deadline is None:
+            return timeouts
+        left = max(0.001, self.deadline - now)
+        return {name: left if each is None else min(left, each) for name, each in timeouts.items()}
+
+    def settle(self, outcome: AnyAnswer | Exception, now: float, today: float) -> AnyAnswer | float:
         """What follows from an attempt: its answer, or the seconds to wait before the next.
 
         Raises:
             APIError: the call is over and did not succeed.
         """
-        if isinstance(outcome, httpx.HTTPStatusError):  # raised by a hook of the caller's own httpx client
-            outcome = outcome.response
-        asked = retry_after(outcome.headers.get("Retry-After", ""), today) if isinstance(outcome, httpx.Response) else None
-        error = self._judged(outcome, asked) if isinstance(outcome, httpx.Response) else self._failed(outcome)
+        if isinstance(outcome, Exception):
+            asked, result = None, type(outcome).__name__
+            error: errors.APIError | None = self._failed(outcome)
+        else:
+            asked, result = retry_after(outcome.headers.get("Retry-After", ""), today), str(outcome.status_code)
+            error = self._judged(outcome, asked)
         wait = None if error is None else self._wait(outcome, asked, now)
-        result = outcome.status_code if isinstance(outcome, httpx.Response) else type(outcome).__name__
         told = (self.service.name, self.operation.method, self.operation.operation_id, result, self.attempts, wait, self.request_id)
         log.log(logging.DEBUG if wait is None else logging.INFO, "%s %s %s: %s, attempt %d, wait %s, request %s", *told)
-        if isinstance(outcome, httpx.Response) and error is None:
-            return outcome
-        if wait is None and error is not None:
+        if wait is not None:
+            return wait
+        if error is not None:
             raise error
-        return wait or 0.0
+        return cast("AnyAnswer", outcome)
 
-    def _wait(self, outcome: Outcome, asked: float | None, now: float) -> float | None:
+    def _wait(self, outcome: Answer | Exception, asked: float | None, now: float) -> float | None:
         """Seconds to wait before another try; ``None`` where there is none."""
         if self.attempts > self.policy.max_retries or not may_repeat(outcome, idempotent=self.idempotent):
             return None
@@ -174,20 +191,19 @@ class Call:
         too_long = (asked or 0.0) > LONGEST_RETRY_AFTER or (self.deadline is not None and now + wait >= self.deadline)
         return None if too_long else wait
 
-    def _judged(self, response: httpx.Response, asked: float | None) -> errors.APIError | None:
+    def _judged(self, response: Answer, asked: float | None) -> errors.APIError | None:
         """The error that an answer amounts to, if any."""
         status, request_id = response.status_code, id_in(response.headers, self.request_id)
-        probing = PROBE in self.request.extensions
-        if probing and status in (400, 401):
+        if self.probing and status in (400, 401):
             return None
-        if response.is_success and not probing and status in self.operation.responses:
+        if 200 <= status <= 299 and not self.probing and status in self.operation.responses:
             faults = _misread(response, self.operation.responses[status])
             return self._unfit(status, request_id, faults) if faults else None
         from ._privacy import speakable, without
 
         secrets = self.service.credentials.values()
         words = [each and without(secrets, each) for each in _words(response)]
-        said = ": ".join(speakable(each, secrets, self.body) for each in words if each) or _remark(response)
+        said = ": ".join(speakable(each, secrets, self.body) for each in words if each) or _remark(status)
         facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
         return errors.status_error(status)(f"{self.service.name} answered {status}: {said}", request_id, self.attempts, **facts)
 
@@ -248,8 +264,14 @@ def pruned(unset: type[object], value: object) -> object:
     return [pruned(unset, each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
-def _checked(service: Service, request: httpx.Request) -> tuple[Operation, Json]:
-    """The operation that a request is for, and its body. Credentials go nowhere else."""
+def call_for(service: Service, policy: Policy, request: httpx.Request, request_id: UUID | None, now: float) -> Call:
+    """The call that a request of httpx makes. Credentials, which go nowhere else, and the correlation id are added to it.
+
+    The id is the request's own, or else ``request_id``, or else made.
+
+    Raises:
+        InvalidRequestError: the request breaks the contract.
+    """
     base, url = service.base_url, request.url
     prefix = base.path.rstrip("/")
     path = url.path.removeprefix(prefix) if (url.scheme, url.netloc) == (base.scheme, base.netloc) else ""
@@ -259,7 +281,10 @@ def _checked(service: Service, request: httpx.Request) -> tuple[Operation, Json]
             body, faults = _read(request, operation)
             if faults := [*_misaddressed(request, operation, match.groups()), *faults]:
                 raise errors.InvalidRequestError(faults)
-            return operation, body
+            sent = id_in(request.headers, request_id or uuid4())
+            call = Call(service, policy, operation, body, sent, now, probing=PROBE in request.extensions)
+            request.headers.update(call.headers)
+            return call
     raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
 
 
@@ -280,7 +305,7 @@ def _read(request: httpx.Request, operation: Operation) -> tuple[Json, list[Faul
     return body, [] if operation.body is None or PROBE in request.extensions else operation.body.faults(body)
 
 
-def _misread(response: httpx.Response, schema: Schema | None) -> list[Fault]:
+def _misread(response: Answer, schema: Schema | None) -> list[Fault]:
     """What is wrong with the body of a success."""
     try:
         return schema.faults(json.loads(response.content, parse_constant=_refuse_constant)) if schema else []
@@ -292,7 +317,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _words(response: httpx.Response) -> list[str | None]:
+def _words(response: Answer) -> list[str | None]:
     """The code and the message of an error, where its body has such."""
     try:
         body: Any = json.loads(response.content)
@@ -305,7 +330,7 @@ def _words(response: httpx.Response) -> list[str | None]:
     return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
 
 
-def _remark(response: httpx.Response) -> str:
-    if response.is_success:
+def _remark(status: int) -> str:
+    if 200 <= status <= 299:
         return "no success that its contract knows for this request; the write may have happened"
-    return "redirects are not followed" if response.is_redirect else "without saying why"
+    return "redirects are not followed" if 300 <= status <= 399 else "without saying why"

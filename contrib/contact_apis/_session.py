@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from ._call import Call, Outcome, Policy, Service, Unreadable, built, pruned
+from ._call import Policy, Service, Unreadable, built, call_for, pruned
 from ._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,11 +53,13 @@ class Session(httpx.Client):
         Raises:
             ContactAPIError: anything else.
         """
-        call = Call(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
         while True:
-            call.begin(monotonic())
+            request.extensions["timeout"] = call.begin(monotonic())
             try:
-                outcome: Outcome = self.wire.exchange(request, call.deadline)
+                outcome: httpx.Response | Exception = self.wire.exchange(request, call.deadline)
+            except httpx.HTTPStatusError as raised:  # by a hook of the caller's own client
+                outcome = raised.response
             except FAILURES as failure:
                 outcome = failure
             verdict = call.settle(outcome, monotonic(), time())
@@ -81,11 +83,13 @@ class AsyncSession(httpx.AsyncClient):
         """As :meth:`Session.send`."""
         from asyncio import sleep as pause  # here and below: whoever makes no call of this kind is spared asyncio
 
-        call = Call(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
         while True:
-            call.begin(monotonic())
+            request.extensions["timeout"] = call.begin(monotonic())
             try:
-                outcome: Outcome = await self.wire.exchange(request, call.deadline)
+                outcome: httpx.Response | Exception = await self.wire.exchange(request, call.deadline)
+            except httpx.HTTPStatusError as raised:  # by a hook of the caller's own client
+                outcome = raised.response
             except FAILURES as failure:
                 outcome = failure
             verdict = call.settle(outcome, monotonic(), time())
