@@ -93,7 +93,20 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     if run.breaches and settings.fail_fast:
         return
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "_hypothesis_pytestplugin"]
+    arguments = [
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "-p",
+        "no:unraisableexception",
+        "-p",
+        "no:threadexception",
+        "-p",
+        "_hypothesis_pytestplugin",
+    ]
     arguments += [
         "-o",
         "python_files=check_*.py",

@@ -1,7 +1,7 @@
 """``python -m tests.mutants``: the suite against each mutant and variant; what ``make mutants`` calls.
 
 Variables: ``API`` (one alone), ``SEED`` (1), ``ONLY`` (subjects whose name has one of these texts, comma-separated),
-``KIND`` (``mutants`` or ``variants``), ``EVERY`` (3: each third of them), ``JOBS`` (2), ``REPORTS`` (``reports/mutants``). ``python -m tests.mutants serve NAME --port N`` serves one by hand; ``list`` names them all.
+``KIND`` (``mutants`` or ``variants``), ``EVERY`` (3: each third of them), ``JOBS`` (3: some only wait), ``REPORTS`` (``reports/mutants``). ``python -m tests.mutants serve NAME --port N`` serves one by hand; ``list`` names them all.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _matrix() -> int:
         print("no subject has such a name; python -m tests.mutants list names them all", file=sys.stderr)
         return 2
     seed = int(os.environ.get("SEED") or 1)
-    verdicts = run_all(subjects, seed=seed, jobs=int(os.environ.get("JOBS") or 2), say=lambda text: print(text, flush=True))
+    verdicts = run_all(subjects, seed=seed, jobs=int(os.environ.get("JOBS") or 3), say=lambda text: print(text, flush=True))
     matrix = write_matrix(Path(os.environ.get("REPORTS") or "reports/mutants"), verdicts, seed=seed)
     missing = uncovered()
     for clause in missing:

@@ -1,8 +1,14 @@
-"""Runs the suite against subjects, each in a process of its own, and writes what came of it."""
+"""Runs the suite against subjects, each in a process of its own, and writes what came of it.
+
+Judge and service are forked from a process that has imported everything: 776 times half a second of imports would be most of
+a run. What a start from nothing costs is measured at the beginning and counted into the seconds of every verdict.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -10,19 +16,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-from tests.contract.clauses import load_clauses
+from tests.contract.__main__ import main as contract_run
+from tests.contract.clauses import APIS, load_clauses
+from tests.contract.oracle import contract_of
 from tests.mutants.catalogue import Subject, SubjectServer, load
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds that one run of the suite may take
 TEMPLATE = Path(__file__).with_name("matrix.html.jinja")
+FORK = multiprocessing.get_context("fork")
 
 
 @frozen
@@ -36,47 +47,111 @@ class Verdict:
     clause: str | None
     message: str | None
     requests: int
-    seconds: float
+    seconds: float  # the start of Python and of the suite included
 
     @property
     def is_good(self) -> bool:
         return self.outcome in ("killed", "conforms")
 
 
-def judge(subject: Subject, seed: int) -> Verdict:
-    """Runs the suite against one subject, at a port of its own: for a mutant up to the first breach."""
-    with SubjectServer(subject) as server, tempfile.TemporaryDirectory() as folder:
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PRISTO_", "RETAINFUL_", "CONTRACT_", "PREVIOUS"))
-        }
-        told = {
-            "TARGET": "live",
-            "API": subject.api,
-            "PROFILE": "quick",
-            "SEED": str(seed),
-            "FAILFAST": "0" if subject.is_variant else "1",
-            "REPORTS": folder,
-        }
+def variables_for(subject: Subject, seed: int, reports: str) -> dict[str, str]:
+    """What a run against a subject is told besides its address: for a mutant to stop at the first breach."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRISTO_", "RETAINFUL_", "CONTRACT_", "PREVIOUS"))}
+    told = {"TARGET": "live", "API": subject.api, "PROFILE": "quick", "SEED": str(seed), "REPORTS": reports}
+    return {**kept, **told, "FAILFAST": "0" if subject.is_variant else "1"}
+
+
+def warm_up() -> None:
+    """Imports and reads what every run needs, so that forked ones find it there.
+
+    Not the checks: Hypothesis gives them the settings that hold when they are imported, and those are the run's.
+    """
+    for name in ("jinja2", "hypothesis.stateful", "schemathesis", "tests.contract.page", "tests.contract.preflight"):
+        import_module(name)
+    for api in APIS:
+        contract_of(api).operation("upsertContact")
+    load_clauses()
+    gc.collect()
+    gc.freeze()
+
+
+def start_up_seconds(jobs: int) -> float:
+    """How long a run takes that finds nobody at its address: what forked ones are spared. As many at once as later."""
+    told = {"TARGET": "live", "API": "retainful", "PROFILE": "quick", "RETAINFUL_BASE_URL": "http://127.0.0.1:9"}
+    told |= dict.fromkeys(("RETAINFUL_API_KEY", "RETAINFUL_APP_ID", "RETAINFUL_LIST_ID"), "nobody")
+    with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.contract"],
-            cwd=ROOT,
-            env={**kept, **server.env, **told},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            said, _ = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-        seconds = time.monotonic() - started
-        try:
-            results = json.loads((Path(folder) / "results.json").read_text("utf-8"))
-        except FileNotFoundError:
-            results = {"verdict": "none", "reason": said[-500:], "failures": [], "requests": 0}
-    return _verdict(subject, results, seconds)
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.contract"],
+                cwd=ROOT,
+                env={**os.environ, **told, "REPORTS": f"{folder}/{number}"},
+                stdout=subprocess.DEVNULL,
+            )
+            for number in range(jobs)
+        ]
+        if any(each.wait(PATIENCE) != 2 for each in runs):
+            raise RuntimeError("a contract run does not start; make contract says why")
+        return time.monotonic() - started
+
+
+def _serve(subject: Subject, tell: Connection) -> None:
+    """Serves a subject until it is killed, or its parent is."""
+    with SubjectServer(subject) as server:
+        tell.send(server.env)
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+
+
+def _judge(subject: Subject, seed: int, folder: str, env: dict[str, str]) -> None:
+    """One run of the suite, as ``python -m tests.contract`` does it."""
+    said = os.open(f"{folder}/said", os.O_WRONLY | os.O_CREAT)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    told = {**variables_for(subject, seed, folder), **env}
+    os.environ.clear()
+    os.environ.update(told)
+    contract_run()
+
+
+@frozen
+class Job:
+    """A run under way."""
+
+    subject: Subject
+    seed: int
+    folder: tempfile.TemporaryDirectory[str] = field(factory=tempfile.TemporaryDirectory)
+    started: float = field(factory=time.monotonic)
+    server: BaseProcess = field(init=False)
+    process: BaseProcess = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        told, tell = FORK.Pipe(duplex=False)
+        server = FORK.Process(target=_serve, args=(self.subject, tell), daemon=True)
+        server.start()
+        env = told.recv()
+        process = FORK.Process(target=_judge, args=(self.subject, self.seed, self.folder.name, env), daemon=True)
+        process.start()
+        object.__setattr__(self, "server", server)
+        object.__setattr__(self, "process", process)
+
+    @property
+    def is_over(self) -> bool:
+        return not self.process.is_alive() or time.monotonic() - self.started > PATIENCE
+
+    def end(self, start_up: float) -> Verdict:
+        """The verdict, once the run is over."""
+        seconds = start_up + time.monotonic() - self.started
+        for each in (self.process, self.server):
+            each.kill()
+            each.join()
+        with self.folder as folder:
+            results = Path(folder, "results.json")
+            if results.exists():
+                return _verdict(self.subject, json.loads(results.read_text("utf-8")), seconds)
+            said = Path(folder, "said").read_text("utf-8", "replace")[-500:]
+        return _verdict(self.subject, {"verdict": "none", "reason": said, "failures": [], "requests": 0}, seconds)
 
 
 def _verdict(subject: Subject, results: dict[str, Any], seconds: float) -> Verdict:
@@ -96,18 +171,27 @@ def _verdict(subject: Subject, results: dict[str, Any], seconds: float) -> Verdi
 
 def run_all(subjects: Sequence[Subject], *, seed: int, jobs: int, say: Callable[[str], None]) -> list[Verdict]:
     """Judges all subjects, some at a time, and tells of each when it is done."""
+    start_up = start_up_seconds(jobs)
+    warm_up()
+    waiting, running = list(reversed(subjects)), dict[str, Job]()
+    verdicts: dict[str, Verdict] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            subject = waiting.pop()
+            running[subject.name] = Job(subject, seed)
+        wait([each.process.sentinel for each in running.values()], timeout=1)
+        for job in [each for each in running.values() if each.is_over]:
+            verdict = verdicts[job.subject.name] = running.pop(job.subject.name).end(start_up)
+            _tell(verdict, say)
+    return [verdicts[each.name] for each in subjects]
 
-    def one(subject: Subject) -> Verdict:
-        verdict = judge(subject, seed)
-        mark = "✓" if verdict.is_good else "✗"
-        what = f"{verdict.outcome} by {verdict.clause}" if verdict.clause else verdict.outcome
-        say(f"{mark} {verdict.name}: {what}, {verdict.requests} requests, {verdict.seconds:.1f} s")
-        if not verdict.is_good:
-            say(f"    {verdict.says}\n    right: {', '.join(verdict.right) or 'no clause'}; said: {verdict.message}")
-        return verdict
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, subjects))
+def _tell(verdict: Verdict, say: Callable[[str], None]) -> None:
+    mark = "✓" if verdict.is_good else "✗"
+    what = f"{verdict.outcome} by {verdict.clause}" if verdict.clause else verdict.outcome
+    say(f"{mark} {verdict.name}: {what}, {verdict.requests} requests, {verdict.seconds:.1f} s")
+    if not verdict.is_good:
+        say(f"    {verdict.says}\n    right: {', '.join(verdict.right) or 'no clause'}; said: {verdict.message}")
 
 
 def uncovered() -> list[str]:
