@@ -97,12 +97,19 @@ def gentle(service: Service, value: Any, name: str = "") -> Any:
 
 
 def exchange_is_right(service: Service, call: Call) -> None:
-    """Sends a generated request; what it breaks without doubt must be refused, and every answer is judged."""
+    """Sends a generated request; what it breaks without doubt must be refused, and every answer is judged.
+
+    What is known to be broken is not found again by chance, for each find would be minimised.
+    """
     faults = list(faults_of(service.api, call))
-    exchange = service.send(call)
-    plain = [clause for clause, must in faults if must]
-    if plain and exchange.status < 300:
-        raise Breach(plain[0].id, f"a request that breaks “{plain[0].says}” is answered {exchange.status}", exchange)
+    try:
+        exchange = service.send(call)
+        plain = [clause for clause, must in faults if must]
+        if plain and exchange.status < 300:
+            raise Breach(plain[0].id, f"a request that breaks “{plain[0].says}” is answered {exchange.status}", exchange)
+    except Breach as breach:
+        if breach.clause not in service.broken:
+            raise
 
 
 @pytest.mark.clause("{api}.documented-statuses", "{api}.answers-are-json", "{api}.no-server-error")

@@ -55,9 +55,12 @@ class Run:
         return sum(each.counters.requests for each in self.services.values())
 
     def breach(self, found: Breach) -> None:
-        self.results[found.clause].failed = True
-        if not any(each.clause == found.clause and each.message == found.message for each in self.breaches):
+        """Books a breach; of those of one clause the first, which the simplest check has found."""
+        if not self.results[found.clause].failed:
+            self.results[found.clause].failed = True
             self.breaches.append(found)
+            for service in self.services.values():
+                service.broken.add(found.clause)
 
     def judged(self, api: str) -> None:
         """Counts what every answer was judged by as exercised."""

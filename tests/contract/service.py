@@ -130,6 +130,8 @@ class Service:
             headers=OWN_HEADERS,
         )
         self.salt = ""
+        #: Clauses that this run has found broken.
+        self.broken: set[str] = set()
         self.first_created: Exchange | None = None
         #: Ids of contacts that answered 201, in the population of the run.
         self.created: list[str] = []
