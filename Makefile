@@ -65,8 +65,8 @@ check-generated: setup ## fail, naming each difference, unless generated/ is wha
 demo: setup check-generated ## the whole in a minute: a file of contacts through both clients, then the contract suite
 	@$(PY) -m tests.demo
 
-test: setup ## the tests (no Node, no browser)
-	@$(PY) -m pytest -n 2 --dist loadfile -q
+test: setup ## the tests (no Node, no browser); TESTS=tests/client for a part
+	@$(PY) -m pytest -n 2 --dist loadfile -q $(TESTS)
 
 lint: setup ## ruff and the import rules
 	@ruff check contrib tests
