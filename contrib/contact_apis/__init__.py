@@ -49,12 +49,14 @@ __all__ = [
     "Retainful",
     "RetainfulContact",
     "RetainfulResult",
+    "UpsertOutcome",
     "__version__",
 ]
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ._bulk import UpsertOutcome
     from ._pristo import AsyncPristo, Pristo, PristoContact, PristoResult
     from ._retainful import AsyncRetainful, Channel, Channels, Consent, Identifier, Retainful, RetainfulContact, RetainfulResult
 else:
@@ -63,6 +65,7 @@ else:
         """Loads a client when it is first asked for, so that nobody waits for the one that they do not use."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module("._pristo" if "Pristo" in name else "._retainful", __name__)
+        place = "_bulk" if name == "UpsertOutcome" else "_pristo" if "Pristo" in name else "_retainful"
+        module = import_module(f".{place}", __name__)
         value = globals()[name] = getattr(module, name)
         return value

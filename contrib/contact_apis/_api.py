@@ -6,12 +6,12 @@ import copy
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
 
 import attrs
@@ -22,6 +22,17 @@ from ._contract import Contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
 
+if TYPE_CHECKING:
+    from ._bulk import Prepared, UpsertOutcome
+
+
+class Model(Protocol):
+    """What generated code has for a JSON object."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+AnyContact = TypeVar("AnyContact", bound=Model)
 AnySession = TypeVar("AnySession", Session, AsyncSession)
 AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
 
@@ -34,7 +45,7 @@ class Limits(TypedDict, total=False):
     max_retries: int
 
 
-class API(ABC, Generic[AnySession, AnyHttpClient]):
+class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     """A service, and the session through which it is spoken to."""
 
     _session: AnySession
@@ -59,6 +70,27 @@ class API(ABC, Generic[AnySession, AnyHttpClient]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={str(self._session.service.base_url)!r})"
 
+    @abstractmethod
+    def _body(self, contact: AnyContact | None, fields: Mapping[str, Any]) -> Model:
+        """The model of a request, from that of a contact or from keywords."""
+
+    def _prepare(self, contact: AnyContact | Mapping[str, Any]) -> Prepared:
+        """One contact of many, ready to be sent."""
+        from ._bulk import prepared
+
+        given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
+        return prepared(self._session.service, lambda: self._body(*given).to_dict())
+
+    def _upserts(
+        self, contacts: Iterable[object] | AsyncIterable[object], concurrency: int, rate: float | None
+    ) -> AsyncGenerator[UpsertOutcome, None]:
+        from ._bulk import upserts, wire_to
+
+        session = self._session
+        url = httpx.URL(f"{session.service.base_url}{self._probe()[1]}")
+        wire = wire_to(url, session.wire, concurrency)
+        return upserts(session.service, session.policy, wire, self._prepare, contacts, concurrency, rate)
+
     def _probe(self) -> tuple[str, str]:
         """Method and path of the operation that credentials are tried on."""
         operation = self._session.service.contract.operations[0]
@@ -66,7 +98,7 @@ class API(ABC, Generic[AnySession, AnyHttpClient]):
         return operation.method, re.sub(r"\{.*?\}", lambda _: next(values), operation.template)
 
 
-class Blocking(API[Session, httpx.Client]):
+class Blocking(API[AnyContact, Session, httpx.Client]):
     """Calls that return when they are done. Threads may share a client."""
 
     def _open(self, service: Service, limits: Limits, http_client: httpx.Client | None) -> None:
@@ -85,6 +117,28 @@ class Blocking(API[Session, httpx.Client]):
         """
         return self._session.request(*self._probe(), json={}, extensions={PROBE: True}).status_code == 400
 
+    def upsert_many(
+        self, contacts: Iterable[AnyContact | Mapping[str, object]], *, concurrency: int = 64, rate: float | None = None
+    ) -> Iterator[UpsertOutcome]:
+        """Sends many contacts and yields what became of each, as they end. Needs the extra ``bulk``, and constant memory.
+
+        Contacts are read as they can be sent; while nobody takes outcomes, sending stops. The same contact twice is sent in
+        the order of the input, never at once. Nothing about a single contact is raised: see :attr:`UpsertOutcome.error`.
+        Closing the iterator early starts nothing more, and waits for the answers to what was sent.
+
+        Args:
+            contacts: generated models, or mappings of the keywords of ``upsert_contact``. What this raises comes out at the end.
+            concurrency: how many are in flight at once, at most.
+            rate: requests a second, evenly spaced; ``None`` for as many as the service takes. A ``Retry-After`` with a 429
+                pauses all of them.
+
+        Raises:
+            ConfigurationError: the extra is missing, or a number is none.
+        """
+        from ._bulk import upserts_blocking
+
+        return upserts_blocking(lambda taken: self._upserts(taken, concurrency, rate), contacts, concurrency)
+
     def close(self) -> None:
         """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
         if not self._borrowed:
@@ -97,7 +151,7 @@ class Blocking(API[Session, httpx.Client]):
         self.close()
 
 
-class Awaiting(API[AsyncSession, httpx.AsyncClient]):
+class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
     """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
 
     def _open(self, service: Service, limits: Limits, http_client: httpx.AsyncClient | None) -> None:
@@ -107,6 +161,16 @@ class Awaiting(API[AsyncSession, httpx.AsyncClient]):
     async def check_credentials(self) -> bool:
         """As :meth:`Blocking.check_credentials`."""
         return (await self._session.request(*self._probe(), json={}, extensions={PROBE: True})).status_code == 400
+
+    def upsert_many(
+        self,
+        contacts: Iterable[AnyContact | Mapping[str, object]] | AsyncIterable[AnyContact | Mapping[str, object]],
+        *,
+        concurrency: int = 64,
+        rate: float | None = None,
+    ) -> AsyncGenerator[UpsertOutcome, None]:
+        """As :meth:`Blocking.upsert_many`; the contacts may come from an asynchronous iterable."""
+        return self._upserts(contacts, concurrency, rate)
 
     async def close(self) -> None:
         """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""

@@ -99,6 +99,8 @@ class Service:
     """What the generated package's models hold for members that were left out."""
     idempotent: Callable[[Json], bool]
     """Whether a request with this body may be processed twice."""
+    identities: Callable[[Json], tuple[str, ...]]
+    """What a body's contact is recognised by: two bodies that share one of these are about the same contact."""
 
 
 def delay(retry: int, asked: float | None, chance: float) -> float:
@@ -122,6 +124,13 @@ def retry_after(text: str, today: float) -> float | None:
         return None
 
 
+def _may_have_written(outcome: Answer | Exception) -> bool:
+    """Whether an attempt that ended so can have been processed: the service may fail, or hang up, after it did the work."""
+    if isinstance(outcome, Exception):
+        return not isinstance(outcome, (*NEVER_SENT, *HOPELESS))
+    return 200 <= outcome.status_code <= 299 or (outcome.status_code >= 500 and outcome.status_code not in REFUSED_UNPROCESSED)
+
+
 def may_repeat(outcome: Answer | Exception, *, idempotent: bool) -> bool:
     """Whether another try can do no harm and may help."""
     if not isinstance(outcome, Exception):
@@ -143,7 +152,9 @@ class Call:
         self, service: Service, policy: Policy, operation: Operation, body: Json, request_id: UUID, now: float, *, probing: bool = False
     ) -> None:
         self.service, self.policy, self.operation, self.body = service, policy, operation, body
-        self.request_id, self.probing, self.attempts = request_id, probing, 0
+        self.request_id, self.probing = request_id, probing
+        self.attempts, self.perhaps_written = 0, False
+        self.last = False  # whether this attempt is the last, whatever comes of it
         self.idempotent = service.idempotent(body)
         self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
 
@@ -168,6 +179,7 @@ class Call:
         Raises:
             APIError: the call is over and did not succeed.
         """
+        self.perhaps_written = self.perhaps_written or _may_have_written(outcome)
         if isinstance(outcome, Exception):
             asked, result = None, type(outcome).__name__
             error: errors.APIError | None = self._failed(outcome)
@@ -185,7 +197,7 @@ class Call:
 
     def _wait(self, outcome: Answer | Exception, asked: float | None, now: float) -> float | None:
         """Seconds to wait before another try; ``None`` where there is none."""
-        if self.attempts > self.policy.max_retries or not may_repeat(outcome, idempotent=self.idempotent):
+        if self.last or self.attempts > self.policy.max_retries or not may_repeat(outcome, idempotent=self.idempotent):
             return None
         wait = delay(self.attempts - 1, asked, random.random())  # noqa: S311 # spreads load, hides nothing
         too_long = (asked or 0.0) > LONGEST_RETRY_AFTER or (self.deadline is not None and now + wait >= self.deadline)
@@ -205,7 +217,8 @@ class Call:
         words = [each and without(secrets, each) for each in _words(response)]
         said = ": ".join(speakable(each, secrets, self.body) for each in words if each) or _remark(status)
         facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
-        return errors.status_error(status)(f"{self.service.name} answered {status}: {said}", request_id, self.attempts, **facts)
+        text = f"{self.service.name} answered {status}: {said}"
+        return errors.status_error(status)(text, request_id, self.attempts, self.perhaps_written, **facts)
 
     def _failed(self, outcome: Exception) -> errors.APIError:
         """The error for an attempt that got no readable answer."""
@@ -217,7 +230,7 @@ class Call:
         sent = "the request was never sent" if isinstance(outcome, NEVER_SENT) else "the write may have happened"
         timed_out = isinstance(outcome, httpx.TimeoutException | TimeoutError)
         kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
-        return kind(f"no answer from {self.service.name}: {why}; {sent}", self.request_id, self.attempts)
+        return kind(f"no answer from {self.service.name}: {why}; {sent}", self.request_id, self.attempts, self.perhaps_written)
 
     def _unfit(self, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
         from ._privacy import speakable
@@ -225,7 +238,8 @@ class Call:
         faults = [Fault(speakable(each.path, self.service.credentials.values(), self.body), each.remedy) for each in faults]
         text = f"{self.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
         text += "; ".join(map(str, faults))
-        return errors.APIResponseValidationError(text, request_id, self.attempts, status_code=status, faults=tuple(faults))
+        facts = {"status_code": status, "faults": tuple(faults)}
+        return errors.APIResponseValidationError(text, request_id, self.attempts, perhaps_written=True, **facts)
 
 
 def id_in(headers: Mapping[str, str], otherwise: UUID) -> UUID:

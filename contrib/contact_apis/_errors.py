@@ -77,10 +77,12 @@ class APIError(ContactAPIError):
     """The correlation id: the service's own where it answered with one, else the one that all attempts carried."""
     attempts: int
     """How many times the request was tried."""
+    perhaps_written: bool
+    """Whether the service may have carried out the request, at this attempt or an earlier one."""
 
-    def __init__(self, text: str, request_id: UUID, attempts: int, **facts: object) -> None:
+    def __init__(self, text: str, request_id: UUID, attempts: int, perhaps_written: bool, **facts: object) -> None:
         super().__init__(f"{text} (request {request_id}, {attempts} attempt{'s' * (attempts != 1)})")
-        self.__dict__.update(facts, request_id=request_id, attempts=attempts)
+        self.__dict__.update(facts, request_id=request_id, attempts=attempts, perhaps_written=perhaps_written)
 
 
 class APIConnectionError(APIError):

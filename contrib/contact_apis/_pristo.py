@@ -16,7 +16,7 @@ from pristo_client.types import Response, Unset
 
 from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Limits, base_url_of, identified, setting
 from ._call import Service, built, id_in
-from ._contract import contract
+from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._session import AsyncSession, Session
 
@@ -51,7 +51,7 @@ class PristoResult:
     """The correlation id, to quote when asking the service's people."""
 
 
-class _Pristo(API[AnySession, AnyHttpClient]):
+class _Pristo(API[Contact, AnySession, AnyHttpClient]):
     def __init__(
         self,
         *,
@@ -69,7 +69,7 @@ class _Pristo(API[AnySession, AnyHttpClient]):
         self._path_values = (str(self._population_id),)
         credentials = dict(zip(terms.operations[0].credentials, [key], strict=True))
         url = base_url_of("Pristo", base_url, terms)
-        self._open(Service("Pristo", terms, url, credentials, Unset, lambda _: True), limits, http_client)
+        self._open(Service("Pristo", terms, url, credentials, Unset, lambda _: True, _identities), limits, http_client)
 
     @property
     def client(self) -> Client:
@@ -95,6 +95,10 @@ class _Pristo(API[AnySession, AnyHttpClient]):
         )
 
 
+def _identities(body: Json) -> tuple[str, ...]:
+    return (str(UUID(body["contact"]["id"])),)
+
+
 def _contact(**fields: object) -> Contact:
     custom = fields.get("custom_fields")
     if isinstance(custom, Mapping):
@@ -104,7 +108,7 @@ def _contact(**fields: object) -> Contact:
     return Contact(**cast("Any", fields))
 
 
-class Pristo(_Pristo[Session, httpx.Client], Blocking):
+class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
     """Pristo's contacts, for one population.
 
     Threads may share a client. Use it as a context manager, or :meth:`close` it.
@@ -149,7 +153,7 @@ class Pristo(_Pristo[Session, httpx.Client], Blocking):
         return self._result(response, sent)
 
 
-class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting):
+class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
     """What :class:`Pristo` is, with calls to be awaited. Tasks may share a client."""
 
     @overload

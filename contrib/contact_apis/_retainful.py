@@ -66,7 +66,7 @@ class RetainfulResult:
     """The correlation id of the call, as logs and errors have it."""
 
 
-class _Retainful(API[AnySession, AnyHttpClient]):
+class _Retainful(API[Contact, AnySession, AnyHttpClient]):
     def __init__(
         self,
         *,
@@ -80,7 +80,7 @@ class _Retainful(API[AnySession, AnyHttpClient]):
         values = setting("Retainful", "api_key", api_key), setting("Retainful", "app_id", app_id)
         credentials = dict(zip(terms.operations[0].credentials, values, strict=True))
         url = base_url_of("Retainful", base_url, terms)
-        self._open(Service("Retainful", terms, url, credentials, Unset, _sends_no_mail), limits, http_client)
+        self._open(Service("Retainful", terms, url, credentials, Unset, _sends_no_mail, _identities), limits, http_client)
 
     @property
     def client(self) -> Client:
@@ -106,6 +106,10 @@ class _Retainful(API[AnySession, AnyHttpClient]):
 def _sends_no_mail(body: Json) -> bool:
     """A second welcome e-mail is the one thing that sending a contact twice can do."""
     return body.get("triggerWelcomeEmail") is not True
+
+
+def _identities(body: Json) -> tuple[str, ...]:
+    return tuple(f"{each['type']}:{str(each['id']).casefold()}" for each in body["identifiers"])
 
 
 def _contact(
@@ -144,7 +148,7 @@ def _contact(
     return Contact(**cast("Any", members), identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
 
 
-class Retainful(_Retainful[Session, httpx.Client], Blocking):
+class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
     """Retainful's contacts, for one app.
 
     Threads may share a client. Use it as a context manager, or :meth:`close` it.
@@ -193,7 +197,7 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking):
         return self._result(response, sent)
 
 
-class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting):
+class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
     """What :class:`Retainful` is, with calls to be awaited. Tasks may share a client."""
 
     @overload

@@ -40,7 +40,7 @@ class Session(httpx.Client):
     """An httpx client that speaks to one service alone, and validates, retries and maps errors in whatever it sends."""
 
     def __init__(self, service: Service, policy: Policy, wire: Wire) -> None:
-        super().__init__(base_url=service.base_url, headers=_headers(), transport=wire, trust_env=False)
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
         self.service, self.policy, self.wire = service, policy, wire
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
@@ -72,7 +72,7 @@ class AsyncSession(httpx.AsyncClient):
     """What :class:`Session` is, for ``asyncio``."""
 
     def __init__(self, service: Service, policy: Policy, wire: AsyncWire) -> None:
-        super().__init__(base_url=service.base_url, headers=_headers(), transport=wire, trust_env=False)
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
         self.service, self.policy, self.wire = service, policy, wire
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
@@ -102,7 +102,7 @@ class Wire(httpx.BaseTransport):
     """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
 
     def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
-        self._url, self._given, self._closed = url, given, False
+        self._url, self.given, self._closed = url, given, False
         self._own: httpx.HTTPTransport | None = None
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(CONNECTIONS if given is None else sys.maxsize)
@@ -128,9 +128,9 @@ class Wire(httpx.BaseTransport):
             self._slots.release()
 
     def _open(self, request: httpx.Request) -> httpx.Response:
-        _refuse(self._closed, self._given)
-        if self._given is not None:
-            return self._given.send(request, stream=True, follow_redirects=False)
+        _refuse(self._closed, self.given)
+        if self.given is not None:
+            return self.given.send(request, stream=True, follow_redirects=False)
         with self._lock:
             self._own = self._own or self._connected()
         response = self._own.handle_request(request)
@@ -140,8 +140,8 @@ class Wire(httpx.BaseTransport):
     def _connected(self) -> httpx.HTTPTransport:
         from ._bounded import BoundedTransport
 
-        with _setting_up():
-            return BoundedTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
+        with setting_up():
+            return BoundedTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
 
     def close(self) -> None:
         """Closes the connections of our own, for good."""
@@ -154,7 +154,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
     """What :class:`Wire` is, for ``asyncio``. Each event loop has connections of its own: none can use another's."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        self._url, self._given, self._closed = url, given, False
+        self._url, self.given, self._closed = url, given, False
         self._own: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, asyncio.Semaphore]]
         self._own = WeakKeyDictionary()
 
@@ -175,9 +175,9 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
     @asynccontextmanager
     async def _opened(self, request: httpx.Request) -> AsyncGenerator[httpx.Response, None]:
-        _refuse(self._closed, self._given)
-        if self._given is not None:
-            async with aclosing(await self._given.send(request, stream=True, follow_redirects=False)) as response:
+        _refuse(self._closed, self.given)
+        if self.given is not None:
+            async with aclosing(await self.given.send(request, stream=True, follow_redirects=False)) as response:
                 yield response
             return
         transport, slots = self._connected()
@@ -197,8 +197,8 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
         loop = asyncio.get_running_loop()
         if loop not in self._own:
-            with _setting_up():
-                transport = httpx.AsyncHTTPTransport(verify=_trusted(self._url), limits=LIMITS, proxy=_proxy(self._url))
+            with setting_up():
+                transport = httpx.AsyncHTTPTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
             self._own[loop] = transport, asyncio.Semaphore(CONNECTIONS)
         return self._own[loop]
 
@@ -254,14 +254,15 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _setting_up() -> Generator[None, None, None]:
+def setting_up() -> Generator[None, None, None]:
+    """Says in a sentence of ours what is wrong with the environment's certificates and proxy."""
     try:
         yield
     except (ImportError, OSError, ValueError, httpx.InvalidURL):
         raise ConfigurationError("no connection can be set up: look at SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY") from None
 
 
-def _trusted(url: httpx.URL) -> ssl.SSLContext | bool:
+def trusted(url: httpx.URL) -> ssl.SSLContext | bool:
     """Whom to trust: httpx's own choice, made once for all clients, for it takes longer than all else they do."""
     if url.scheme == "http":
         return False  # nothing is encrypted, so nothing is verified
@@ -273,7 +274,7 @@ def _ssl_context(*_: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _proxy(url: httpx.URL) -> str | None:
+def proxy_for(url: httpx.URL) -> str | None:
     """The proxy that the environment names for a URL. Plain http, which stays on this machine, goes through none."""
     if url.scheme == "http" or proxy_bypass(url.netloc.decode()):
         return None
@@ -297,7 +298,8 @@ def _refuse(closed: bool, given: httpx.Client | httpx.AsyncClient | None) -> Non
         raise ConfigurationError("the client is closed")
 
 
-def _headers() -> dict[str, str]:
+def common_headers() -> dict[str, str]:
+    """What every request says about us."""
     from . import __version__
 
     # Compressing a few hundred bytes helps nobody.

@@ -41,11 +41,11 @@ EXAMPLES: list[ContactAPIError] = [
     ContactAPIError("text"),
     ConfigurationError("text"),
     InvalidRequestError([Fault("contact.id", "is missing"), Fault("", "must be an object")]),
-    APIError("text", SOME_ID, 2),
-    APIConnectionError("text", SOME_ID, 1),
-    APITimeoutError("text", SOME_ID, 3),
-    APIResponseValidationError("text", SOME_ID, 1, status_code=200, faults=(Fault("a", "b"),)),
-    *[status_error(status)("text", SOME_ID, 1, **FACTS) for status in (400, 401, 403, 404, 409, 429, 500, 599)],
+    APIError("text", SOME_ID, 2, perhaps_written=False),
+    APIConnectionError("text", SOME_ID, 1, perhaps_written=True),
+    APITimeoutError("text", SOME_ID, 3, perhaps_written=True),
+    APIResponseValidationError("text", SOME_ID, 1, perhaps_written=True, status_code=200, faults=(Fault("a", "b"),)),
+    *[status_error(status)("text", SOME_ID, 1, perhaps_written=False, **FACTS) for status in (400, 401, 403, 404, 409, 429, 500, 599)],
 ]
 
 

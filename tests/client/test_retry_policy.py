@@ -61,7 +61,8 @@ def real(outcome: Any) -> httpx.Response | Exception:
 def begun(policy: Policy, sends_mail: bool, now: float) -> Call:
     """A call to Retainful that has not been tried yet."""
     url = httpx.URL("https://example.com")
-    service = Service("Retainful", contract("retainful_client"), url, {"Key": "k"}, retainful_client.types.Unset, lambda _: not sends_mail)
+    unset = retainful_client.types.Unset
+    service = Service("Retainful", contract("retainful_client"), url, {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: ())
     body = {"firstName": "Ada", "listIds": [], "identifiers": [IDENTIFIER]}
     return Call(service, policy, service.contract.operations[0], body, REQUEST_ID, now)
 

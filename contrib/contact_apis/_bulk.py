@@ -1,0 +1,370 @@
+"""Many upserts at once: a bounded number in flight, at a pace, each contact in the order of the input.
+
+The decisions about one call are those of :class:`~contact_apis._call.Call`; here is what concerns many of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from time import monotonic, time
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID, uuid4
+
+import httpx
+from attrs import field, frozen
+
+from ._call import Answer, Call, Policy, Service, built, id_in, pruned
+from ._contract import Json
+from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, InvalidRequestError
+from ._session import FAILURES, AsyncWire, Wire, common_headers
+
+State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
+SUCCEEDED: tuple[State, ...] = ("created", "updated", "accepted")
+CONCURRENCY = 64
+
+
+@frozen
+class UpsertOutcome:
+    """What became of one contact of many."""
+
+    index: int
+    """The contact's place in the input, from 0."""
+    state: State
+    """``created`` or ``updated``; ``accepted`` where the service does not tell which; ``refused``: it breaks the contract or the
+    service does not take it; ``failed``: it was not written; ``unknown``: it may have been written."""
+    status: int | None
+    """The status of the last answer, if there was one."""
+    request_id: UUID | None
+    """The correlation id; ``None`` where nothing was sent."""
+    attempts: int
+    """How many times it was tried."""
+    error: ContactAPIError | None
+    """Why it did not succeed."""
+    contact: object = field(repr=False)
+    """The contact as it was given."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state in SUCCEEDED
+
+
+class Prepared(NamedTuple):
+    """A contact that fits the contract, ready to be sent."""
+
+    body: Json
+    content: bytes
+    identities: tuple[str, ...]
+
+
+class BulkWire(Protocol):
+    """What carries requests. It raises what httpx raises."""
+
+    async def exchange(
+        self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
+    ) -> Answer: ...
+
+
+class LentWire:
+    """The caller's own client of httpx, blocking or not."""
+
+    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL) -> None:
+        self._wire, self._url = wire, url
+
+    async def exchange(
+        self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
+    ) -> httpx.Response:
+        """One request and its answer, read whole."""
+        request = httpx.Request(method, self._url, headers=headers, content=content, extensions={"timeout": timeouts})
+        if isinstance(self._wire, AsyncWire):
+            return await self._wire.exchange(request, deadline)
+        return await asyncio.to_thread(self._wire.exchange, request, deadline)
+
+
+def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
+    """A request body, checked and written.
+
+    Raises:
+        InvalidRequestError: it breaks the contract.
+    """
+    made = built(make)
+    body: Any = pruned(service.unset, made)
+    content = built(lambda: json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(), body)
+    schema = service.contract.operations[0].body
+    if schema is not None and (faults := schema.faults(body)):
+        raise InvalidRequestError(faults)
+    return Prepared(body, content, service.identities(body))
+
+
+class Pace:
+    """When the next request may start: at an even rate, and never while the service wants to be left alone."""
+
+    def __init__(self, rate: float | None) -> None:
+        if rate is not None and not rate > 0:
+            raise ConfigurationError("rate must be requests a second, above 0, or None")
+        self._interval = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self._queue = asyncio.Lock()
+        self._stopped = asyncio.Event()
+
+    async def turn(self) -> bool:
+        """Waits for the next start, first come, first served; ``False`` where there is none any more."""
+        if self._interval or self._next > monotonic() or self._queue.locked():
+            async with self._queue:
+                while (wait := self._next - monotonic()) > 0 and not self.stopped:
+                    await self.rest(wait)
+                self._next = monotonic() + self._interval
+        return not self.stopped
+
+    def pause(self, seconds: float) -> None:
+        """Nothing starts for so long."""
+        self._next = max(self._next, monotonic() + seconds)
+
+    async def rest(self, seconds: float) -> None:
+        """Lets time pass, but for no longer than until the stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+
+    def stop(self) -> None:
+        """Nothing starts any more."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
+
+class Bulk:
+    """One run over many contacts.
+
+    Args:
+        prepare: makes a request of an item, or raises :class:`InvalidRequestError`.
+        ended: told each outcome, and waited for.
+        started: told the item right before each attempt.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        policy: Policy,
+        wire: BulkWire,
+        prepare: Callable[[Any], Prepared],
+        ended: Callable[[UpsertOutcome], Awaitable[object]],
+        *,
+        concurrency: int,
+        rate: float | None,
+        started: Callable[[Any], object] = lambda _: None,
+    ) -> None:
+        self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
+        self._ended, self._started, self._concurrency, self._pace = ended, started, concurrency, Pace(rate)
+        self._operation = service.contract.operations[0]
+        self._headers = {"Content-Type": "application/json", **common_headers()}
+        self._latest: dict[str, asyncio.Future[None]] = {}
+        self._count = 0
+
+    def stop(self) -> None:
+        """Takes no more contacts and starts no more attempts; what is in flight comes to its end."""
+        self._pace.stop()
+
+    async def run(self, items: Iterable[object] | AsyncIterable[object]) -> None:
+        """Sends all of them. What the input or a callback raises is raised once those in flight have ended."""
+        pull = _puller(items)
+        workers = {asyncio.ensure_future(self._work(pull)) for _ in range(self._concurrency)}
+        running = workers
+        try:
+            while running:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+                if any(each.exception() for each in done):
+                    self.stop()
+            for each in workers:
+                each.result()
+        finally:
+            for each in workers:
+                each.cancel()
+
+    async def _work(self, pull: Callable[[], Awaitable[object]]) -> None:
+        """Sends one contact after another."""
+        while not self._pace.stopped and (item := await pull()) is not _END:
+            # Up to the wait for its predecessors nothing is awaited here, so that they queue up in the order of the input.
+            index, self._count = self._count, self._count + 1
+            try:
+                ready = self._prepare(item)
+            except InvalidRequestError as error:
+                await self._ended(UpsertOutcome(index, "refused", None, None, 0, error, item))
+                continue
+            done = asyncio.get_running_loop().create_future()
+            before = {self._latest[each] for each in ready.identities if each in self._latest}
+            self._latest.update(dict.fromkeys(ready.identities, done))
+            try:
+                if before:
+                    await asyncio.wait(before)
+                outcome = await self._send(index, item, ready)
+            finally:
+                done.set_result(None)
+                for each in ready.identities:
+                    if self._latest[each] is done:
+                        del self._latest[each]
+            if outcome is not None:
+                await self._ended(outcome)
+
+    async def _send(self, index: int, item: object, ready: Prepared) -> UpsertOutcome | None:
+        """What became of a contact; ``None`` if it was stopped before its first attempt."""
+        if not await self._pace.turn():
+            return None
+        call = Call(self._service, self._policy, self._operation, ready.body, uuid4(), monotonic())
+        headers = {**self._headers, **call.headers}
+        while True:
+            timeouts = call.begin(monotonic())
+            self._started(item)
+            try:
+                outcome: Answer | Exception = await self._wire.exchange(
+                    self._operation.method, headers, ready.content, timeouts, call.deadline
+                )
+            except FAILURES as failure:
+                outcome = failure
+            call.last = self._pace.stopped
+            try:
+                verdict = call.settle(outcome, monotonic(), time())
+                if not isinstance(verdict, int | float):
+                    return UpsertOutcome(
+                        index,
+                        self._state(verdict.status_code),
+                        verdict.status_code,
+                        id_in(verdict.headers, call.request_id),
+                        call.attempts,
+                        None,
+                        item,
+                    )
+                if isinstance(outcome, Exception) or outcome.status_code != 429 or "Retry-After" not in outcome.headers:
+                    await self._pace.rest(verdict)
+                else:
+                    self._pace.pause(verdict)
+                if not await self._pace.turn():
+                    call.last = True
+                    call.settle(outcome, monotonic(), time())
+            except APIError as error:
+                return UpsertOutcome(
+                    index, state_after(error), getattr(error, "status_code", None), error.request_id, call.attempts, error, item
+                )
+
+    def _state(self, status: int) -> State:
+        if 201 not in self._operation.responses:
+            return "accepted"
+        return "created" if status == 201 else "updated"
+
+
+def state_after(error: APIError) -> State:
+    """What is known of a contact whose call ended with this error."""
+    if isinstance(error, APIStatusError) and 400 <= error.status_code <= 499 and error.status_code not in (401, 403, 408, 429):
+        return "refused"
+    return "unknown" if error.perhaps_written else "failed"
+
+
+_END = object()
+
+
+def _puller(items: Iterable[object] | AsyncIterable[object]) -> Callable[[], Awaitable[object]]:
+    """Gives one item after another, and then the end."""
+    if isinstance(items, AsyncIterable):
+        waiting, awaited = asyncio.Lock(), aiter(items)
+
+        async def pull() -> object:
+            async with waiting:  # an asynchronous generator can be asked by one at a time
+                return await anext(awaited, _END)
+
+        return pull
+    source = iter(items)
+
+    async def take() -> object:
+        return next(source, _END)
+
+    return take
+
+
+def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> AbstractAsyncContextManager[BulkWire]:
+    """What carries the requests of one run: the caller's own client if there is one, else aiohttp.
+
+    Raises:
+        ConfigurationError: the extra that brings aiohttp is not installed.
+    """
+    if wire.given is not None:
+        return nullcontext(LentWire(wire, url))
+    try:
+        from ._aiohttp import opened
+    except ModuleNotFoundError:
+        raise ConfigurationError("upsert_many needs an extra; install it with: pip install 'contact-apis[bulk]'") from None
+    return opened(url, connections)
+
+
+async def upserts(
+    service: Service,
+    policy: Policy,
+    opened: AbstractAsyncContextManager[BulkWire],
+    prepare: Callable[[Any], Prepared],
+    contacts: Iterable[object] | AsyncIterable[object],
+    concurrency: int,
+    rate: float | None,
+) -> AsyncGenerator[UpsertOutcome, None]:
+    """The outcomes of one run as they come; closing it lets what is in flight come to its end."""
+    ready: asyncio.Queue[UpsertOutcome | None] = asyncio.Queue(maxsize=concurrency)
+    wanted = True
+
+    async def ended(outcome: UpsertOutcome | None) -> None:
+        if wanted:
+            await ready.put(outcome)
+
+    async def run() -> None:
+        try:
+            await bulk.run(contacts)
+        finally:
+            await ended(None)
+
+    async with opened as wire:
+        bulk = Bulk(service, policy, wire, prepare, ended, concurrency=concurrency, rate=rate)
+        running = asyncio.ensure_future(run())
+        try:
+            while (outcome := await ready.get()) is not None:
+                yield outcome
+            await running
+        finally:
+            wanted = False
+            bulk.stop()
+            while not ready.empty():  # whoever waits to put something in can go on
+                ready.get_nowait()
+            await asyncio.wait([running])
+
+
+def upserts_blocking(
+    start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]], contacts: Iterable[object], window: int
+) -> Iterator[UpsertOutcome]:
+    """The outcomes for callers without an event loop: one runs in a thread; the input is read in the caller's own."""
+    from anyio import create_memory_object_stream
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal:
+        give, take = create_memory_object_stream[object](window)
+        outcomes, source, ahead = start(take), iter(contacts), 0
+        broken: Exception | None = None
+        more = True
+        try:
+            while more or ahead:
+                while more and ahead < window:
+                    try:
+                        portal.call(give.send, next(source))
+                        ahead += 1
+                    except StopIteration:
+                        more = False
+                    except Exception as error:  # noqa: BLE001 # the input's own: raised below, after what is in flight has ended
+                        more, broken = False, error
+                if not more:
+                    give.close()
+                if ahead:
+                    yield portal.call(outcomes.__anext__)
+                    ahead -= 1
+            if broken is not None:
+                raise broken
+        finally:
+            give.close()
+            portal.call(outcomes.aclose)
