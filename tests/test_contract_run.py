@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from contact_apis._contract import Operation
 from contact_apis.mock import MockServer
+from contact_apis.mock._services import Answer, Pristo, Request
 from tests.conftest import ROOT, Run
 from tests.contract.clauses import load_clauses
+from tests.mutants.catalogue import Subject, SubjectServer
 
 Json = dict[str, Any]
 
@@ -216,6 +220,56 @@ def test_a_breach_comes_with_its_reproducer(run: Run, tmp_path: Path, fault: str
         compile(failure["python"], "reproducer", "exec")
         assert failure["minimal"]["request"]["method"] == "POST"
         assert ET.parse(tmp_path / "junit.xml").find(".//failure") is not None
+
+
+class Forgetful(Pristo):
+    """Forgets a contact's last name when, right after a refused request, an update gives the phone and not the last name."""
+
+    refused = False
+
+    def handle(self, operation: Operation, request: Request) -> Answer:
+        """Remembers whether it refused."""
+        answer = super().handle(operation, request)
+        self.refused = answer.status >= 400
+        return answer
+
+    def merge(self, stored: Json, given: Json) -> Json:
+        """What is stored."""
+        merged = super().merge(stored, given)
+        if self.refused and "phone" in given and "lastName" not in given:
+            merged.pop("lastName", None)
+        return merged
+
+
+def test_what_only_a_sequence_shows_is_reported_with_the_whole_of_it(run: Run, tmp_path: Path) -> None:
+    """The requests of the minimal example in order; curl lines and Python snippet show the breach again when they are pasted."""
+    forgetful = Subject("pristo.forgetful", "pristo", "Forgets.", frozenset({"pristo.update-keeps-the-rest"}), Forgetful)
+    with SubjectServer(forgetful) as server:
+        code, _, results = contract(run, tmp_path, **live(server, API="pristo", SEED="1"))
+        assert code == 1
+        (failure,) = results["failures"]
+        assert failure["clause"] == "pristo.update-keeps-the-rest"
+        # Three contacts are brought to a known state; then one request is refused and one forgets.
+        assert len(failure["minimal"]["before"]) == 4
+        assert failure["curl"].count("curl -i") == failure["python"].count("httpx.request(") == 5
+        for command in (["python", "-c", failure["python"]], ["bash", "-c", failure["curl"]]):
+            said = run(*command, **server.env).stdout
+            *_, forgotten = re.findall(r'"contact": ?({.*})}', said)
+            assert said.count("lastName") == 3
+            assert "phone" in forgotten
+            assert "lastName" not in forgotten
+    assert "after 4 other requests" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_a_run_that_is_cut_says_so(run: Run, tmp_path: Path) -> None:
+    """With FAILFAST what was not looked at is counted, not listed; each clause that is broken stands there once."""
+    with MockServer(faults=["malformed=0.05"]) as server:
+        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path / "cut"), **live(server, PROFILE="quick", FAILFAST="1"))
+        assert re.search("The run ended early: [0-9]+ clauses were not looked at", done.stdout)
+        assert "Not exercised" not in done.stdout
+        _, _, results = contract(run, tmp_path / "whole", **live(server, API="retainful"))
+    clauses = [each["clause"] for each in results["failures"]]
+    assert len(clauses) == len(set(clauses))
 
 
 def test_drift_is_told_against_an_earlier_run(run: Run, tmp_path: Path) -> None:

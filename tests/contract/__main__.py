@@ -89,8 +89,10 @@ def _run(settings: Settings, outcome: Outcome) -> None:
             run.breach(breach)
         except ServiceGone as gone:
             run.book(gone, [])
+            run.is_cut = True
             return
     if run.breaches and settings.fail_fast:
+        run.is_cut = True
         return
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = [

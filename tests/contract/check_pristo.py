@@ -142,7 +142,7 @@ def blamed_on(clause: str, message: str = "") -> Iterator[None]:
     try:
         yield
     except Breach as breach:
-        if not breach.clause.startswith(("pristo.update-", "pristo.answer-shows-")):
+        if not breach.is_about_what_is_stored:
             raise
         raise Breach(clause, message or breach.message, *breach.exchanges) from None
 

@@ -160,13 +160,11 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
     for email in (POOL_EMAILS[11], "never-taken@example.com"):
         contact = {**page_example(retainful, 11), "identifiers": [identifier("email", email), identifier("phone", phone)]}
         for reason, (check, clause, call) in refusals(retainful, contact).items():
-            check(retainful, call, clause, f"a request {reason}")
-            if phone_alone(retainful, phone).status == 200:
-                raise Breach(
-                    "retainful.refused-writes-nothing",
-                    f"a request {reason} was refused, and what it brought is known",
-                    Exchange(call, 0, {}, b""),
-                )
+            refused = check(retainful, call, clause, f"a request {reason}")
+            looked = phone_alone(retainful, phone)
+            if looked.status == 200:
+                message = f"a request {reason} was refused, and what it brought is known"
+                raise Breach("retainful.refused-writes-nothing", message, refused, looked)
 
 
 def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Service, Call, str, str], Exchange], str, Call]]:

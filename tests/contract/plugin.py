@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from attrs import define, field
 from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.errors import Flaky
 
 from tests.contract.clauses import Clause, load_clauses
 from tests.contract.oracle import Judge
@@ -37,6 +38,8 @@ class Run:
     results: dict[str, ClauseResult] = field(init=False)
     breaches: list[Breach] = field(factory=list)
     suite_errors: list[str] = field(factory=list)
+    is_cut: bool = False
+    """Whether the run ended before its last check."""
     judges: dict[str, Judge] = field(init=False)
     services: dict[str, Service] = field(init=False)
 
@@ -72,13 +75,20 @@ class Run:
     def recording(self, clauses: list[str]) -> Iterator[None]:
         """Books what happens inside, and its requests, on these clauses; lets nothing but the end of the service out."""
         before = self.requests
+        Breach.latest = None
         try:
             yield
         except BaseException as error:
+            if isinstance(error, Flaky) and _find(error, Breach) is None and Breach.latest is not None:
+                error = Breach.latest
+            for service in self.services.values():
+                service.end_check(_find(error, Breach))
             self.book(error, clauses)
             if isinstance(error, (ServiceGone, KeyboardInterrupt)):
                 raise
         else:
+            for service in self.services.values():
+                service.end_check(None)
             for clause in clauses:
                 self.results[clause].passed += 1
         finally:
@@ -199,10 +209,12 @@ class SuitePlugin:
                 return (yield)
         except ServiceGone:
             pyfuncitem.session.shouldstop = "the service is gone"
+            self.run.is_cut = True
             return True
         finally:
             if self.run.settings.fail_fast and self.run.breaches:
                 pyfuncitem.session.shouldstop = "FAILFAST"
+                self.run.is_cut = True
 
     def pytest_exception_interact(self, call: pytest.CallInfo[Any]) -> None:
         """What fails outside of a check's own body is a fault of the suite."""

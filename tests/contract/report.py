@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["conforms", "violates", "could-not-run"]
 MASK = "***"
+CUT = "the run ended before"
 
 
 @define
@@ -51,6 +52,11 @@ class Outcome:
         if self.reason is not None or self.run is None or self.run.suite_errors:
             return "could-not-run"
         return "conforms"
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the run ended before its last check: at the first violation, by Ctrl-C, or because the service was gone."""
+        return self.run is not None and (self.run.is_cut or self.reason is not None)
 
     @property
     def why(self) -> str | None:
@@ -98,6 +104,8 @@ class Outcome:
         before = {each["id"]: each for each in (self.run.settings.previous or {"clauses": []})["clauses"]}.get(clause.id, {})
         result = self.run.results[clause.id]
         notes = result.observations or (result.not_exercised if self.result_of(clause) == "not-exercised" else [])
+        if self.is_cut and not notes and self.result_of(clause) == "not-exercised":
+            notes = [CUT]
         seen = {"result": self.result_of(clause), "observation": "; ".join(dict.fromkeys(notes)) or None}
         same = all(before.get(name, result) == value for name, value in seen.items())
         # Since when it is as it is, as far as the chain of earlier runs goes back.
@@ -117,18 +125,24 @@ def _selected() -> list[str]:
 def _failure(breach: Breach, variables: dict[str, str]) -> dict[str, Any]:
     from tests.contract.service import as_curl, as_python
 
-    exchange = breach.exchanges[0] if breach.exchanges else None
+    calls = [each.call for each in breach.steps]
     return {
         "clause": breach.clause,
         "message": breach.message,
         "at": load_clauses()[breach.clause].place,
-        "curl": as_curl(exchange.call, variables) if exchange else None,
-        "python": as_python(exchange.call, variables) if exchange else None,
-        "minimal": _minimal(exchange) if exchange else None,
+        "curl": as_curl(calls, variables) if calls else None,
+        "python": as_python(calls, variables) if calls else None,
+        "minimal": _minimal(breach.steps) if calls else None,
     }
 
 
-def _minimal(exchange: Exchange) -> dict[str, Any]:
+def _minimal(steps: Sequence[Exchange]) -> dict[str, Any]:
+    """The last request and answer, and those that must come before."""
+    *before, last = map(_step, steps)
+    return {**last, "before": before}
+
+
+def _step(exchange: Exchange) -> dict[str, Any]:
     call = exchange.call
     return {
         "request": {
@@ -244,7 +258,7 @@ def print_verdict(outcome: Outcome) -> None:
     for each in results["failures"]:
         say(f"\n✗ {each['clause']}: {each['message']}\n  where: {each['at']}\n")
         say(
-            f"  again: {each['curl']}\n"
+            "  again: " + each["curl"].replace("\n", "\n         ") + "\n"
             if each["curl"] and len(each["curl"]) < 2000
             else "  again: see the report\n"
             if each["curl"]
@@ -257,7 +271,10 @@ def print_verdict(outcome: Outcome) -> None:
     passed = sum(each["result"] == "pass" for each in results["clauses"])
     say(f"\n{passed} clauses hold, {len({each['clause'] for each in results['failures']})} broken, {len(observed)} observed")
     say(f"; {results['requests']} requests in {results['seconds']:.1f} s, {results['contacts']} contacts written\n")
-    idle = [each for each in results["clauses"] if each["result"] == "not-exercised"]
+    idle = [each for each in results["clauses"] if each["result"] == "not-exercised" and each["observation"] != CUT]
+    cut = sum(each["observation"] == CUT for each in results["clauses"])
+    if cut:
+        say(f"The run ended early: {cut} clauses were not looked at to the end.\n")
     if idle:
         say("Not exercised: " + ", ".join(each["id"] for each in idle[:8]) + (f" and {len(idle) - 8} more" if len(idle) > 8 else "") + "\n")
     say(f"Report: {outcome.folder / 'index.html'}\n")

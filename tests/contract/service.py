@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -32,9 +32,20 @@ DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; a
 class Breach(AssertionError):
     """The service broke a clause."""
 
+    latest: ClassVar[Breach | None] = None
+    """The last one that was made: Hypothesis drops it where a service that fails now and then confuses its replay."""
+
     def __init__(self, clause: str, message: str, *exchanges: Exchange) -> None:
         super().__init__(f"{clause}: {message}")
         self.clause, self.message, self.exchanges = clause, message, exchanges
+        self.steps = exchanges
+        """What to send to see it again, in order: the last request is the one that shows the breach."""
+        Breach.latest = self
+
+    @property
+    def is_about_what_is_stored(self) -> bool:
+        """Whether an answer shows, or tells by its status, another state than the requests before should have left."""
+        return self.clause.startswith(("pristo.update-", "pristo.answer-shows-"))
 
 
 class ServiceGone(Exception):
@@ -133,11 +144,25 @@ class Service:
         #: Clauses that this run has found broken.
         self.broken: set[str] = set()
         self.first_created: Exchange | None = None
+        self._example: list[Exchange] | None = None
         #: Ids of contacts that answered 201, in the population of the run.
         self.created: list[str] = []
 
     def close(self) -> None:
         self.client.close()
+
+    # ------------------------------------------------------------------------------------------------------ examples
+
+    def begin_example(self) -> None:
+        """From here on requests belong together: what breaks needs those before it, and they are reported with it."""
+        self._example = []
+
+    def end_check(self, error: BaseException | None) -> None:
+        """Gives a breach the requests of its example, if the check had any; the next check starts without."""
+        example, self._example = self._example or [], None
+        if isinstance(error, Breach) and error.exchanges and error.exchanges[-1].call.url.startswith(self.endpoint.base_url):
+            last = error.exchanges[-1]
+            error.steps = (*example[: example.index(last)], last) if last in example else (*example, *error.exchanges)
 
     # ---------------------------------------------------------------------------------------------- building requests
 
@@ -267,6 +292,8 @@ class Service:
         raise breach from error
 
     def _note(self, exchange: Exchange) -> None:
+        if self._example is not None and exchange.status != 429:
+            self._example.append(exchange)
         self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
         if exchange.status < 300:
             with suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -333,8 +360,12 @@ def _identities(call: Call) -> Iterable[str]:
 Variables = dict[str, str]
 
 
-def as_curl(call: Call, variables: Variables) -> str:
-    """A command line that sends the request again; ``variables`` are names by the secret values they hold."""
+def as_curl(calls: Iterable[Call], variables: Variables) -> str:
+    """Command lines that send the requests again; ``variables`` are names by the secret values they hold."""
+    return "\n".join(_curl_line(each, variables) for each in calls)
+
+
+def _curl_line(call: Call, variables: Variables) -> str:
     parts = ["curl", "-i", "-X", call.method, call.url]
     text = shlex.join(parts)
     for name, value in call.headers:
@@ -351,21 +382,14 @@ def as_curl(call: Call, variables: Variables) -> str:
         return f"printf '{octal}' | {text} --data-binary @-"
 
 
-def as_python(call: Call, variables: Variables) -> str:
-    """A snippet that sends the request again, with httpx."""
-    headers = [
-        f'        {name!r}: os.environ["{variables[value]}"],' if value in variables else f"        {name!r}: {value!r},"
-        for name, value in call.headers
-    ]
-    lines = [
-        "import os",
-        "",
-        "import httpx",
-        "",
-        "response = httpx.request(",
-        f"    {call.method!r},",
-        f"    {call.url!r},",
-        "    headers={",
-    ]
-    lines += [*headers, "    },", f"    content={call.body!r},", ")", "print(response.status_code, response.headers, response.text)"]
+def as_python(calls: Iterable[Call], variables: Variables) -> str:
+    """A snippet that sends the requests again, with httpx, and prints each answer."""
+    lines = ["import os", "", "import httpx"]
+    for call in calls:
+        lines += ["", "response = httpx.request(", f"    {call.method!r},", f"    {call.url!r},", "    headers={"]
+        lines += [
+            f'        {name!r}: os.environ["{variables[value]}"],' if value in variables else f"        {name!r}: {value!r},"
+            for name, value in call.headers
+        ]
+        lines += ["    },", f"    content={call.body!r},", ")", "print(response.status_code, response.headers, response.text)"]
     return "\n".join(lines) + "\n"
