@@ -63,6 +63,9 @@ class Ledger:
         expected = merge(before or {}, contact)
         if before is not None or exchange.status == 201:
             self.stored[key] = expected
+            own = key[0] == str(UUID(self.service.endpoint.population))
+            if own and (exchange.status == 201 or key[1] in self.service.created):
+                self.service.created[key[1]] = expected
             compare_shown(exchange, contact, before or {}, expected, created=before is None)
         return exchange
 

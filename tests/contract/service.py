@@ -145,8 +145,8 @@ class Service:
         self.broken: set[str] = set()
         self.first_created: Exchange | None = None
         self._example: list[Exchange] | None = None
-        #: Ids of contacts that answered 201, in the population of the run.
-        self.created: list[str] = []
+        #: Contacts that answered 201 in the population of the run, by id, as they must be stored since.
+        self.created: dict[str, Any] = {}
 
     def close(self) -> None:
         self.client.close()
@@ -188,9 +188,14 @@ class Service:
         """Whether new contacts may be made where the pool would nearly do."""
         return self.settings.new_contacts > 20
 
+    @property
+    def contacts_left(self) -> int:
+        """What is left of ``CONTRACT_NEW_CONTACTS``."""
+        return self.settings.new_contacts - self.counters.fresh
+
     def fresh_id(self, purpose: str, *, contacts: int = 1) -> str:
         """An id that this service has not seen; uses up so many of ``CONTRACT_NEW_CONTACTS``."""
-        if self.counters.fresh + contacts > self.settings.new_contacts:
+        if contacts > self.contacts_left:
             raise NotExercised(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
         self.counters.fresh += contacts
         return fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")

@@ -263,6 +263,38 @@ class LanguageIsMadeUp(Plain):
         return {"language": "en", **stored}
 
 
+@service("pristo.update-answers-200")
+class ForgetsAfterSixtyOthers(Plain):
+    """A contact is forgotten once sixty others have been written since."""
+
+    def store(self, population: UUID) -> dict[Any, Json]:
+        """The contacts, without those that nobody has written for long."""
+        kept = super().store(population)
+        for key in list(kept)[:-60]:
+            self.forget(kept, key)
+        return kept
+
+    def forget(self, kept: dict[Any, Json], key: Any) -> None:
+        """What becomes of an old one."""
+        del kept[key]
+
+    def show(self, stored: Json, given: Json, before: Json) -> Json:
+        """Brings the contact to the end of the line."""
+        for kept in self.stored.values():
+            if kept.get(self.key(given)) is stored:
+                kept[self.key(given)] = kept.pop(self.key(given))
+        return stored
+
+
+@service("pristo.update-keeps-the-rest")
+class ForgetsFieldsAfterSixtyOthers(ForgetsAfterSixtyOthers):
+    """A contact's fields are forgotten, and its id is not, once sixty others have been written since."""
+
+    def forget(self, kept: dict[Any, Json], key: Any) -> None:
+        """Leaves the id."""
+        kept[key] = {"id": kept[key]["id"]}
+
+
 @service("pristo.update-keeps-the-rest")
 class UpdateOfEmailForgetsPhone(Plain):
     """A new email makes the phone disappear."""
