@@ -27,7 +27,7 @@ def address_of(contact_id: str, word: str = "contact") -> str:
 
 _POOL = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
 NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
-#: With the lists after it, all 45 ids that a run writes to, besides its few fresh ones.
+#: With VERSIONS, NEAR_POOL, NIL and MAX all 45 ids that a run writes to, besides its few fresh ones.
 PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(37)]
 #: By their version: made from a clock, from a name, and in the order of time.
 VERSIONS = {version: str(UUID(int=uuid5(_POOL, f"version {version}").int, version=version)) for version in (1, 5)}
@@ -35,7 +35,6 @@ VERSIONS = {version: str(UUID(int=uuid5(_POOL, f"version {version}").int, versio
 VERSIONS |= {version: f"{VERSIONS[5][:14]}{version}{VERSIONS[5][15:]}" for version in (4, 7)}
 #: Two ids that differ from the eighth of the pool in one digit, the last and the first.
 NEAR_POOL = [str(UUID(int=UUID(PLAIN_POOL[7]).int ^ bit)) for bit in (1, 1 << 127)]
-POOL = [*PLAIN_POOL, *VERSIONS.values(), *NEAR_POOL, NIL, MAX]
 #: Contacts that get what nobody can foretell the fate of, and those whose whole state is known once they are reset.
 PROBED_POOL, KEPT_POOL = PLAIN_POOL[12:17], PLAIN_POOL[17:]
 
@@ -189,9 +188,7 @@ def values_of(name: str, schema: Json) -> st.SearchStrategy[Any]:
     return st.nothing()
 
 
-def pristo_contacts(
-    properties: Json, custom_fields: Sequence[str], *, ids: Sequence[str] = KEPT_POOL, minimum: int = 0
-) -> st.SearchStrategy[Json]:
+def pristo_contacts(properties: Json, custom_fields: Sequence[str], *, ids: Sequence[str] = KEPT_POOL) -> st.SearchStrategy[Json]:
     """Realistic contacts with any of the members that the specification lists.
 
     ``properties`` are those of the schema ``Contact``; custom fields are drawn from those that the population defines.
@@ -200,8 +197,7 @@ def pristo_contacts(
     optional = {name: values for name, values in optional.items() if not values.is_empty}
     if custom_fields:
         optional["customFields"] = st.dictionaries(st.sampled_from(list(custom_fields)), custom_values(), min_size=1)
-    contacts = st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).filter(lambda each: len(each) > minimum)
-    return contacts.map(_with_own_address)
+    return st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).map(_with_own_address)
 
 
 def _with_own_address(contact: Json) -> Json:

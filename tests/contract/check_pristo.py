@@ -556,17 +556,17 @@ def test_unusual_text_in_every_field_does_not_crash_the_service(pristo: Service)
             pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], "customFields": {key: text}}}))
 
 
-@pytest.mark.clause("pristo.undefined-custom-fields")
-def test_probe_undefined_custom_fields(pristo: Service, observe: Observe) -> None:
-    """A key that the population surely does not define."""
-    call = pristo.upsert({"contact": {"id": PLAIN_POOL[14], "customFields": {"no-such-field-8f3a": "x"}}})
+@pytest.mark.parametrize(
+    ("in_contact", "beside"),
+    [
+        pytest.param({"customFields": {"no-such-field-8f3a": "x"}}, {}, marks=pytest.mark.clause("pristo.undefined-custom-fields")),
+        pytest.param({}, {"source": "x"}, marks=pytest.mark.clause("pristo.unknown-members-of-request")),
+    ],
+)
+def test_probe_members(in_contact: Json, beside: Json, pristo: Service, observe: Observe) -> None:
+    """A key that the population surely does not define, and a member beside `contact`."""
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[14], **in_contact}, **beside})
     observe(f"answered {pristo.send(call).status}")
-
-
-@pytest.mark.clause("pristo.unknown-members-of-request")
-def test_probe_unknown_members_of_the_request(pristo: Service, observe: Observe) -> None:
-    """A member beside `contact`."""
-    observe(f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[14]}, 'source': 'x'})).status}")
 
 
 @pytest.mark.clause("pristo.nil-and-max-ids")

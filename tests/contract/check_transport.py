@@ -165,25 +165,21 @@ def test_probe_request_content_type(service: Service, observe: Observe) -> None:
     observe(", ".join(seen))
 
 
-@pytest.mark.clause("{api}.duplicate-members")
-def test_probe_duplicate_members(service: Service, observe: Observe) -> None:
-    """Every member twice."""
-    text = json.dumps(least(service))
-    body = text[:-1] + ", " + text[1:]
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, marks=pytest.mark.clause(f"{{api}}.{name}"), id=name)
+        for name, change in {
+            "duplicate-members": lambda text: text[:-1] + ", " + text[1:],
+            "deep-nesting": lambda text: text[:-1] + ', "x": ' + "[" * 1000 + "]" * 1000 + "}",
+            "large-body": lambda text: text[:-1] + ', "x": "' + "x" * 100_000 + '"}',
+        }.items()
+    ],
+)
+def test_probe_bodies(change: Callable[[str], str], service: Service, observe: Observe) -> None:
+    """Every member twice; one of a thousand levels; a hundred kilobytes beside a valid request."""
+    body = change(json.dumps(least(service)))
     observe(f"answered {service.send(service.upsert(body.encode()), judged=False).status}")
-
-
-@pytest.mark.clause("{api}.deep-nesting")
-def test_probe_deep_nesting(service: Service, observe: Observe) -> None:
-    """A member of a thousand levels."""
-    body = json.dumps(least(service))[:-1].encode() + b', "x": ' + b"[" * 1000 + b"]" * 1000 + b"}"
-    observe(f"answered {service.send(service.upsert(body), judged=False).status}")
-
-
-@pytest.mark.clause("{api}.large-body")
-def test_probe_large_body(service: Service, observe: Observe) -> None:
-    """A hundred kilobytes beside a valid request."""
-    observe(f"answered {service.send(service.upsert({**least(service), 'x': 'x' * 100_000}), judged=False).status}")
 
 
 @pytest.mark.clause("{api}.credentials-first")
