@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contact_apis.mock import MockServer
+
 ROOT = Path(__file__).parents[1]
+Json = dict[str, Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -47,3 +52,15 @@ def run() -> Run:
         )
 
     return run
+
+
+def contract(run: Run, reports: Path, **variables: str) -> tuple[int, str, Json]:
+    """Exit code, last line and results of a run."""
+    done = run("python", "-m", "tests.contract", REPORTS=str(reports), **{"PROFILE": "quick", **variables})
+    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    results: Json = json.loads((reports / "results.json").read_bytes())
+    return done.returncode, done.stdout.strip().splitlines()[-1], results
+
+
+def live(mock: MockServer, **variables: str) -> dict[str, str]:
+    return {"TARGET": "live", **mock.env, **variables}
