@@ -16,8 +16,9 @@ import httpx
 import yarl
 
 from ._call import Unreadable
+from ._connections import proxy_for, setting_up, trusted
 from ._errors import ConfigurationError
-from ._session import BODY_LIMIT, proxy_for, setting_up, trusted
+from ._session import BODY_LIMIT
 
 
 class Answered(NamedTuple):

@@ -6,19 +6,16 @@ import copy
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from ipaddress import ip_address
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
 
 import attrs
 import httpx
 
 from ._call import PROBE, Policy, Service
-from ._contract import Contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
 
@@ -32,8 +29,11 @@ class Model(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
+RequestId = UUID | str | None
 AnyContact = TypeVar("AnyContact", bound=Model)
 AnySession = TypeVar("AnySession", Session, AsyncSession)
+
+
 AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
 
 
@@ -45,16 +45,30 @@ class Limits(TypedDict, total=False):
     max_retries: int
 
 
+class Options(Limits, Generic[AnyHttpClient], total=False):
+    """What each client can be told besides who calls."""
+
+    base_url: str | None
+    http_client: AnyHttpClient | None
+
+
 class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     """A service, and the session through which it is spoken to."""
 
+    _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
     _session: AnySession
     _path_values: tuple[str, ...] = ()
     _borrowed = False
 
-    @abstractmethod
-    def _open(self, service: Service, limits: Limits, http_client: AnyHttpClient | None) -> None:
-        """Makes the session; no connection is opened yet."""
+    def _set_up(
+        self, service: Service, *, base_url: str | None = None, http_client: AnyHttpClient | None = None, **limits: Unpack[Limits]
+    ) -> None:
+        """Makes the session with a service, which may be at another address than the one that its specification names."""
+        service = attrs.evolve(service, base_url=base_url_of(service, base_url))
+        session, wire, kind = self._kinds
+        if http_client is not None and not isinstance(http_client, kind):
+            raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+        self._session = session(service, Policy(**limits), wire(service.base_url, http_client))
 
     def with_options(self, **limits: Unpack[Limits]) -> Self:
         """A client with other limits (those of the constructor) on the same connections; closing it leaves them open.
@@ -62,9 +76,9 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         Raises:
             ConfigurationError: a limit that is none.
         """
-        session, other = self._session, copy.copy(self)
-        policy = attrs.evolve(session.policy, **limits)
-        vars(other).update(_session=type(session)(session.service, policy, cast("Any", session.wire)), _borrowed=True)
+        session, other = copy.copy(self._session), copy.copy(self)
+        session.policy = attrs.evolve(session.policy, **limits)
+        vars(other).update(_session=session, _borrowed=True)
         return other
 
     def __repr__(self) -> str:
@@ -81,29 +95,22 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
         return prepared(self._session.service, lambda: self._body(*given).to_dict())
 
-    def _upserts(
-        self, contacts: Iterable[object] | AsyncIterable[object], concurrency: int, rate: float | None
-    ) -> AsyncGenerator[UpsertOutcome, None]:
-        from ._bulk import upserts, wire_to
+    def _target(self) -> tuple[AnySession, httpx.URL]:
+        """The session, and the whole address that contacts are sent to."""
+        service, values = self._session.service, iter(self._path_values)
+        path = re.sub(r"\{.*?\}", lambda _: next(values), service.contract.operations[0].template)
+        return self._session, httpx.URL(f"{service.base_url}{path}")
 
-        session = self._session
-        url = httpx.URL(f"{session.service.base_url}{self._probe()[1]}")
-        wire = wire_to(url, session.wire, concurrency)
-        return upserts(session.service, session.policy, wire, self._prepare, contacts, concurrency, rate)
-
-    def _probe(self) -> tuple[str, str]:
-        """Method and path of the operation that credentials are tried on."""
-        operation = self._session.service.contract.operations[0]
-        values = iter(self._path_values)
-        return operation.method, re.sub(r"\{.*?\}", lambda _: next(values), operation.template)
+    def _probe(self) -> dict[str, Any]:
+        """A request that says whether the credentials work, and has to be refused in either case."""
+        session, url = self._target()
+        return {"method": session.service.contract.operations[0].method, "url": url, "json": {}, "extensions": {PROBE: True}}
 
 
 class Blocking(API[AnyContact, Session, httpx.Client]):
     """Calls that return when they are done. Threads may share a client."""
 
-    def _open(self, service: Service, limits: Limits, http_client: httpx.Client | None) -> None:
-        _check_kind(http_client, httpx.Client)
-        self._session = Session(service, Policy(**limits), Wire(service.base_url, http_client))
+    _kinds = Session, Wire, httpx.Client
 
     def check_credentials(self) -> bool:
         """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
@@ -115,7 +122,7 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
             APIStatusError: any other status, a success among them.
             APIConnectionError: no answer.
         """
-        return self._session.request(*self._probe(), json={}, extensions={PROBE: True}).status_code == 400
+        return self._session.request(**self._probe()).status_code == 400
 
     def upsert_many(
         self, contacts: Iterable[AnyContact | Mapping[str, object]], *, concurrency: int = 64, rate: float | None = None
@@ -135,9 +142,9 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
         Raises:
             ConfigurationError: the extra is missing, or a number is none.
         """
-        from ._bulk import upserts_blocking
+        from ._bulk import upserts, upserts_blocking
 
-        return upserts_blocking(lambda taken: self._upserts(taken, concurrency, rate), contacts, concurrency)
+        return upserts_blocking(lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate), contacts, concurrency)
 
     def close(self) -> None:
         """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
@@ -147,20 +154,18 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
     """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
 
-    def _open(self, service: Service, limits: Limits, http_client: httpx.AsyncClient | None) -> None:
-        _check_kind(http_client, httpx.AsyncClient)
-        self._session = AsyncSession(service, Policy(**limits), AsyncWire(service.base_url, http_client))
+    _kinds = AsyncSession, AsyncWire, httpx.AsyncClient
 
     async def check_credentials(self) -> bool:
         """As :meth:`Blocking.check_credentials`."""
-        return (await self._session.request(*self._probe(), json={}, extensions={PROBE: True})).status_code == 400
+        return (await self._session.request(**self._probe())).status_code == 400
 
     def upsert_many(
         self,
@@ -170,7 +175,9 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
         rate: float | None = None,
     ) -> AsyncGenerator[UpsertOutcome, None]:
         """As :meth:`Blocking.upsert_many`; the contacts may come from an asynchronous iterable."""
-        return self._upserts(contacts, concurrency, rate)
+        from ._bulk import upserts
+
+        return upserts(*self._target(), self._prepare, contacts, concurrency, rate)
 
     async def close(self) -> None:
         """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
@@ -180,13 +187,17 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
 
-def _check_kind(http_client: object, kind: type[object]) -> None:
-    if http_client is not None and not isinstance(http_client, kind):
-        raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
+    """The contact that a call is about: a model, or what is made of its keywords."""
+    if contact is None:
+        return make(**fields)
+    if fields:
+        raise TypeError("upsert_contact() takes a contact or its fields, not both")
+    return contact
 
 
 def setting(service: str, name: str, value: object) -> str:
@@ -205,33 +216,26 @@ def setting(service: str, name: str, value: object) -> str:
     return text
 
 
-def base_url_of(service: str, value: str | None, contract: Contract) -> httpx.URL:
-    """The address to call: the argument, or else the environment's, or else the contract's.
+def base_url_of(service: Service, value: str | None) -> httpx.URL:
+    """The address to call: the argument, or else the environment's, or else the specification's.
 
     Raises:
         ConfigurationError: it is no https URL; plain http is taken for loopback alone.
     """
-    text = (os.environ.get(f"{service}_BASE_URL".upper()) or contract.server) if value is None else value
+    text = (os.environ.get(f"{service.name}_BASE_URL".upper()) or service.contract.server) if value is None else value
     try:
         url = httpx.URL(text.strip().rstrip("/"))
     except (AttributeError, httpx.InvalidURL):
         url = httpx.URL()
     if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must be an https URL without user, query and fragment")
-    if url.scheme == "http" and not _is_loopback(url.host):
+    if url.scheme == "http" and not re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", url.host):
         raise ConfigurationError("base_url must begin with https, for credentials travel with every call; http is for loopback alone")
     return url
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @contextmanager
-def identified(request_id: UUID | str | None) -> Generator[UUID, None, None]:
+def identified(request_id: RequestId) -> Generator[UUID, None, None]:
     """Gives the calls inside a correlation id: the given one, or one that is made.
 
     Raises:

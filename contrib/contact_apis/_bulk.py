@@ -17,9 +17,9 @@ import httpx
 from attrs import field, frozen
 
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
-from ._contract import Json
+from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, InvalidRequestError
-from ._session import FAILURES, AsyncWire, Wire, common_headers
+from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, common_headers
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
 SUCCEEDED: tuple[State, ...] = ("created", "updated", "accepted")
@@ -230,7 +230,7 @@ class Bulk:
                 if not isinstance(verdict, int | float):
                     return UpsertOutcome(
                         index,
-                        self._state(verdict.status_code),
+                        state_of(self._operation, verdict.status_code, None),
                         verdict.status_code,
                         id_in(verdict.headers, call.request_id),
                         call.attempts,
@@ -246,18 +246,23 @@ class Bulk:
                     call.settle(outcome, monotonic(), time())
             except APIError as error:
                 return UpsertOutcome(
-                    index, state_after(error), getattr(error, "status_code", None), error.request_id, call.attempts, error, item
+                    index,
+                    state_of(self._operation, None, error),
+                    getattr(error, "status_code", None),
+                    error.request_id,
+                    call.attempts,
+                    error,
+                    item,
                 )
 
-    def _state(self, status: int) -> State:
-        if 201 not in self._operation.responses:
-            return "accepted"
-        return "created" if status == 201 else "updated"
 
-
-def state_after(error: APIError) -> State:
-    """What is known of a contact whose call ended with this error."""
+def state_of(operation: Operation, status: int | None, error: ContactAPIError | None) -> State:
+    """What is known of a contact whose call ended with this status or this error."""
+    if error is None:
+        return "accepted" if 201 not in operation.responses else "created" if status == 201 else "updated"
     if isinstance(error, APIStatusError) and 400 <= error.status_code <= 499 and error.status_code not in (401, 403, 408, 429):
+        return "refused"
+    if not isinstance(error, APIError):
         return "refused"
     return "unknown" if error.perhaps_written else "failed"
 
@@ -299,9 +304,8 @@ def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> Abstrac
 
 
 async def upserts(
-    service: Service,
-    policy: Policy,
-    opened: AbstractAsyncContextManager[BulkWire],
+    session: Session | AsyncSession,
+    url: httpx.URL,
     prepare: Callable[[Any], Prepared],
     contacts: Iterable[object] | AsyncIterable[object],
     concurrency: int,
@@ -321,8 +325,8 @@ async def upserts(
         finally:
             await ended(None)
 
-    async with opened as wire:
-        bulk = Bulk(service, policy, wire, prepare, ended, concurrency=concurrency, rate=rate)
+    async with wire_to(url, session.wire, concurrency) as wire:
+        bulk = Bulk(session.service, session.policy, wire, prepare, ended, concurrency=concurrency, rate=rate)
         running = asyncio.ensure_future(run())
         try:
             while (outcome := await ready.get()) is not None:

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
 from attrs import field, frozen
 
 from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
-from ._contract import Contract, Json, Operation, Schema
+from ._contract import Contract, Json, Operation
 from ._errors import Fault
 
 log = logging.getLogger("contact_apis")
@@ -93,7 +93,6 @@ class Service:
 
     name: str
     contract: Contract
-    base_url: httpx.URL
     credentials: Mapping[str, str]
     unset: type[object]
     """What the generated package's models hold for members that were left out."""
@@ -101,6 +100,8 @@ class Service:
     """Whether a request with this body may be processed twice."""
     identities: Callable[[Json], tuple[str, ...]]
     """What a body's contact is recognised by: two bodies that share one of these are about the same contact."""
+    base_url: httpx.URL = field(factory=httpx.URL)
+    """Where it is."""
 
 
 def delay(retry: int, asked: float | None, chance: float) -> float:
@@ -179,21 +180,34 @@ class Call:
         Raises:
             APIError: the call is over and did not succeed.
         """
+        if isinstance(outcome, httpx.HTTPStatusError):  # by a hook of the caller's own client
+            outcome = cast("AnyAnswer", outcome.response)
         self.perhaps_written = self.perhaps_written or _may_have_written(outcome)
-        if isinstance(outcome, Exception):
-            asked, result = None, type(outcome).__name__
-            error: errors.APIError | None = self._failed(outcome)
-        else:
-            asked, result = retry_after(outcome.headers.get("Retry-After", ""), today), str(outcome.status_code)
-            error = self._judged(outcome, asked)
-        wait = None if error is None else self._wait(outcome, asked, now)
+        asked = None if isinstance(outcome, Exception) else retry_after(outcome.headers.get("Retry-After", ""), today)
+        faults = self._faults(outcome)
+        wait = None if faults == [] else self._wait(outcome, asked, now)
+        result = type(outcome).__name__ if isinstance(outcome, Exception) else outcome.status_code
         told = (self.service.name, self.operation.method, self.operation.operation_id, result, self.attempts, wait, self.request_id)
         log.log(logging.DEBUG if wait is None else logging.INFO, "%s %s %s: %s, attempt %d, wait %s, request %s", *told)
         if wait is not None:
             return wait
-        if error is not None:
-            raise error
-        return cast("AnyAnswer", outcome)
+        if isinstance(outcome, Exception) or faults != []:
+            from ._blame import error_of
+
+            raise error_of(self, outcome, faults, asked)
+        return outcome
+
+    def _faults(self, outcome: Answer | Exception) -> list[Fault] | None:
+        """What is wrong with the answer that was hoped for; ``None`` where another came, or none."""
+        status = 0 if isinstance(outcome, Exception) else outcome.status_code
+        hoped_for = status in (400, 401) if self.probing else 200 <= status <= 299 and status in self.operation.responses
+        if isinstance(outcome, Exception) or not hoped_for:
+            return None
+        schema = None if self.probing else self.operation.responses[status]
+        try:
+            return schema.faults(json.loads(outcome.content, parse_constant=int)) if schema else []  # no int is NaN or infinite
+        except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
+            return [Fault("", "must be JSON")]
 
     def _wait(self, outcome: Answer | Exception, asked: float | None, now: float) -> float | None:
         """Seconds to wait before another try; ``None`` where there is none."""
@@ -202,44 +216,6 @@ class Call:
         wait = delay(self.attempts - 1, asked, random.random())  # noqa: S311 # spreads load, hides nothing
         too_long = (asked or 0.0) > LONGEST_RETRY_AFTER or (self.deadline is not None and now + wait >= self.deadline)
         return None if too_long else wait
-
-    def _judged(self, response: Answer, asked: float | None) -> errors.APIError | None:
-        """The error that an answer amounts to, if any."""
-        status, request_id = response.status_code, id_in(response.headers, self.request_id)
-        if self.probing and status in (400, 401):
-            return None
-        if 200 <= status <= 299 and not self.probing and status in self.operation.responses:
-            faults = _misread(response, self.operation.responses[status])
-            return self._unfit(status, request_id, faults) if faults else None
-        from ._privacy import speakable, without
-
-        secrets = self.service.credentials.values()
-        words = [each and without(secrets, each) for each in _words(response)]
-        said = ": ".join(speakable(each, secrets, self.body) for each in words if each) or _remark(status)
-        facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
-        text = f"{self.service.name} answered {status}: {said}"
-        return errors.status_error(status)(text, request_id, self.attempts, self.perhaps_written, **facts)
-
-    def _failed(self, outcome: Exception) -> errors.APIError:
-        """The error for an attempt that got no readable answer."""
-        if isinstance(outcome, Unreadable):
-            return self._unfit(outcome.status, self.request_id, [Fault("", str(outcome))])
-        why = type(outcome).__name__
-        if isinstance(outcome, httpx.ConnectError):  # its text holds nothing that the service said
-            why += f": {outcome}"
-        sent = "the request was never sent" if isinstance(outcome, NEVER_SENT) else "the write may have happened"
-        timed_out = isinstance(outcome, httpx.TimeoutException | TimeoutError)
-        kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
-        return kind(f"no answer from {self.service.name}: {why}; {sent}", self.request_id, self.attempts, self.perhaps_written)
-
-    def _unfit(self, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
-        from ._privacy import speakable
-
-        faults = [Fault(speakable(each.path, self.service.credentials.values(), self.body), each.remedy) for each in faults]
-        text = f"{self.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
-        text += "; ".join(map(str, faults))
-        facts = {"status_code": status, "faults": tuple(faults)}
-        return errors.APIResponseValidationError(text, request_id, self.attempts, perhaps_written=True, **facts)
 
 
 def id_in(headers: Mapping[str, str], otherwise: UUID) -> UUID:
@@ -260,15 +236,11 @@ def built(make: Callable[[], Made], place: object = None) -> Made:
     try:
         return make()
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        faults = [Fault("", f"cannot be written as the contract asks ({type(error).__name__})")]
+        kind = type(error).__name__
     # Out of the handler, so that no error of an encoder, which holds the value, hangs on to this one.
     from ._faults import unwritable
 
-    try:
-        faults = list(unwritable(place)) or faults
-    except RecursionError:
-        faults = [Fault("", "is nested too deeply")]
-    raise errors.InvalidRequestError(faults)
+    raise errors.InvalidRequestError(unwritable(place, kind))
 
 
 def pruned(unset: type[object], value: object) -> object:
@@ -287,8 +259,7 @@ def call_for(service: Service, policy: Policy, request: httpx.Request, request_i
         InvalidRequestError: the request breaks the contract.
     """
     base, url = service.base_url, request.url
-    prefix = base.path.rstrip("/")
-    path = url.path.removeprefix(prefix) if (url.scheme, url.netloc) == (base.scheme, base.netloc) else ""
+    path = url.path.removeprefix(base.path.rstrip("/")) if (url.scheme, url.netloc) == (base.scheme, base.netloc) else ""
     for operation in service.contract.operations:
         match = operation.path.fullmatch(path)
         if match and operation.method == request.method:
@@ -317,34 +288,3 @@ def _read(request: httpx.Request, operation: Operation) -> tuple[Json, list[Faul
     except (httpx.RequestNotRead, RecursionError, ValueError):
         return {}, [Fault("", "must be JSON")]
     return body, [] if operation.body is None or PROBE in request.extensions else operation.body.faults(body)
-
-
-def _misread(response: Answer, schema: Schema | None) -> list[Fault]:
-    """What is wrong with the body of a success."""
-    try:
-        return schema.faults(json.loads(response.content, parse_constant=_refuse_constant)) if schema else []
-    except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
-        return [Fault("", "must be JSON")]
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _words(response: Answer) -> list[str | None]:
-    """The code and the message of an error, where its body has such."""
-    try:
-        body: Any = json.loads(response.content)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
-    except (httpx.ResponseNotRead, RecursionError, ValueError):
-        body = None
-    envelope = cast("Json", body) if isinstance(body, dict) else {}
-    inner: Any = envelope.get("error", envelope)
-    found = cast("Json", inner) if isinstance(inner, dict) else {}
-    return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
-
-
-def _remark(status: int) -> str:
-    if 200 <= status <= 299:
-        return "no success that its contract knows for this request; the write may have happened"
-    return "redirects are not followed" if 300 <= status <= 399 else "without saying why"

@@ -42,16 +42,23 @@ def faults_of(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
             yield Fault(path, f"breaks the rule {error.schema_path[-1]}: {error.message}")
 
 
-def unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """Every place of a value that cannot be written as JSON in UTF-8."""
+def unwritable(value: object, kind: str) -> list[Fault]:
+    """Every place of a value that cannot be written as JSON in UTF-8, or else the kind of error that it gave."""
+    try:
+        return list(_unwritable(value)) or [Fault("", f"cannot be written as the contract asks ({kind})")]
+    except RecursionError:
+        return [Fault("", "is nested too deeply")]
+
+
+def _unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fault]:
     match value:
         case dict():
             for name, each in cast("dict[object, object]", value).items():
-                yield from unwritable(name, path)
-                yield from unwritable(each, (*path, str(name)))
+                yield from _unwritable(name, path)
+                yield from _unwritable(each, (*path, str(name)))
         case list() | tuple():
             for place, each in enumerate(cast("list[object]", value)):
-                yield from unwritable(each, (*path, place))
+                yield from _unwritable(each, (*path, place))
         case float() if not math.isfinite(value):
             yield Fault(_dotted(path), "must be a finite number")
         case str() if any("\ud800" <= each <= "\udfff" for each in value):

@@ -14,13 +14,12 @@ from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
 from pristo_client.types import Response, Unset
 
-from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Limits, base_url_of, identified, setting
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, either, identified, setting
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._session import AsyncSession, Session
 
-RequestId = UUID | str | None
 PristoContact = Contact
 
 
@@ -53,13 +52,7 @@ class PristoResult:
 
 class _Pristo(API[Contact, AnySession, AnyHttpClient]):
     def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        population_id: UUID | str | None = None,
-        base_url: str | None = None,
-        http_client: AnyHttpClient | None = None,
-        **limits: Unpack[Limits],
+        self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
     ) -> None:
         terms, key = contract("pristo_client"), setting("Pristo", "api_key", api_key)
         try:
@@ -68,8 +61,7 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
             raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
         self._path_values = (str(self._population_id),)
         credentials = dict(zip(terms.operations[0].credentials, [key], strict=True))
-        url = base_url_of("Pristo", base_url, terms)
-        self._open(Service("Pristo", terms, url, credentials, Unset, lambda _: True, _identities), limits, http_client)
+        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities), **options)
 
     @property
     def client(self) -> Client:
@@ -78,28 +70,22 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
-        if contact is None:
-            contact = _contact(**{name: value for name, value in fields.items() if value is not None})
-        elif fields:
-            raise TypeError("upsert_contact() takes a contact or its fields, not both")
-        body = ContactUpsertRequest(contact=contact)
+        body = ContactUpsertRequest(contact=either(contact, fields, _contact))
         built(body.to_dict)
         return body
 
     def _result(self, response: Response[ContactResponse | ErrorResponse], sent: UUID) -> PristoResult:
         contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
-        return PristoResult(
-            created=response.status_code == 201,
-            contact=None if isinstance(contact, Unset) else contact,
-            request_id=id_in(response.headers, sent),
-        )
+        shown = None if isinstance(contact, Unset) else contact
+        return PristoResult(created=response.status_code == 201, contact=shown, request_id=id_in(response.headers, sent))
 
 
-def _identities(body: Json) -> tuple[str, ...]:
+def identities(body: Json) -> tuple[str, ...]:
     return (str(UUID(body["contact"]["id"])),)
 
 
 def _contact(**fields: object) -> Contact:
+    fields = {name: value for name, value in fields.items() if value is not None}
     custom = fields.get("custom_fields")
     if isinstance(custom, Mapping):
         fields["custom_fields"] = ContactCustomFields.from_dict(cast("Mapping[str, str]", custom))
@@ -147,9 +133,8 @@ class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
             APIConnectionError: no answer; the contact may have been written.
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
-        body = self._body(contact, fields)
         with identified(request_id) as sent:
-            response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=body)
+            response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)
 
 
@@ -162,7 +147,6 @@ class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
     async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
         """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
-        body = self._body(contact, fields)
         with identified(request_id) as sent:
-            response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=body)
+            response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)

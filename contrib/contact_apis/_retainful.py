@@ -15,13 +15,12 @@ from retainful_client.api.contacts import upsert_contact
 from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
 from retainful_client.types import Response, Unset
 
-from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Limits, base_url_of, identified, setting, zoneless
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, either, identified, setting, zoneless
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import Fault, InvalidRequestError
 from ._session import AsyncSession, Session
 
-RequestId = UUID | str | None
 RetainfulContact = Contact
 Kind = Literal["email", "phone"]
 
@@ -67,20 +66,11 @@ class RetainfulResult:
 
 
 class _Retainful(API[Contact, AnySession, AnyHttpClient]):
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        app_id: str | None = None,
-        base_url: str | None = None,
-        http_client: AnyHttpClient | None = None,
-        **limits: Unpack[Limits],
-    ) -> None:
+    def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
         terms = contract("retainful_client")
         values = setting("Retainful", "api_key", api_key), setting("Retainful", "app_id", app_id)
         credentials = dict(zip(terms.operations[0].credentials, values, strict=True))
-        url = base_url_of("Retainful", base_url, terms)
-        self._open(Service("Retainful", terms, url, credentials, Unset, _sends_no_mail, _identities), limits, http_client)
+        self._set_up(Service("Retainful", terms, credentials, Unset, sends_no_mail, identities), **options)
 
     @property
     def client(self) -> Client:
@@ -89,26 +79,23 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
         return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
-        if contact is None:
-            contact = _contact(**cast("Any", fields))
-        elif fields:
-            raise TypeError("upsert_contact() takes a contact or its fields, not both")
-        faults = list(zoneless(contact))
+        body = either(contact, fields, _contact)
+        faults = list(zoneless(body))
         if faults:
             raise InvalidRequestError(faults)
-        built(contact.to_dict)
-        return contact
+        built(body.to_dict)
+        return body
 
     def _result(self, response: Response[Accepted | Error], sent: UUID) -> RetainfulResult:
         return RetainfulResult(created=None, request_id=id_in(response.headers, sent))
 
 
-def _sends_no_mail(body: Json) -> bool:
+def sends_no_mail(body: Json) -> bool:
     """A second welcome e-mail is the one thing that sending a contact twice can do."""
     return body.get("triggerWelcomeEmail") is not True
 
 
-def _identities(body: Json) -> tuple[str, ...]:
+def identities(body: Json) -> tuple[str, ...]:
     return tuple(f"{each['type']}:{str(each['id']).casefold()}" for each in body["identifiers"])
 
 
@@ -191,9 +178,8 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
             APIConnectionError: no answer; the contact may have been written.
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
-        body = self._body(contact, fields)
         with identified(request_id) as sent:
-            response = upsert_contact.sync_detailed(client=self.client, body=body)
+            response = upsert_contact.sync_detailed(client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)
 
 
@@ -206,7 +192,6 @@ class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Conta
     async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
         """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
-        body = self._body(contact, fields)
         with identified(request_id) as sent:
-            response = await upsert_contact.asyncio_detailed(client=self.client, body=body)
+            response = await upsert_contact.asyncio_detailed(client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)

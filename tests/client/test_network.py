@@ -208,7 +208,7 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
         return original()
 
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
-    contact_apis._session._ssl_context.cache_clear()  # noqa: SLF001 # what is tested
+    contact_apis._connections._ssl_context.cache_clear()  # noqa: SLF001 # what is tested
     with TlsServer(authority, answer(200, GOOD["pristo"])) as service:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
         for kind in KINDS:
@@ -219,11 +219,11 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_is_written_or_read_when_time_is_over() -> None:
     """A connection of ours does nothing more for a call whose deadline has passed."""
-    token = contact_apis._session.DEADLINE.set(0.001)  # noqa: SLF001 # what is tested
-    transport = contact_apis._bounded.BoundedTransport(False, httpx.Limits(), None)  # noqa: SLF001 # what is tested
+    token = contact_apis._connections.DEADLINE.set(0.001)  # noqa: SLF001 # what is tested
+    transport = contact_apis._connections.Connections(httpx.URL("http://127.0.0.1"))  # noqa: SLF001 # what is tested
     with transport, Hostile(hang) as service, pytest.raises(httpx.ReadTimeout):
         transport.handle_request(httpx.Request("GET", service.url))
-    contact_apis._session.DEADLINE.reset(token)  # noqa: SLF001 # what is tested
+    contact_apis._connections.DEADLINE.reset(token)  # noqa: SLF001 # what is tested
 
 
 # ------------------------------------------------------------------------------------------------ many callers at once

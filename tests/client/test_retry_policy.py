@@ -62,7 +62,7 @@ def begun(policy: Policy, sends_mail: bool, now: float) -> Call:
     """A call to Retainful that has not been tried yet."""
     url = httpx.URL("https://example.com")
     unset = retainful_client.types.Unset
-    service = Service("Retainful", contract("retainful_client"), url, {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: ())
+    service = Service("Retainful", contract("retainful_client"), {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: (), url)
     body = {"firstName": "Ada", "listIds": [], "identifiers": [IDENTIFIER]}
     return Call(service, policy, service.contract.operations[0], body, REQUEST_ID, now)
 

@@ -25,8 +25,21 @@ from contact_apis._retainful import RetainfulFields
 from tests.conftest import ROOT, Run
 
 FOLDER = Path(contact_apis.__file__).parent
-#: Every module that a call can load; the last three when something fails, or with the first connection.
-MODULES = ["__init__", "_api", "_call", "_contract", "_errors", "_pristo", "_retainful", "_session", "_bounded", "_faults", "_privacy"]
+#: Every module that a call can load; the last four when something fails, or with the first connection.
+MODULES = [
+    "__init__",
+    "_api",
+    "_call",
+    "_contract",
+    "_errors",
+    "_pristo",
+    "_retainful",
+    "_session",
+    "_connections",
+    "_blame",
+    "_faults",
+    "_privacy",
+]
 
 
 def test_public_names() -> None:

@@ -1,0 +1,74 @@
+"""What went wrong with a call, as the error that is raised. Loaded with the first call that fails."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import httpx
+
+from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
+from ._call import NEVER_SENT, Answer, Unreadable, id_in
+from ._errors import Fault
+from ._privacy import speakable, without
+
+if TYPE_CHECKING:
+    from ._call import Call
+    from ._contract import Json
+
+
+def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None, asked: float | None) -> errors.APIError:
+    """The error for the last attempt of a call: ``faults`` are those of a success, ``asked`` the seconds to wait that it names."""
+    if isinstance(outcome, Unreadable):
+        return _unfit(call, outcome.status, call.request_id, [Fault("", str(outcome))])
+    if isinstance(outcome, Exception):
+        return _failed(call, outcome)
+    status, request_id = outcome.status_code, id_in(outcome.headers, call.request_id)
+    if faults is not None:
+        return _unfit(call, status, request_id, faults)
+    secrets = call.service.credentials.values()
+    words = [each and without(secrets, each) for each in _words(outcome)]
+    said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(status)
+    facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
+    text = f"{call.service.name} answered {status}: {said}"
+    return errors.status_error(status)(text, request_id, call.attempts, call.perhaps_written, **facts)
+
+
+def _failed(call: Call, failure: Exception) -> errors.APIError:
+    """For an attempt that got no readable answer."""
+    why = type(failure).__name__
+    if isinstance(failure, httpx.ConnectError):  # its text holds nothing that the service said
+        why += f": {failure}"
+    sent = "the request was never sent" if isinstance(failure, NEVER_SENT) else "the write may have happened"
+    timed_out = isinstance(failure, httpx.TimeoutException | TimeoutError)
+    kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
+    return kind(f"no answer from {call.service.name}: {why}; {sent}", call.request_id, call.attempts, call.perhaps_written)
+
+
+def _unfit(call: Call, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
+    """For a success that breaks the contract."""
+    secrets = call.service.credentials.values()
+    shown = tuple(Fault(speakable(each.path, secrets, call.body), each.remedy) for each in faults)
+    text = f"{call.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
+    text += "; ".join(map(str, shown))
+    return errors.APIResponseValidationError(text, request_id, call.attempts, perhaps_written=True, status_code=status, faults=shown)
+
+
+def _words(response: Answer) -> list[str | None]:
+    """The code and the message of an error, where its body has such."""
+    try:
+        body: Any = json.loads(response.content)
+        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
+    except (httpx.ResponseNotRead, RecursionError, ValueError):
+        body = None
+    envelope = cast("Json", body) if isinstance(body, dict) else {}
+    inner: Any = envelope.get("error", envelope)
+    found = cast("Json", inner) if isinstance(inner, dict) else {}
+    return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
+
+
+def _remark(status: int) -> str:
+    if 200 <= status <= 299:
+        return "no success that its contract knows for this request; the write may have happened"
+    return "redirects are not followed" if 300 <= status <= 399 else "without saying why"
