@@ -32,8 +32,6 @@ class Model(Protocol):
 RequestId = UUID | str | None
 AnyContact = TypeVar("AnyContact", bound=Model)
 AnySession = TypeVar("AnySession", Session, AsyncSession)
-
-
 AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
 
 

@@ -129,10 +129,6 @@ class Operation:
         content = self.contract.resolve(self.spec.get("requestBody", {})).get("content", {})
         return self.contract.schema(content["application/json"]["schema"]) if "application/json" in content else None
 
-    @property
-    def body_required(self) -> bool:
-        return bool(self.contract.resolve(self.spec.get("requestBody", {})).get("required"))
-
     @cached_property
     def responses(self) -> dict[int, Schema | None]:
         """The schema of each documented status; ``None`` where no JSON body is described."""

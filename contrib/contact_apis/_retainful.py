@@ -80,8 +80,7 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
         body = either(contact, fields, _contact)
-        faults = list(zoneless(body))
-        if faults:
+        if faults := list(zoneless(body)):
             raise InvalidRequestError(faults)
         built(body.to_dict)
         return body
@@ -115,8 +114,7 @@ def _contact(
         ("channels", channels is None or isinstance(channels, Mapping), "must be an object"),
         ("identifiers", identifiers is None or isinstance(identifiers, list | tuple), "must be an array"),
     )
-    wrong = [Fault(name, remedy) for name, fits, remedy in forms if not fits]
-    if wrong:
+    if wrong := [Fault(name, remedy) for name, fits, remedy in forms if not fits]:
         raise InvalidRequestError(wrong)
     given = {kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None}
     statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(cast("Mapping[str, str]", channels or {}))

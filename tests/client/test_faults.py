@@ -88,7 +88,7 @@ MORE = Contract(
 def test_operations_of_other_forms() -> None:
     """An operation without body, and answers without one, are read for what they are."""
     operation = MORE.operation("get")
-    assert (operation.body, operation.body_required, operation.responses) == (None, False, {200: None})
+    assert (operation.body, operation.responses) == (None, {200: None})
     assert operation.response_headers(200) == ("X-A",)
     assert operation.credentials == ()
     assert list(operation.path_parameters) == ["id"]

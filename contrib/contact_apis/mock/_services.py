@@ -79,7 +79,8 @@ class Service:
         if operation.body is None:
             return None, []
         if not request.body:
-            return None, ["the body is missing"] if operation.body_required else []
+            required = self.contract.resolve(operation.spec.get("requestBody", {})).get("required")
+            return None, ["the body is missing"] if required else []
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             return None, ["the Content-Type must be application/json"]
         try:
