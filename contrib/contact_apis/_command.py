@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,8 +17,23 @@ app = typer.Typer(
     help="Typed clients, a mock and a contract suite for the contact APIs of Pristo and Retainful.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # boxes are for terminals
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Target(StrEnum):
+    """A service."""
+
+    PRISTO = "pristo"
+    RETAINFUL = "retainful"
+
+
+class Output(StrEnum):
+    """Whom the output is for."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class EmailRule(StrEnum):
@@ -79,6 +97,128 @@ def mock(
         typer.echo("Export these and clients find it. Ctrl-C ends it.\n")
     typer.echo("\n".join(f"{name}={value}" for name, value in server.env.items()))
     server.serve()
+
+
+@app.command(
+    "import",
+    epilog="Example: contact-apis import customers.csv --to pristo --map E-Mail=email --custom tier --ignore notes --rate 20",
+)
+def import_(
+    file: Annotated[str, typer.Argument(help="CSV with a header, or JSON lines; plain or gzip; - for standard input.", metavar="FILE")],
+    to: Annotated[Target, typer.Option(help="Whose contacts they become.")],
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help="Which field a column fills, where its name does not say so.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A value for every row; several list ids are separated by semicolons."),
+    ] = None,
+    custom: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that goes to Pristo's custom fields.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that is left out.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Two letters, such as GB: where phone numbers without a country's code belong.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of the file, where what is found out is not right.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many rows of the file.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests in flight at once.")] = 64,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second, evenly spaced.")] = None,
+    max_retries: Annotated[int, typer.Option(min=0, help="Further attempts for a row; six wait out twenty seconds.")] = 6,
+    journal: Annotated[Path | None, typer.Option(help="Where it is noted what became of each row; FILE.journal if not said.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Write what became of each row there, as JSON lines.")] = None,
+    failed: Annotated[Path | None, typer.Option(help="Write the rows that did not make it there, to be imported again.")] = None,
+    retry_unknown: Annotated[
+        bool, typer.Option("--retry-unknown", help="Send rows again that may have started a welcome e-mail already.")
+    ] = False,
+    output: Annotated[Output, typer.Option(help="How the summary is written.")] = Output.TEXT,
+) -> None:
+    """Push a file of contacts. Run the same command again to go on after whatever stopped it.
+
+    Every row is read and checked before the first is sent. Exit codes: 0 all in; 1 some rows refused, failed or unknown; 2 usage
+    or configuration; 3 credentials refused; 4 service down; 130 or 143 stopped by a signal.
+    """
+    from contact_apis._import_run import Request, run_import
+
+    wish = Request(
+        file=file,
+        to=to.value,
+        columns=_pairs("--map", map_, last=True),
+        constants=_pairs("--set", set_),
+        custom=custom or [],
+        ignored=ignore or [],
+        region=region,
+        encoding=encoding,
+        dry_run=dry_run,
+        limit=limit,
+        concurrency=concurrency,
+        rate=rate,
+        max_retries=max_retries,
+        journal=journal,
+        results=results,
+        failed=failed,
+        retry_unknown=retry_unknown,
+        as_json=output is Output.JSON,
+    )
+    raise typer.Exit(_told(lambda: run_import(wish)))
+
+
+@app.command(epilog="Example: contact-apis upsert --to pristo --set id=4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11 --set email=ada@example.com")
+def upsert(
+    to: Annotated[Target, typer.Option(help="Whose contact it becomes.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A field; without any, a JSON object is read from standard input."),
+    ] = None,
+    custom: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of Pristo's custom fields.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Two letters, such as GB: where a phone number without a country's code belongs.")
+    ] = None,
+    output: Annotated[Output, typer.Option(help="How the outcome is written.")] = Output.TEXT,
+) -> None:
+    """Create or update one contact, from options or from a JSON object on standard input.
+
+    Exit codes: 0 done; 1 refused, failed or unknown; 2 usage or configuration; 3 credentials refused; 4 no answer.
+    """
+    from contact_apis._one import upsert_one
+
+    fields, own = _pairs("--set", set_), _pairs("--custom", custom)
+    raise typer.Exit(_told(lambda: upsert_one(to.value, fields, own, region, as_json=output is Output.JSON)))
+
+
+@app.command(epilog="Example: contact-apis check --to pristo")
+def check(to: Annotated[Target | None, typer.Option(help="Only this service.")] = None) -> None:
+    """Say whether the services can be reached and take the credentials. Nothing is written.
+
+    Exit codes: 0 they do; 2 a variable is missing or impossible; 3 credentials refused; 4 no answer, or another than expected.
+    """
+    from contact_apis._one import check_services
+
+    raise typer.Exit(check_services([to.value] if to else [each.value for each in Target]))
+
+
+def _told(work: Callable[[], int]) -> int:
+    """Does the work, and says in one sentence what the user has to mend."""
+    from contact_apis import ConfigurationError
+    from contact_apis._journal import JournalError
+    from contact_apis._rows import InputError
+
+    try:
+        return work()
+    except (ConfigurationError, InputError, JournalError) as error:
+        _fail(str(error))
+
+
+def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[str, str]:
+    """NAME=VALUE options as a dictionary; ``last`` where it is the name that may hold an equals sign."""
+    pairs: dict[str, str] = {}
+    for each in given or []:
+        name, sign, value = each.rpartition("=") if last else each.partition("=")
+        if not (sign and name):
+            _fail(f"{option} {each} must have the form {'COLUMN=FIELD' if last else 'NAME=VALUE'}")
+        if name in pairs:
+            _fail(f"{option} {name} is given twice")
+        pairs[name] = value
+    return pairs
 
 
 def _fail(sentence: str) -> NoReturn:

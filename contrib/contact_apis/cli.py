@@ -10,7 +10,8 @@ def main() -> None:
     try:
         from contact_apis._command import app
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in ("typer", "rich", "click"):
+        if (missing.name or "").partition(".")[0] not in ("aiohttp", "click", "orjson", "phonenumbers", "rich", "typer"):
             raise
-        sys.exit("contact-apis: the command needs an extra; install it with: pip install 'contact-apis[cli]'")
+        sys.stderr.write("contact-apis: the command needs an extra; install it with: pip install 'contact-apis[cli]'\n")
+        sys.exit(2)
     app()

@@ -1,0 +1,236 @@
+"""An import: every row of the input read and checked, what has to be sent noted in the journal, sent, and told of."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
+
+import orjson
+
+from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
+from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError
+from ._journal import Due, Journal, Planned
+from ._mapping import ColumnMapping, Unfit
+from ._rows import REASON, UNREAD, Input, InputError, Row
+
+if TYPE_CHECKING:
+    from ._pristo import AsyncPristo
+    from ._retainful import AsyncRetainful
+
+Ending = Literal["finished", "credentials", "down", "interrupted", "terminated"]
+EXIT_CODES: Mapping[Ending, int] = {"credentials": 3, "down": 4, "interrupted": 130, "terminated": 143}
+DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered with a 5xx
+GRACE = 10.0  # seconds that what is in flight gets after a signal
+
+
+def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
+    """What is to be sent for each row, or why it cannot be.
+
+    Raises:
+        InputError: a member of a JSON object fits nothing.
+    """
+    form = mapping.form
+    schema = form.operation.body
+    for row in rows:
+        fault, body = row.fault, {}
+        if fault is None:
+            try:
+                body = mapping.of_cells(row.cells) if isinstance(row.cells, list) else mapping.of_members(row.cells)
+                faults = schema.faults(body) if schema is not None else []
+                fault = "; ".join(map(str, faults)) or None
+            except Unfit as error:
+                fault = str(error)
+            except InputError as error:
+                raise InputError(f"line {row.line}: {error}") from None
+        if fault is None:
+            sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+            yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None)
+        else:
+            yield Planned(row.line, None, (), None, row.source, True, fault)
+
+
+class _Sending:
+    """A row on its way."""
+
+    __slots__ = ("attempts", "body", "id")
+
+    def __init__(self, due: Due) -> None:
+        self.id, self.body, self.attempts = due.id, due.body, 0
+
+
+class Sender:
+    """Sends what a journal has due, and notes what becomes of it.
+
+    Args:
+        watch: told the state of each row that ended.
+    """
+
+    ending: Ending = "finished"
+
+    def __init__(self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Callable[[str], object]) -> None:
+        self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
+        self._journal, self._watch = journal, watch
+        self._tally: Counter[str] = Counter()
+        self._down = 0
+
+    async def send(self, *, concurrency: int, rate: float | None) -> Ending:
+        """Sends until nothing is due, the credentials are refused, the service is down, or a signal ends it.
+
+        Raises:
+            JournalError: the journal cannot be written any more; nothing is sent that it does not have.
+            ConfigurationError: the environment's proxy or certificates cannot be used.
+        """
+        session = self._session
+        async with wire_to(self._url, session.wire, concurrency) as wire:
+            self._bulk = Bulk(
+                session.service,
+                session.policy,
+                wire,
+                self._prepared,
+                self._ended,
+                concurrency=concurrency,
+                rate=rate,
+                started=self._started,
+            )
+            running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
+            with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
+                await running
+        if self.ending == "finished" and self._down and self._down == self._tally.total():
+            self.ending = "down"
+        return self.ending
+
+    def _prepared(self, item: _Sending) -> Prepared:
+        body = orjson.loads(item.body)
+        return Prepared(body, item.body, self._session.service.identities(body))
+
+    def _started(self, item: _Sending) -> None:
+        item.attempts += 1
+        self._journal.started(item.id, item.attempts)
+
+    async def _ended(self, outcome: UpsertOutcome) -> None:
+        item, error = cast("_Sending", outcome.contact), outcome.error
+        self._journal.ended(item.id, outcome.state, outcome.status, outcome.request_id, None if error is None else str(error))
+        self._tally[outcome.state] += 1
+        self._watch(outcome.state)
+        if isinstance(error, AuthenticationError | PermissionDeniedError):
+            self._stop("credentials")
+        self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError) else 0
+        if self._down >= DOWN_AFTER:
+            self._stop("down")
+
+    def _stop(self, ending: Ending) -> None:
+        if self.ending == "finished":
+            self.ending = ending
+        self._bulk.stop()
+
+    def _interrupt(self, running: asyncio.Future[None]) -> Callable[[Ending], None]:
+        def interrupt(ending: Ending) -> None:
+            if self.ending in ("interrupted", "terminated"):
+                running.cancel()
+            self._stop(ending)
+            asyncio.get_running_loop().call_later(GRACE, running.cancel)
+
+        return interrupt
+
+
+@contextmanager
+def _signals(interrupt: Callable[[Ending], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM let what is in flight come to its end; the second one does not wait for it."""
+    loop = asyncio.get_running_loop()
+    endings: dict[signal.Signals, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    with suppress(NotImplementedError):  # where the event loop has no signals, Ctrl-C raises KeyboardInterrupt
+        for number, ending in endings.items():
+            loop.add_signal_handler(number, interrupt, ending)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError):
+            for number in endings:
+                loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of another when it is whole, readable by its owner alone."""
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def check_writable(path: Path, option: str, *others: Path | None) -> None:
+    """Raises :class:`InputError` if a file cannot be written there, or would overwrite one of the others."""
+    if any(other is not None and path.resolve() == other.resolve() for other in others):
+        raise InputError(f"{option} {path} would overwrite another file of this import; name another")
+    try:
+        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()  # closed at once
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be written: {error.strerror}") from None
+
+
+def write_results(journal: Journal, path: Path) -> None:
+    """What became of each row, as JSON lines in the order of the input."""
+    with _replacing(path) as file:
+        for result in journal.results():
+            file.write(orjson.dumps(result) + b"\n")
+
+
+def write_unsuccessful(journal: Journal, path: Path, source: Input) -> None:
+    """The rows that did not make it, in the form of the input with a reason in front, to be imported again."""
+    with _replacing(path) as file:
+        rows = journal.unsuccessful()
+        for text in _as_csv(rows, source) if source.format == "csv" else _as_json_lines(rows):
+            file.write(text.encode())
+
+
+def _as_json_lines(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[str]:
+    for _, text, reason in rows:
+        value = _read(text)
+        told = {REASON: reason, **value} if isinstance(value, dict) else {REASON: reason, UNREAD: text.decode("utf-8", "replace")}
+        yield orjson.dumps(told).decode() + "\n"
+
+
+def _as_csv(rows: Iterable[tuple[int, bytes, str]], source: Input) -> Iterator[str]:
+    columns = source.columns or []
+    kept = [place for place, name in enumerate(columns) if name != REASON]
+    written: list[str] = []
+    writer = csv.writer(cast("Any", _Lines(written)), delimiter=source.delimiter, lineterminator="\n")
+    writer.writerow([REASON, *(columns[place] for place in kept)])
+    for _, text, reason in rows:
+        value = _read(text)
+        cells = value if isinstance(value, list) else [text.decode("utf-8", "replace")]
+        # A row that has not the header's cells is shown whole; it stays one that has not.
+        cells = [cells[place] for place in kept] if len(cells) == len(columns) else cells
+        writer.writerow([reason, *cells])
+        yield from written
+        written.clear()
+    yield from written
+
+
+class _Lines:
+    """What csv writes to."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.write = lines.append
+
+
+def _read(text: bytes) -> object:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,285 @@
+"""What became of every row of an import: an SQLite file that survives whatever happens to the process.
+
+A row is known by what is sent for it (a hash) and by which occurrence of that in the input it is, never by its place, so that
+a corrected or re-ordered file goes on where the last run ended. What was sent successfully keeps no personal data but the name
+that the caller knows the contact by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ._bulk import SUCCEEDED
+from ._contract import Json
+
+_APPLICATION = 0x43415049  # marks the file as ours
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE run (number INTEGER PRIMARY KEY, bound TEXT NOT NULL) STRICT;
+CREATE TABLE row (
+  id INTEGER PRIMARY KEY,
+  content BLOB NOT NULL,        -- hash of what is sent
+  occurrence INTEGER NOT NULL,  -- of that content in the input, from 1
+  run INTEGER NOT NULL,         -- the last run whose input had this row,
+  line INTEGER NOT NULL,        -- and where
+  contact TEXT,
+  body BLOB,                    -- what is sent, and
+  source BLOB,                  -- what it was made of, until it has succeeded
+  repeatable INTEGER NOT NULL,  -- whether it may be sent again when it may have been written
+  due INTEGER NOT NULL,         -- whether the run has to send it
+  state TEXT NOT NULL,
+  status INTEGER,
+  request_id TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  error TEXT,
+  sent INTEGER,                 -- counts all sending in the order of time
+  UNIQUE (content, occurrence)
+) STRICT;
+CREATE INDEX row_by_line ON row (line);
+-- Whom a content is about; two that share a contact must arrive in order.
+CREATE TABLE identity (contact INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (contact, content)) STRICT, WITHOUT ROWID;
+"""
+_DONE = "('" + "', '".join(SUCCEEDED) + "')"
+_ADD = f"""
+INSERT INTO row (content, occurrence, run, line, contact, body, source, repeatable, due, state, error)
+VALUES (?1, coalesce((SELECT occurrence FROM row WHERE content = ?1 AND run = ?2 ORDER BY occurrence DESC LIMIT 1), 0) + 1,
+  ?2, ?3, ?4, ?5, ?6, ?7, ?5 IS NOT NULL, iif(?5 IS NULL, 'refused', 'pending'), ?8)
+ON CONFLICT DO UPDATE SET run = ?2, line = ?3, contact = ?4, body = ?5, source = ?6, repeatable = ?7,
+  due = ?5 IS NOT NULL AND state NOT IN {_DONE} AND (state <> 'unknown' OR ?7 OR ?9)
+"""  # noqa: S608 # made of constants
+_BATCH = 5000
+
+
+class JournalError(Exception):
+    """The journal cannot be used. The text is one sentence for the user."""
+
+
+class Planned(NamedTuple):
+    """A row of the input as the journal takes it."""
+
+    line: int
+    contact: str | None
+    identities: tuple[str, ...]
+    body: bytes | None
+    """``None`` where the row cannot be sent."""
+    source: bytes
+    repeatable: bool
+    error: str | None
+
+
+class Due(NamedTuple):
+    """A row that is to be sent."""
+
+    id: int
+    body: bytes
+
+
+class Journal:
+    """The journal of an input; one process at a time has it.
+
+    Args:
+        path: made if there is none, readable by its owner alone.
+        bound: what this import is: target, population, mapping.
+
+    Raises:
+        JournalError: it cannot be used, or it belongs to another import or to another process.
+    """
+
+    def __init__(self, path: Path, bound: Json) -> None:
+        self.path = path
+        with self._telling():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=32)
+            try:
+                self._set_up(json.dumps(bound, sort_keys=True))
+            except BaseException:
+                self._db.close()
+                raise
+            self._sent: int = self._db.execute("SELECT coalesce(max(sent), 0) FROM row").fetchone()[0]
+            self._settle_interrupted()
+
+    def _set_up(self, bound: str) -> None:
+        ask = self._db.execute
+        ask("PRAGMA locking_mode = EXCLUSIVE")
+        ours = ask("PRAGMA application_id").fetchone()[0] == _APPLICATION
+        if not ours and ask("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise JournalError(f"{self.path} is a database, and not a journal of contact-apis; name another with --journal")
+        ask("PRAGMA journal_mode = WAL")
+        # A commit survives the death of the process; a power cut can take the last ones, and then those rows are sent again.
+        ask("PRAGMA synchronous = NORMAL")
+        ask("PRAGMA temp_store = FILE")
+        ask("PRAGMA cache_size = -8192")
+        if not ours:
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION}; COMMIT;")
+        if ask("PRAGMA user_version").fetchone()[0] != _VERSION:
+            raise JournalError(
+                f"{self.path} was written by another version of contact-apis; finish it with that, or name another with --journal"
+            )
+        known = ask("SELECT bound FROM run ORDER BY number DESC LIMIT 1").fetchone()
+        if known and known[0] != bound:
+            was, now = json.loads(known[0]), json.loads(bound)
+            different = ", ".join(name for name in now if now[name] != was.get(name))
+            raise JournalError(f"{self.path} belongs to an import with another {different}; name another journal with --journal")
+        ask("INSERT INTO run (bound) VALUES (?)", (bound,))
+        self._run: int = ask("SELECT max(number) FROM run").fetchone()[0]
+
+    def plan(self, rows: Iterable[Planned], *, retry_unknown: bool) -> None:
+        """Takes the input of this run, and decides which rows are to be sent.
+
+        A row is left out only if it succeeded and nothing was or will be sent for the same contact after it that is not
+        after it in this input too.
+        """
+        with self._telling():
+            source = iter(rows)
+            while batch := list(islice(source, _BATCH)):
+                self._db.execute("BEGIN")
+                contents = [_digest(each.body if each.body is not None else b"%d %s" % (each.line, each.source), 16) for each in batch]
+                self._db.executemany(
+                    _ADD,
+                    (
+                        (content, self._run, each.line, each.contact, each.body, each.source, each.repeatable, each.error, retry_unknown)
+                        for content, each in zip(contents, batch, strict=True)
+                    ),
+                )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO identity VALUES (?, ?)",
+                    (
+                        (int.from_bytes(_digest(identity.encode(), 8), signed=True), content)
+                        for content, each in zip(contents, batch, strict=True)
+                        for identity in each.identities
+                    ),
+                )
+                self._db.execute("COMMIT")
+            while self._overtaken():
+                pass
+            left_out = f"run = ? AND state IN {_DONE} AND NOT due AND body IS NOT NULL"
+            self._db.execute(f"UPDATE row SET body = NULL, source = NULL WHERE {left_out}", (self._run,))  # noqa: S608 # made of constants
+
+    def _overtaken(self) -> int:
+        """Marks what succeeded and is not the last word on its contact any more; how many rows that were."""
+        if not self._sent:
+            return 0
+        rivals = self._db.execute(
+            f"""
+            SELECT i.contact, r.id, r.run = ?1, r.state IN {_DONE}, coalesce(r.sent, 0), r.due
+            FROM (SELECT contact FROM identity GROUP BY contact HAVING count(*) > 1) JOIN identity i USING (contact) JOIN row r USING (content)
+            ORDER BY i.contact, r.run = ?1, r.line
+            """,  # noqa: S608 # made of constants
+            (self._run,),
+        )
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS overtaken (id INTEGER PRIMARY KEY)")
+        self._db.execute("DELETE FROM overtaken")
+        for _, rows in groupby(rivals, key=lambda each: each[0]):
+            self._db.executemany("INSERT OR IGNORE INTO overtaken VALUES (?)", _again(rows))
+        return self._db.execute("UPDATE row SET due = 1 WHERE id IN (SELECT id FROM overtaken)").rowcount
+
+    def due(self) -> Iterator[Due]:
+        """What is to be sent, in the order of the input."""
+        line = 0
+        while True:
+            with self._telling():
+                found = self._db.execute(
+                    "SELECT line, id, body FROM row WHERE line > ? AND run = ? AND due ORDER BY line LIMIT 256", (line, self._run)
+                ).fetchall()
+            if not found:
+                return
+            yield from (Due(number, body) for _, number, body in found)
+            line = found[-1][0]
+
+    def due_count(self) -> int:
+        """How many rows are to be sent."""
+        with self._telling():
+            return int(self._db.execute("SELECT count(*) FROM row WHERE run = ? AND due", (self._run,)).fetchone()[0])
+
+    def started(self, row: int, attempt: int) -> None:
+        """Notes, before it is sent, that a row is about to be."""
+        self._sent += 1
+        with self._telling():
+            self._db.execute("UPDATE row SET state = 'in flight', attempts = ?, sent = ? WHERE id = ?", (attempt, self._sent, row))
+
+    def ended(self, row: int, state: str, status: int | None, request_id: object, error: str | None) -> None:
+        """Notes what became of a row."""
+        kept = "" if error is not None else ", body = NULL, source = NULL"
+        with self._telling():
+            self._db.execute(
+                f"UPDATE row SET state = ?, status = ?, request_id = ?, error = ?{kept} WHERE id = ?",  # noqa: S608 # one of two constants
+                (state, status, None if request_id is None else str(request_id), error, row),
+            )
+
+    def _settle_interrupted(self) -> None:
+        """What a run left in flight may have been written."""
+        self._db.execute(
+            "UPDATE row SET state = 'unknown', status = NULL, request_id = NULL,"
+            " error = 'the import ended while this row was in flight; it may have been written' WHERE state = 'in flight'"
+        )
+
+    def counts(self) -> dict[tuple[str, bool], int]:
+        """Rows of this run by state and whether they were left out because they had succeeded before."""
+        with self._telling():
+            found = self._db.execute(
+                f"SELECT state, state IN {_DONE} AND NOT due, count(*) FROM row WHERE run = ? GROUP BY 1, 2",  # noqa: S608 # made of constants
+                (self._run,),
+            )
+            return {(state, bool(skipped)): count for state, skipped, count in found}
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """What became of each row of this run's input, in its order."""
+        names = ("line", "id", "state", "status", "request_id", "attempts", "error", "skipped")
+        with self._telling():
+            for row in self._db.execute(
+                f"SELECT line, contact, state, status, request_id, attempts, error, state IN {_DONE} AND NOT due FROM row"  # noqa: S608 # made of constants
+                " WHERE run = ? ORDER BY line",
+                (self._run,),
+            ):
+                yield {**dict(zip(names, row, strict=True)), "skipped": bool(row[-1])}
+
+    def unsuccessful(self) -> Iterator[tuple[int, bytes, str]]:
+        """Line, source and reason of each row of this run's input that has not succeeded, in its order."""
+        with self._telling():
+            yield from self._db.execute(
+                f"SELECT line, source, coalesce(error, 'not sent yet') FROM row WHERE run = ? AND state NOT IN {_DONE} ORDER BY line",  # noqa: S608 # made of constants
+                (self._run,),
+            )
+
+    def close(self) -> None:
+        """Gives the journal back; what is still in flight counts as unknown."""
+        with suppress(sqlite3.Error):  # what cannot be noted now is noted when it is opened next
+            self._settle_interrupted()
+        self._db.close()
+
+    @contextmanager
+    def _telling(self) -> Generator[None, None, None]:
+        """Says in one sentence what keeps the journal from being used."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            why = {
+                "database is locked": "is in use by another import; wait for it, or name another with --journal",
+                "file is not a database": "is no journal; name another with --journal",
+            }
+            raise JournalError(f"the journal {self.path} " + why.get(str(error), f"cannot be used: {error}")) from None
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be made: {error.strerror}; name another place with --journal") from None
+
+
+def _again(rows: Iterable[tuple[int, int, int, int, int, int]]) -> Iterator[tuple[int]]:
+    """Which rows of one contact have to be sent again: those no longer in the input come first, the others in its order."""
+    latest, resending = 0, False
+    for _, number, current, succeeded, sent, due in rows:
+        again = bool(current and succeeded and not due and (resending or sent < latest))
+        if again:
+            yield (number,)
+        resending = resending or again or bool(current and due)
+        latest = max(latest, sent)
+
+
+def _digest(data: bytes, size: int) -> bytes:
+    return blake2b(data, digest_size=size).digest()

@@ -1,0 +1,75 @@
+"""How far an import is: a bar on a terminal, a line every ten seconds elsewhere. Counts alone, nothing of any contact."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+INTERVAL = 10.0  # seconds between two lines
+REDRAW = 0.1  # seconds between two states of the bar
+
+
+class Watch:
+    """Shows how much of a phase is done, on standard error."""
+
+    def __init__(self) -> None:
+        self._tally: Counter[str] = Counter()
+        self._total: int | None = None
+        self._phase = ""
+        self._began = self._shown = monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[told]}"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True),
+                transient=True,
+            )
+
+    def phase(self, name: str, total: int | None) -> None:
+        """Begins a phase of so many rows, if that is known."""
+        self._phase, self._total = name, total
+        self._tally.clear()
+        self._began = self._shown = monotonic()
+        if self._bar is not None:
+            for each in self._bar.task_ids:
+                self._bar.remove_task(each)
+            self._task = self._bar.add_task(name, total=total, told="")
+
+    def __call__(self, state: str) -> None:
+        """Counts a row that ended in a state."""
+        self._tally[state] += 1
+        now = monotonic()
+        if now - self._shown < (INTERVAL if self._bar is None else REDRAW):
+            return
+        self._shown = now
+        done = self._tally.total()
+        rate = f"{done / (now - self._began):.0f}/s"
+        counts = ", ".join(
+            f"{count} {each}" for each, count in self._tally.items() if each not in ("read", "created", "updated", "accepted")
+        )
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, told=" ".join((rate, counts)))
+            return
+        left = f", {(self._total - done) * (now - self._began) / done:.0f} s left" if self._total is not None else ""
+        of = f" of {self._total}" if self._total is not None else ""
+        sys.stderr.write(f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n")
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
