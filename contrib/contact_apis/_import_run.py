@@ -106,15 +106,20 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
     ending: Ending = "finished"
     try:
         with Watch() as watch, _interruptible():
-            watch.phase("checking", None)
-            rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
-            journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
-            if source.columns is None:
-                mapping.check_named(mapping.found)
+            # The journal is bound to the options; what else decides about the rows is the file and how much of it is taken.
+            fingerprint = source.digest and f"{source.digest} {wish.limit} {source.encoding} {sorted(wish.ignored)}"
+            if not journal.has_all_of(fingerprint):
+                watch.phase("checking", None)
+                rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
+                journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
+                if source.columns is None:
+                    mapping.check_named(mapping.found)
             _show(mapping, source)
-            if client is not None:
-                watch.phase("sending", journal.due_count())
+            if client is not None and (due := journal.due_count()):
+                watch.phase("sending", due)
                 ending = asyncio.run(Sender(client, journal, watch).send(concurrency=wish.concurrency, rate=wish.rate))
+            if all(state in SUCCEEDED for state, _ in journal.counts()):
+                journal.complete(fingerprint)
     except _Interrupted as stop:
         ending = stop.ending
     finally:

@@ -23,16 +23,21 @@ from ._contract import Json
 _APPLICATION = 0x43415049  # marks the file as ours
 _VERSION = 1
 _SCHEMA = """
-CREATE TABLE run (number INTEGER PRIMARY KEY, bound TEXT NOT NULL) STRICT;
+CREATE TABLE run (
+  number INTEGER PRIMARY KEY,
+  bound TEXT NOT NULL,          -- what the import is
+  complete TEXT                 -- fingerprint of an input all of whose rows have succeeded
+) STRICT;
 CREATE TABLE row (
   id INTEGER PRIMARY KEY,
+  contact INTEGER NOT NULL,     -- hash of what the contact is recognised by
   content BLOB NOT NULL,        -- hash of what is sent
   occurrence INTEGER NOT NULL,  -- of that content in the input, from 1
   run INTEGER NOT NULL,         -- the last run whose input had this row,
   line INTEGER NOT NULL,        -- and where
-  contact TEXT,
+  name TEXT,                    -- of the contact, for its owner
   body BLOB,                    -- what is sent, and
-  source BLOB,                  -- what it was made of, until it has succeeded
+  source BLOB,                  -- what it was made of, as long as it may be needed
   repeatable INTEGER NOT NULL,  -- whether it may be sent again when it may have been written
   due INTEGER NOT NULL,         -- whether the run has to send it
   state TEXT NOT NULL,
@@ -41,20 +46,28 @@ CREATE TABLE row (
   attempts INTEGER NOT NULL DEFAULT 0,
   error TEXT,
   sent INTEGER,                 -- counts all sending in the order of time
-  UNIQUE (content, occurrence)
+  UNIQUE (contact, content, occurrence)
 ) STRICT;
-CREATE INDEX row_by_line ON row (line);
--- Whom a content is about; two that share a contact must arrive in order.
-CREATE TABLE identity (contact INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (contact, content)) STRICT, WITHOUT ROWID;
+-- What else a contact is recognised by: two rows that share any of it must arrive in order.
+CREATE TABLE alias (alias INTEGER NOT NULL, contact INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (alias, contact, content))
+  STRICT, WITHOUT ROWID;
 """
 _DONE = "('" + "', '".join(SUCCEEDED) + "')"
+# The body of what has succeeded is kept only where the contact has other rows, for then it may have to be sent again.
+_ALONE = (
+    f"state IN {_DONE} AND NOT ?11 AND NOT EXISTS (SELECT 1 FROM alias WHERE alias = ?1)"  # noqa: S608 # made of constants
+    " AND NOT EXISTS (SELECT 1 FROM row AS other WHERE other.contact = ?1 AND other.content <> ?2)"
+)
 _ADD = f"""
-INSERT INTO row (content, occurrence, run, line, contact, body, source, repeatable, due, state, error)
-VALUES (?1, coalesce((SELECT occurrence FROM row WHERE content = ?1 AND run = ?2 ORDER BY occurrence DESC LIMIT 1), 0) + 1,
-  ?2, ?3, ?4, ?5, ?6, ?7, ?5 IS NOT NULL, iif(?5 IS NULL, 'refused', 'pending'), ?8)
-ON CONFLICT DO UPDATE SET run = ?2, line = ?3, contact = ?4, body = ?5, source = ?6, repeatable = ?7,
-  due = ?5 IS NOT NULL AND state NOT IN {_DONE} AND (state <> 'unknown' OR ?7 OR ?9)
+INSERT INTO row (contact, content, occurrence, run, line, name, body, source, repeatable, due, state, error)
+VALUES (?1, ?2,
+  coalesce((SELECT occurrence FROM row WHERE contact = ?1 AND content = ?2 AND run = ?3 ORDER BY occurrence DESC LIMIT 1), 0) + 1,
+  ?3, ?4, ?5, ?6, ?7, ?8, ?6 IS NOT NULL, iif(?6 IS NULL, 'refused', 'pending'), ?9)
+ON CONFLICT DO UPDATE SET run = ?3, line = ?4, repeatable = ?8,
+  (body, source) = (SELECT iif(alone, NULL, ?6), iif(alone, NULL, ?7) FROM (SELECT {_ALONE} AS alone)),
+  due = ?6 IS NOT NULL AND state NOT IN {_DONE} AND (state <> 'unknown' OR ?8 OR ?10)
 """  # noqa: S608 # made of constants
+_DUE = "CREATE TEMP TABLE due (id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
 _BATCH = 5000
 
 
@@ -66,7 +79,7 @@ class Planned(NamedTuple):
     """A row of the input as the journal takes it."""
 
     line: int
-    contact: str | None
+    name: str | None
     identities: tuple[str, ...]
     body: bytes | None
     """``None`` where the row cannot be sent."""
@@ -123,13 +136,30 @@ class Journal:
             raise JournalError(
                 f"{self.path} was written by another version of contact-apis; finish it with that, or name another with --journal"
             )
-        known = ask("SELECT bound FROM run ORDER BY number DESC LIMIT 1").fetchone()
+        known = ask("SELECT bound, complete, number FROM run ORDER BY number DESC LIMIT 1").fetchone()
+        self._complete: tuple[str | None, int] = known[1:] if known else (None, 0)
         if known and known[0] != bound:
             was, now = json.loads(known[0]), json.loads(bound)
             different = ", ".join(name for name in now if now[name] != was.get(name))
             raise JournalError(f"{self.path} belongs to an import with another {different}; name another journal with --journal")
         ask("INSERT INTO run (bound) VALUES (?)", (bound,))
         self._run: int = ask("SELECT max(number) FROM run").fetchone()[0]
+
+    def has_all_of(self, fingerprint: str | None) -> bool:
+        """Whether the last run had this very input and everything in it succeeded; then there is nothing to plan or to send."""
+        complete, number = self._complete
+        if fingerprint is None or complete != fingerprint:
+            return False
+        with self._telling():
+            self._run = number
+            self._db.execute("UPDATE row SET due = 0 WHERE run = ? AND due", (number,))
+            self._db.execute(_DUE)
+        return True
+
+    def complete(self, fingerprint: str | None) -> None:
+        """Notes that everything in this input has succeeded."""
+        with self._telling():
+            self._db.execute("UPDATE run SET complete = ? WHERE number = ?", (fingerprint, self._run))
 
     def plan(self, rows: Iterable[Planned], *, retry_unknown: bool) -> None:
         """Takes the input of this run, and decides which rows are to be sent.
@@ -141,27 +171,23 @@ class Journal:
             source = iter(rows)
             while batch := list(islice(source, _BATCH)):
                 self._db.execute("BEGIN")
-                contents = [_digest(each.body if each.body is not None else b"%d %s" % (each.line, each.source), 16) for each in batch]
+                self._db.executemany(_ADD, (self._parameters(each, retry_unknown) for each in batch))
                 self._db.executemany(
-                    _ADD,
-                    (
-                        (content, self._run, each.line, each.contact, each.body, each.source, each.repeatable, each.error, retry_unknown)
-                        for content, each in zip(contents, batch, strict=True)
-                    ),
-                )
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO identity VALUES (?, ?)",
-                    (
-                        (int.from_bytes(_digest(identity.encode(), 8), signed=True), content)
-                        for content, each in zip(contents, batch, strict=True)
-                        for identity in each.identities
-                    ),
+                    "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
+                    ((_number(alias), _number(each.identities[0]), _content(each)) for each in batch for alias in each.identities[1:]),
                 )
                 self._db.execute("COMMIT")
             while self._overtaken():
                 pass
-            left_out = f"run = ? AND state IN {_DONE} AND NOT due AND body IS NOT NULL"
-            self._db.execute(f"UPDATE row SET body = NULL, source = NULL WHERE {left_out}", (self._run,))  # noqa: S608 # made of constants
+            done = f"run = ? AND state IN {_DONE} AND NOT due AND body IS NOT NULL"
+            self._db.execute(f"UPDATE row SET body = NULL, source = NULL WHERE {done}", (self._run,))  # noqa: S608 # made of constants
+            self._db.execute(_DUE)
+            self._db.execute("INSERT INTO due (row) SELECT id FROM row WHERE run = ? AND due ORDER BY line", (self._run,))
+
+    def _parameters(self, row: Planned, retry_unknown: bool) -> tuple[object, ...]:
+        contact = _number(row.identities[0]) if row.identities else 0
+        told = row.line, row.name, row.body, row.source, row.repeatable, row.error
+        return contact, _content(row), self._run, *told, retry_unknown, len(row.identities) > 1
 
     def _overtaken(self) -> int:
         """Marks what succeeded and is not the last word on its contact any more; how many rows that were."""
@@ -169,9 +195,12 @@ class Journal:
             return 0
         rivals = self._db.execute(
             f"""
-            SELECT i.contact, r.id, r.run = ?1, r.state IN {_DONE}, coalesce(r.sent, 0), r.due
-            FROM (SELECT contact FROM identity GROUP BY contact HAVING count(*) > 1) JOIN identity i USING (contact) JOIN row r USING (content)
-            ORDER BY i.contact, r.run = ?1, r.line
+            WITH shared (whose) AS (SELECT contact FROM row GROUP BY contact HAVING min(content) <> max(content) UNION SELECT alias FROM alias),
+              known (whose, id) AS (
+                SELECT whose, id FROM shared JOIN row ON contact = whose
+                UNION SELECT whose, id FROM shared JOIN alias ON alias = whose JOIN row USING (contact, content))
+            SELECT whose, id, run = ?1 AS present, state IN {_DONE}, coalesce(sent, 0), due FROM known JOIN row USING (id)
+            ORDER BY whose, present, line
             """,  # noqa: S608 # made of constants
             (self._run,),
         )
@@ -183,21 +212,21 @@ class Journal:
 
     def due(self) -> Iterator[Due]:
         """What is to be sent, in the order of the input."""
-        line = 0
+        last = 0
         while True:
             with self._telling():
                 found = self._db.execute(
-                    "SELECT line, id, body FROM row WHERE line > ? AND run = ? AND due ORDER BY line LIMIT 256", (line, self._run)
+                    "SELECT due.id, row.id, body FROM due JOIN row ON row.id = due.row WHERE due.id > ? ORDER BY due.id LIMIT 256", (last,)
                 ).fetchall()
             if not found:
                 return
             yield from (Due(number, body) for _, number, body in found)
-            line = found[-1][0]
+            last = found[-1][0]
 
     def due_count(self) -> int:
         """How many rows are to be sent."""
         with self._telling():
-            return int(self._db.execute("SELECT count(*) FROM row WHERE run = ? AND due", (self._run,)).fetchone()[0])
+            return int(self._db.execute("SELECT count(*) FROM due").fetchone()[0])
 
     def started(self, row: int, attempt: int) -> None:
         """Notes, before it is sent, that a row is about to be."""
@@ -235,7 +264,7 @@ class Journal:
         names = ("line", "id", "state", "status", "request_id", "attempts", "error", "skipped")
         with self._telling():
             for row in self._db.execute(
-                f"SELECT line, contact, state, status, request_id, attempts, error, state IN {_DONE} AND NOT due FROM row"  # noqa: S608 # made of constants
+                f"SELECT line, name, state, status, request_id, attempts, error, state IN {_DONE} AND NOT due FROM row"  # noqa: S608 # made of constants
                 " WHERE run = ? ORDER BY line",
                 (self._run,),
             ):
@@ -281,5 +310,10 @@ def _again(rows: Iterable[tuple[int, int, int, int, int, int]]) -> Iterator[tupl
         latest = max(latest, sent)
 
 
-def _digest(data: bytes, size: int) -> bytes:
-    return blake2b(data, digest_size=size).digest()
+def _content(row: Planned) -> bytes:
+    """What a row is known by; of one that cannot be sent, its place is part of that."""
+    return blake2b(row.body if row.body is not None else b"%d %s" % (row.line, row.source), digest_size=16).digest()
+
+
+def _number(identity: str) -> int:
+    return int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), signed=True)

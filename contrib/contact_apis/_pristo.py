@@ -81,7 +81,7 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
 
 
 def identities(body: Json) -> tuple[str, ...]:
-    return (str(UUID(body["contact"]["id"])),)
+    return (body["contact"]["id"].lower(),)
 
 
 def _contact(**fields: object) -> Contact:

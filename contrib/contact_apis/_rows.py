@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import hashlib
 import io
 import re
 import sys
@@ -67,7 +68,8 @@ class Input:
     """The header of CSV; ``None`` for JSON lines, whose rows name their members themselves."""
 
     def __init__(self, path: str, *, encoding: str | None = None) -> None:
-        self.name = "standard input" if path == "-" else Path(path).name
+        self._path = None if path == "-" else Path(path)
+        self.name = "standard input" if self._path is None else self._path.name
         try:
             raw = cast("BinaryIO", sys.stdin.buffer if path == "-" else Path(path).open("rb"))  # noqa: SIM115 # close() closes it
             stream, self.compressed = _decompressed(io.BufferedReader(cast("io.RawIOBase", raw), _SAMPLE))
@@ -86,6 +88,14 @@ class Input:
         suffix = Path(path.removesuffix(".gz")).suffix.lower()
         self.format = FORMATS.get(suffix) or ("jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else "csv")
         self._rows = self._csv_rows(start) if self.format == "csv" else self._json_rows()
+
+    @property
+    def digest(self) -> str | None:
+        """A hash of the whole input; ``None`` where reading it would use it up."""
+        if self._path is None:
+            return None
+        with self._path.open("rb") as raw:
+            return hashlib.file_digest(raw, "sha256").hexdigest()
 
     @property
     def described(self) -> str:
