@@ -139,6 +139,9 @@ def may_repeat(outcome: Answer | Exception, *, idempotent: bool) -> bool:
     return isinstance(outcome, NEVER_SENT) or (idempotent and not isinstance(outcome, (*HOPELESS, Unreadable)))
 
 
+_decoder = json.JSONDecoder(parse_constant=int)  # no int is NaN or infinite, which are no JSON
+
+
 class Call:
     """One call from its request to its end.
 
@@ -183,7 +186,8 @@ class Call:
         if isinstance(outcome, httpx.HTTPStatusError):  # by a hook of the caller's own client
             outcome = cast("AnyAnswer", outcome.response)
         self.perhaps_written = self.perhaps_written or _may_have_written(outcome)
-        asked = None if isinstance(outcome, Exception) else retry_after(outcome.headers.get("Retry-After", ""), today)
+        text = None if isinstance(outcome, Exception) else outcome.headers.get("Retry-After")
+        asked = None if text is None else retry_after(text, today)
         faults = self._faults(outcome)
         wait = None if faults == [] else self._wait(outcome, asked, now)
         result = type(outcome).__name__ if isinstance(outcome, Exception) else outcome.status_code
@@ -205,7 +209,8 @@ class Call:
             return None
         schema = None if self.probing else self.operation.responses[status]
         try:
-            return schema.faults(json.loads(outcome.content, parse_constant=int)) if schema else []  # no int is NaN or infinite
+            text = outcome.content.decode(json.detect_encoding(outcome.content), "surrogatepass")
+            return schema.faults(_decoder.decode(text)) if schema else []
         except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
             return [Fault("", "must be JSON")]
 
@@ -221,8 +226,8 @@ class Call:
 def id_in(headers: Mapping[str, str], otherwise: UUID) -> UUID:
     """The correlation id that headers carry, or else another."""
     try:
-        return UUID(headers.get(ID_HEADER, ""))
-    except ValueError:
+        return UUID(headers[ID_HEADER])
+    except (KeyError, ValueError):
         return otherwise
 
 

@@ -128,6 +128,7 @@ class Journal:
         ask("PRAGMA journal_mode = WAL")
         # A commit survives the death of the process; a power cut can take the last ones, and then those rows are sent again.
         ask("PRAGMA synchronous = NORMAL")
+        ask("PRAGMA wal_autocheckpoint = 4000")
         ask("PRAGMA temp_store = FILE")
         ask("PRAGMA cache_size = -8192")
         if not ours:
