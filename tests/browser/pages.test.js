@@ -30,8 +30,10 @@ function report(name, variables) {
   return join(reports, "results.json");
 }
 
-async function startMock(...faults) {
-  const process_ = spawn(python, ["-m", "contact_apis", "mock", "--port", "0", "--env", ...faults], { cwd: root });
+const startMock = (...faults) => start("contact_apis", "mock", "--port", "0", "--env", ...faults);
+
+async function start(...words) {
+  const process_ = spawn(python, ["-m", ...words], { cwd: root });
   const env = {};
   for await (const chunk of process_.stdout) {
     for (const line of String(chunk).split("\n").filter(Boolean)) env[line.split("=")[0]] = line.slice(line.indexOf("=") + 1);
@@ -50,6 +52,9 @@ before(async () => {
   const faulty = await startMock("--fault", "malformed=0.02", "--retainful-email", "never");
   report("violates", { TARGET: "live", ...faulty.env, PREVIOUS: earlier });
   faulty.process.kill();
+  const writer = await start("tests.mutants", "serve", "retainful.no-first-name-writes");
+  report("sequence", { TARGET: "live", API: "retainful", FAILFAST: "1", ...writer.env });
+  writer.process.kill();
   report("could-not-run", { TARGET: "live", PRISTO_API_KEY: "" });
   mock = await startMock();
   mockUrl = mock.env.PRISTO_BASE_URL;
@@ -87,7 +92,7 @@ async function visit(name, { width, scheme }, look) {
   await context.close();
 }
 
-for (const name of ["conforms", "violates", "could-not-run", "mock", "mutants"]) {
+for (const name of ["conforms", "violates", "sequence", "could-not-run", "mock", "mutants"]) {
   for (const view of [{ width: 360, scheme: "light" }, { width: 1440, scheme: "light" }, { width: 1440, scheme: "dark" }]) {
     test(`${name}, ${view.width} px, ${view.scheme}: quiet, within its width, accessible`, async t => {
       if (!pages[name]) return t.skip("make mutants has not been run here, so there is no matrix to look at");
@@ -110,6 +115,14 @@ test("a report says its verdict first, and what is broken with its reproducers",
     assert.match(await page.textContent("#curl-1"), /^curl -i -X POST http/);
     assert.match(await page.textContent("#python-1"), /httpx\.request/);
     assert.match(await page.textContent("table[aria-labelledby=drift]"), /changed; was: to-create/);
+  });
+});
+
+test("a failure that needs several requests shows those before, and sends them all again", async () => {
+  await visit("sequence", { width: 1440, scheme: "light" }, async page => {
+    assert.match(await page.textContent("article"), /It shows after 1 other request;/);
+    assert.equal((await page.textContent("#curl-1")).match(/^curl /gm).length, 2);
+    assert.equal((await page.textContent("#python-1")).match(/httpx\.request/g).length, 2);
   });
 });
 
