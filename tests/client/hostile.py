@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -142,3 +145,66 @@ class Hostile:
                 action = self.script[0] if len(self.script) == 1 else self.script.pop(0)
             received = b""
             action(connection)
+
+
+class TlsServer(Hostile):
+    """The same service behind TLS."""
+
+    def __init__(self, folder: Path, *script: Action | bytes) -> None:
+        super().__init__(*script)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem")
+        self._context = context
+        self.url = f"https://localhost:{self.port}"
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            wrapped = self._context.wrap_socket(connection, server_side=True)
+        except OSError:
+            connection.close()
+            return
+        super()._serve(wrapped)
+
+
+class Proxy:
+    """A proxy that knows ``CONNECT`` alone, and leads every host to one local port."""
+
+    def __init__(self, port: int, refuse: bool = False) -> None:
+        self.asked: list[bytes] = []
+        self._port, self._refuse = port, refuse
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(4096)
+            self.asked.append(head)
+            if self._refuse:
+                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+                return
+            with socket.create_connection(("127.0.0.1", self._port)) as service:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=self._copy, args=(service, client), daemon=True)
+                back.start()
+                self._copy(client, service)
+                back.join(5)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)

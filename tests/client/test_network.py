@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import re
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,101 +20,10 @@ import pytest
 import contact_apis
 from contact_apis import APIConnectionError, AsyncPristo, ConfigurationError, Pristo
 
-from .hostile import Hostile, answer, hang
+from .hostile import Hostile, Proxy, TlsServer, answer, hang
 from .kinds import GOOD, ID, KEYS, KINDS, Kind, call
 
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither proxy nor certificates of whoever runs the tests."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setattr(contact_apis._call, "FIRST_DELAY", 0.001)  # noqa: SLF001 # nothing here is about pauses
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a private authority (``ca.pem``) and a server's certificate and key (``server.pem``) for localhost."""
-    folder = tmp_path_factory.mktemp("authority")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    extensions = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Private authority", "-days", "2", *extensions)
-    openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,DNS:api.example,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n", "utf-8")
-    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "server.csr", "-out", "server.crt", *sign)
-    (folder / "server.pem").write_text((folder / "server.crt").read_text("utf-8") + (folder / "server.key").read_text("utf-8"), "utf-8")
-    return folder
-
-
-class TlsServer(Hostile):
-    """The same service behind TLS."""
-
-    def __init__(self, folder: Path, *script: Any) -> None:
-        super().__init__(*script)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "server.pem")
-        self._context = context
-        self.url = f"https://localhost:{self.port}"
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            wrapped = self._context.wrap_socket(connection, server_side=True)
-        except OSError:
-            connection.close()
-            return
-        super()._serve(wrapped)
-
-
-class Proxy:
-    """A proxy that knows ``CONNECT`` alone, and leads every host to one local port."""
-
-    def __init__(self, port: int, refuse: bool = False) -> None:
-        self.asked: list[bytes] = []
-        self._port, self._refuse = port, refuse
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += client.recv(4096)
-            self.asked.append(head)
-            if self._refuse:
-                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-                return
-            with socket.create_connection(("127.0.0.1", self._port)) as service:
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=self._copy, args=(service, client), daemon=True)
-                back.start()
-                self._copy(client, service)
-                back.join(5)
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 @pytest.fixture
