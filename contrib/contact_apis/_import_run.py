@@ -49,6 +49,7 @@ class Request:
     concurrency: int
     rate: float | None
     max_retries: int
+    timeout: float
     journal: Path | None
     results: Path | None
     failed: Path | None
@@ -132,7 +133,7 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
 
 def _client(wish: Request) -> AsyncPristo | AsyncRetainful:
     kind = AsyncPristo if wish.to == "pristo" else AsyncRetainful
-    return kind(max_retries=wish.max_retries)
+    return kind(max_retries=wish.max_retries, timeout=wish.timeout)
 
 
 def _watched(rows: Iterator[Planned], watch: Watch) -> Iterator[Planned]:
