@@ -6,6 +6,7 @@ Addresses are under example.com, example.org and example.net, phones from ranges
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -260,3 +261,63 @@ def sample(name: str, schema: Json) -> Any:
         case (("integer" | "number"), _):
             return schema.get("minimum", 0)
     return None
+
+
+def _truncated(data: bytes, place: int, _: bytes) -> bytes:
+    return data[:place]
+
+
+def _inserted(data: bytes, place: int, piece: bytes) -> bytes:
+    return data[:place] + piece + data[place:]
+
+
+def _replaced(data: bytes, place: int, piece: bytes) -> bytes:
+    return data[:place] + piece + data[place + len(piece) :]
+
+
+def _line_twice(data: bytes, place: int, _: bytes) -> bytes:
+    start, end = data.rfind(b"\n", 0, place) + 1, data.find(b"\n", place) + 1
+    return data[:end] + data[start:end] + data[end:] if end else data
+
+
+_PIECES = [
+    b'"',
+    b'""',
+    b'"\n',
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\0",
+    b",",
+    b";",
+    b",,,",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\xe9",
+    b"\x80",
+    b"{",
+    b"}",
+    b"[1]",
+    b"null",
+    b"\\u0000",
+    b"\xed\xa0\x80",
+    b"\x1f\x8b",
+    b"\x1a",
+    b"A" * 200_000,
+]
+_ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1"]
+
+
+@st.composite
+def damaged_inputs(draw: st.DrawFn, base: str) -> bytes:
+    """The bytes of an input that was written in some encoding, damaged in a few places, and perhaps compressed and cut."""
+    data = base.encode(draw(st.sampled_from(_ENCODINGS)), "replace")
+    for _ in range(draw(st.integers(0, 4))):
+        damage = draw(st.sampled_from([_truncated, _inserted, _inserted, _replaced, _line_twice]))
+        piece = draw(st.sampled_from(_PIECES) | st.binary(min_size=1, max_size=8))
+        data = damage(data, draw(st.integers(0, len(data))), piece)
+    if draw(st.integers(0, 7)) == 0:
+        data = gzip.compress(data)
+        if draw(st.booleans()):
+            data = _replaced(data, draw(st.integers(2, len(data))), draw(st.binary(max_size=4)))[: draw(st.integers(2, len(data)))]
+    return data

@@ -56,7 +56,7 @@ _DONE = "('" + "', '".join(SUCCEEDED) + "')"
 # The body of what has succeeded is kept only where the contact has other rows, for then it may have to be sent again.
 _ALONE = (
     f"state IN {_DONE} AND NOT ?11 AND NOT EXISTS (SELECT 1 FROM alias WHERE alias = ?1)"  # noqa: S608 # made of constants
-    " AND NOT EXISTS (SELECT 1 FROM row AS other WHERE other.contact = ?1 AND other.content <> ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM row AS other WHERE other.contact = ?1 AND other.id <> row.id)"
 )
 _ADD = f"""
 INSERT INTO row (contact, content, occurrence, run, line, name, body, source, repeatable, due, state, error)

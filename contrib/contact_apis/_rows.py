@@ -14,8 +14,9 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -70,18 +71,24 @@ class Input:
     def __init__(self, path: str, *, encoding: str | None = None) -> None:
         self._path = None if path == "-" else Path(path)
         self.name = "standard input" if self._path is None else self._path.name
-        try:
-            raw = cast("BinaryIO", sys.stdin.buffer if path == "-" else Path(path).open("rb"))  # noqa: SIM115 # close() closes it
-            stream, self.compressed = _decompressed(io.BufferedReader(cast("io.RawIOBase", raw), _SAMPLE))
-            sample = stream.peek(_SAMPLE)
-            self.encoding = encoding or _encoding_of(sample, path)
-            codecs.lookup(self.encoding)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or 'it is no gzip file'}") from None
-        except (EOFError, zlib.error):
-            raise InputError(f"{path} is compressed, and its data is damaged") from None
-        except LookupError:
-            raise InputError(f"--encoding {encoding} is none that Python knows; try utf-8, utf-16 or cp1252") from None
+        self._opened = ExitStack()
+        with ExitStack() as opened:
+            try:
+                raw = sys.stdin.buffer if self._path is None else opened.enter_context(self._path.open("rb"))
+                stream, self.compressed = _decompressed(opened, cast("io.RawIOBase", raw))
+                sample = stream.peek(_SAMPLE)
+                self.encoding = encoding or _encoding_of(sample, self._path)
+                codecs.lookup(self.encoding)
+            except OSError as error:
+                raise InputError(f"{path} cannot be read: {error.strerror or 'it is no gzip file'}") from None
+            except (EOFError, zlib.error):
+                raise InputError(f"{path} is compressed, and its data is damaged") from None
+            except LookupError:
+                raise InputError(f"--encoding {encoding} is none that Python knows; try utf-8, utf-16 or cp1252") from None
+            self._read(path, stream, sample)
+            self._opened = opened.pop_all()
+
+    def _read(self, path: str, stream: io.BufferedReader, sample: bytes) -> None:
         self._how = "surrogateescape" if "utf-8" in self.encoding.lower().replace("utf8", "utf-8") else "replace"
         self._text = io.TextIOWrapper(stream, encoding=self.encoding, errors=self._how, newline="")
         start = sample.decode(self.encoding, "replace")
@@ -113,7 +120,7 @@ class Input:
             raise InputError(f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent") from None
 
     def close(self) -> None:
-        self._text.close()
+        self._opened.close()
 
     def _csv_rows(self, start: str) -> Iterator[Row]:
         header = next(iter(start.lstrip("\ufeff").splitlines()), "")
@@ -195,13 +202,15 @@ def _remembered(lines: Iterator[str], seen: list[str]) -> Iterator[str]:
         yield line
 
 
-def _decompressed(stream: io.BufferedReader) -> tuple[io.BufferedReader, bool]:
+def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedReader, bool]:
+    stream: io.BufferedReader = io.BufferedReader(raw, _SAMPLE)
     if stream.peek(2)[:2] != b"\x1f\x8b":
         return stream, False
-    return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)), _SAMPLE), True
+    unpacked = opened.enter_context(gzip.GzipFile(fileobj=stream))
+    return io.BufferedReader(cast("io.RawIOBase", unpacked), _SAMPLE), True
 
 
-def _encoding_of(sample: bytes, path: str) -> str:
+def _encoding_of(sample: bytes, path: Path | None) -> str:
     """The encoding: by its mark; by the zeros of UTF-16; else UTF-8, unless what is no UTF-8 is all that is not ASCII."""
     for mark, name in _BOMS:
         if sample.startswith(mark):
@@ -211,7 +220,7 @@ def _encoding_of(sample: bytes, path: str) -> str:
             return name
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     good = bad = 0
-    for chunk in [sample] if path == "-" else _chunks(path):
+    for chunk in [sample] if path is None else _chunks(path):
         text = decode(chunk)
         if not text.isascii():
             wrong = len(re.findall("[\udc80-\udcff]", text))
@@ -220,7 +229,8 @@ def _encoding_of(sample: bytes, path: str) -> str:
     return "cp1252" if bad and not good else "utf-8"
 
 
-def _chunks(path: str) -> Iterator[bytes]:
-    with Path(path).open("rb") as raw, _decompressed(io.BufferedReader(cast("io.RawIOBase", raw), _SAMPLE))[0] as stream:
+def _chunks(path: Path) -> Iterator[bytes]:
+    with ExitStack() as opened:
+        stream, _ = _decompressed(opened, cast("io.RawIOBase", opened.enter_context(path.open("rb"))))
         while chunk := stream.read(1 << 20):
             yield chunk

@@ -50,7 +50,7 @@ class Service:
     _port: int = 0
 
     def __enter__(self) -> Self:
-        self._random = random.Random(self.seed)  # noqa: S311 # chooses faults, hides nothing
+        self._random = random.Random(self.seed)  # chooses faults, hides nothing
         self._transports: set[asyncio.BaseTransport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
