@@ -103,7 +103,7 @@ class Sender:
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
                 await running
-        if self.ending == "finished" and self._down and self._down == self._tally.total():
+        if self.ending == "finished" and 1 < self._down == self._tally.total():
             self.ending = "down"
         return self.ending
 

@@ -103,7 +103,7 @@ class Service:
         """Status, headers and body for a request; or the way in which it is not answered."""
         now = self._loop.time()
         self.times.append(now)
-        contact = body.get("contact", {}).get("id") or body["identifiers"][0]["id"]
+        contact = body["contact"]["id"] if "contact" in body else body["identifiers"][0]["id"] if body else "nobody"
         self.sent[contact].append(body)
         if self.status is not None:
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
