@@ -49,7 +49,7 @@ class AiohttpWire:
             async with self._session.request(
                 method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
             ) as response:
-                return Answered(response.status, response.headers, await _read(response))
+                return Answered(response.status, response.headers, _decoded(response, await _read(response)))
         except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
             failure: Exception = httpx.ProxyError("the proxy does not let it through")
         except aiohttp.ConnectionTimeoutError:
@@ -82,6 +82,18 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
+def _decoded(response: aiohttp.ClientResponse, body: bytes) -> bytes:
+    """The body without the encoding that a service may use although it was asked not to."""
+    if "Content-Encoding" not in response.headers:
+        return body
+    try:
+        return httpx.Response(response.status, headers=[*response.headers.items()], content=body).content
+    except httpx.DecodingError:
+        if response.ok:
+            raise Unreadable(response.status, "is not encoded as its Content-Encoding says") from None
+        return body
+
+
 @asynccontextmanager
 async def opened(url: httpx.URL, connections: int) -> AsyncGenerator[AiohttpWire, None]:
     """Connections to a service, through the proxy and by the certificates that the environment names."""
@@ -91,6 +103,10 @@ async def opened(url: httpx.URL, connections: int) -> AsyncGenerator[AiohttpWire
         raise ConfigurationError("upsert_many goes through a proxy of http alone; HTTPS_PROXY names another kind")
     connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ssl=context if url.scheme == "https" else True)
     async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("User-Agent",), requote_redirect_url=False
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent",),
+        requote_redirect_url=False,
+        auto_decompress=False,
     ) as session:
         yield AiohttpWire(session, url, proxy)

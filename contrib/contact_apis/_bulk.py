@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from time import monotonic, time
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -19,7 +20,7 @@ from attrs import field, frozen
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, InvalidRequestError
-from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, common_headers
+from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, check_open, common_headers
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
 SUCCEEDED: tuple[State, ...] = ("created", "updated", "accepted")
@@ -70,8 +71,8 @@ class BulkWire(Protocol):
 class LentWire:
     """The caller's own client of httpx, blocking or not."""
 
-    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL) -> None:
-        self._wire, self._url = wire, url
+    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL, threads: Executor) -> None:
+        self._wire, self._url, self._threads = wire, url, threads
 
     async def exchange(
         self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
@@ -80,7 +81,17 @@ class LentWire:
         request = httpx.Request(method, self._url, headers=headers, content=content, extensions={"timeout": timeouts})
         if isinstance(self._wire, AsyncWire):
             return await self._wire.exchange(request, deadline)
-        return await asyncio.to_thread(self._wire.exchange, request, deadline)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._wire.exchange, request, deadline)
+
+
+@asynccontextmanager
+async def _lent(wire: Wire | AsyncWire, url: httpx.URL, connections: int) -> AsyncGenerator[LentWire, None]:
+    """The caller's own client, with a thread for each call that it may block."""
+    threads = ThreadPoolExecutor(connections, "contact_apis")
+    try:
+        yield LentWire(wire, url, threads)
+    finally:
+        threads.shutdown(wait=False)
 
 
 def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
@@ -102,8 +113,6 @@ class Pace:
     """When the next request may start: at an even rate, and never while the service wants to be left alone."""
 
     def __init__(self, rate: float | None) -> None:
-        if rate is not None and not rate > 0:
-            raise ConfigurationError("rate must be requests a second, above 0, or None")
         self._interval = 1 / rate if rate else 0.0
         self._next = 0.0
         self._queue = asyncio.Lock()
@@ -136,6 +145,14 @@ class Pace:
         return self._stopped.is_set()
 
 
+def check(concurrency: object, rate: object) -> None:
+    """Raises :class:`ConfigurationError` for numbers that are none."""
+    if not (isinstance(concurrency, int) and concurrency >= 1):
+        raise ConfigurationError("concurrency must be a whole number from 1")
+    if rate is not None and not (isinstance(rate, int | float) and rate > 0):
+        raise ConfigurationError("rate must be requests a second, above 0, or None")
+
+
 class Bulk:
     """One run over many contacts.
 
@@ -157,6 +174,7 @@ class Bulk:
         rate: float | None,
         started: Callable[[Any], object] = lambda _: None,
     ) -> None:
+        check(concurrency, rate)
         self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
         self._ended, self._started, self._concurrency, self._pace = ended, started, concurrency, Pace(rate)
         self._operation = service.contract.operations[0]
@@ -169,24 +187,28 @@ class Bulk:
         self._pace.stop()
 
     async def run(self, items: Iterable[object] | AsyncIterable[object]) -> None:
-        """Sends all of them. What the input or a callback raises is raised once those in flight have ended."""
-        pull = _puller(items)
-        workers = {asyncio.ensure_future(self._work(pull)) for _ in range(self._concurrency)}
+        """Sends all of them.
+
+        What a callback raises stops it, and what the input raises ends the input; either is raised once those in flight have ended.
+        """
+        source = _Source(items)
+        workers = {asyncio.ensure_future(self._work(source)) for _ in range(self._concurrency)}
         running = workers
         try:
             while running:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-                if any(each.exception() for each in done):
+                if [each for each in done if each.exception()]:
                     self.stop()
-            for each in workers:
-                each.result()
         finally:
             for each in workers:
                 each.cancel()
+        for failure in [*(each.exception() for each in workers), source.failure]:
+            if failure is not None:
+                raise failure
 
-    async def _work(self, pull: Callable[[], Awaitable[object]]) -> None:
+    async def _work(self, source: _Source) -> None:
         """Sends one contact after another."""
-        while not self._pace.stopped and (item := await pull()) is not _END:
+        while not self._pace.stopped and (item := await source.next()) is not _END:
             # Up to the wait for its predecessors nothing is awaited here, so that they queue up in the order of the input.
             index, self._count = self._count, self._count + 1
             try:
@@ -204,7 +226,7 @@ class Bulk:
             finally:
                 done.set_result(None)
                 for each in ready.identities:
-                    if self._latest[each] is done:
+                    if self._latest.get(each) is done:
                         del self._latest[each]
             if outcome is not None:
                 await self._ended(outcome)
@@ -241,7 +263,7 @@ class Bulk:
                     await self._pace.rest(verdict)
                 else:
                     self._pace.pause(verdict)
-                if not await self._pace.turn():
+                if not await self._pace.turn() or (call.deadline is not None and monotonic() >= call.deadline):
                     call.last = True
                     call.settle(outcome, monotonic(), time())
             except APIError as error:
@@ -270,32 +292,39 @@ def state_of(operation: Operation, status: int | None, error: ContactAPIError | 
 _END = object()
 
 
-def _puller(items: Iterable[object] | AsyncIterable[object]) -> Callable[[], Awaitable[object]]:
-    """Gives one item after another, and then the end."""
-    if isinstance(items, AsyncIterable):
-        waiting, awaited = asyncio.Lock(), aiter(items)
+class _Source:
+    """Gives one item after another, and then the end; what the input raises is its end, too."""
 
-        async def pull() -> object:
-            async with waiting:  # an asynchronous generator can be asked by one at a time
-                return await anext(awaited, _END)
+    failure: Exception | None = None
+    _ended = False
 
-        return pull
-    source = iter(items)
+    def __init__(self, items: Iterable[object] | AsyncIterable[object]) -> None:
+        self._items = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+        self._turn = asyncio.Lock()
 
-    async def take() -> object:
-        return next(source, _END)
-
-    return take
+    async def next(self) -> object:
+        """The next item, or the end."""
+        try:
+            if isinstance(self._items, AsyncIterator):
+                async with self._turn:  # an asynchronous generator can be asked by one at a time
+                    item = _END if self._ended else await anext(self._items, _END)
+            else:
+                item = _END if self._ended else next(self._items, _END)
+        except Exception as error:  # noqa: BLE001 # whatever an input raises
+            item, self.failure = _END, error
+        self._ended = item is _END
+        return item
 
 
 def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> AbstractAsyncContextManager[BulkWire]:
     """What carries the requests of one run: the caller's own client if there is one, else aiohttp.
 
     Raises:
-        ConfigurationError: the extra that brings aiohttp is not installed.
+        ConfigurationError: the client is closed, or the extra that brings aiohttp is not installed.
     """
+    check_open(wire)
     if wire.given is not None:
-        return nullcontext(LentWire(wire, url))
+        return _lent(wire, url, connections)
     try:
         from ._aiohttp import opened
     except ModuleNotFoundError:
@@ -312,6 +341,9 @@ async def upserts(
     rate: float | None,
 ) -> AsyncGenerator[UpsertOutcome, None]:
     """The outcomes of one run as they come; closing it lets what is in flight come to its end."""
+    from anyio import CancelScope
+
+    check(concurrency, rate)
     ready: asyncio.Queue[UpsertOutcome | None] = asyncio.Queue(maxsize=concurrency)
     wanted = True
 
@@ -337,7 +369,10 @@ async def upserts(
             bulk.stop()
             while not ready.empty():  # whoever waits to put something in can go on
                 ready.get_nowait()
-            await asyncio.wait([running])
+            with CancelScope(shield=True):  # one of anyio would cancel the wait again and again
+                await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # nobody is there to hear of it
 
 
 def upserts_blocking(
@@ -346,6 +381,24 @@ def upserts_blocking(
     """The outcomes for callers without an event loop: one runs in a thread; the input is read in the caller's own."""
     from anyio import create_memory_object_stream
     from anyio.from_thread import start_blocking_portal
+
+    check(window, None)
+    waiting: asyncio.Task[Any] | None = None
+
+    async def following() -> UpsertOutcome:
+        nonlocal waiting
+        waiting = asyncio.current_task()
+        try:
+            return await anext(outcomes)
+        finally:
+            waiting = None
+
+    async def end() -> None:
+        if waiting is not None:  # the caller was interrupted
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        await outcomes.aclose()
+        take.close()
 
     with start_blocking_portal() as portal:
         give, take = create_memory_object_stream[object](window)
@@ -365,10 +418,10 @@ def upserts_blocking(
                 if not more:
                     give.close()
                 if ahead:
-                    yield portal.call(outcomes.__anext__)
+                    yield portal.call(following)
                     ahead -= 1
             if broken is not None:
                 raise broken
         finally:
             give.close()
-            portal.call(outcomes.aclose)
+            portal.call(end)

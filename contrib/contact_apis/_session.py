@@ -87,7 +87,7 @@ class Wire(httpx.BaseTransport):
     """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
 
     def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
-        self._url, self.given, self._closed = url, given, False
+        self._url, self.given, self.closed = url, given, False
         self._own: Connections | None = None
         self._lock = threading.Lock()
 
@@ -105,7 +105,7 @@ class Wire(httpx.BaseTransport):
             return response
 
     def _opened(self, request: httpx.Request, deadline: float | None) -> AbstractContextManager[httpx.Response]:
-        _refuse(self._closed, self.given)
+        check_open(self)
         if self.given is not None:
             return closing(self.given.send(request, stream=True, follow_redirects=False))
         from ._connections import Connections
@@ -116,7 +116,7 @@ class Wire(httpx.BaseTransport):
 
     def close(self) -> None:
         """Closes the connections of our own, for good."""
-        self._closed = True
+        self.closed = True
         if self._own is not None:
             self._own.close()
 
@@ -125,7 +125,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
     """What :class:`Wire` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        self._url, self.given, self._closed = url, given, False
+        self._url, self.given, self.closed = url, given, False
         self._own: AsyncConnections | None = None
 
     async def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
@@ -144,7 +144,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
         return response
 
     async def _opened(self, request: httpx.Request) -> AbstractAsyncContextManager[httpx.Response]:
-        _refuse(self._closed, self.given)
+        check_open(self)
         if self.given is not None:
             return aclosing(await self.given.send(request, stream=True, follow_redirects=False))
         from ._connections import AsyncConnections
@@ -154,7 +154,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Closes the connections of our own, for good."""
-        self._closed = True
+        self.closed = True
         if self._own is not None:
             await self._own.aclose()
 
@@ -201,8 +201,9 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
             raise
 
 
-def _refuse(closed: bool, given: httpx.Client | httpx.AsyncClient | None) -> None:
-    if closed or (given is not None and given.is_closed):
+def check_open(wire: Wire | AsyncWire) -> None:
+    """Raises :class:`ConfigurationError` where requests cannot go out any more."""
+    if wire.closed or (wire.given is not None and wire.given.is_closed):
         raise ConfigurationError("the client is closed")
 
 
