@@ -44,8 +44,13 @@ class AiohttpWire:
         """
         try:
             # One timer for the whole attempt: these answers come in one piece, and every further timer costs as much as parsing one.
-            ends = [each for each in (timeouts["read"], None if deadline is None else deadline - monotonic()) if each is not None]
-            limits = aiohttp.ClientTimeout(total=min(ends, default=None), sock_connect=timeouts["connect"])
+            # That for connecting, TLS included, runs for new connections alone; it ends first, for then nothing was sent.
+            connect, read = timeouts["connect"], timeouts["read"]
+            ends = [
+                None if connect is None or read is None else connect + read,
+                None if deadline is None else max(0.001, deadline - monotonic()),
+            ]
+            limits = aiohttp.ClientTimeout(total=min((each for each in ends if each is not None), default=None), connect=connect)
             async with self._session.request(
                 method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
             ) as response:

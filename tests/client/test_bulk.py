@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -32,9 +34,10 @@ from contact_apis import (
     PristoContact,
     UpsertOutcome,
 )
+from contact_apis._bulk import Bulk, wire_to
 from contact_apis.mock import MockServer
 
-from .hostile import Action, Hostile, Proxy, TlsServer, answer, hang, send_and_close
+from .hostile import Action, Hostile, Proxy, TlsServer, answer, drip, hang, send_and_close
 from .kinds import APIS, CLASSES, CONSENT, FIELDS, GOOD, ID, KEYS, KINDS, POPULATION, Api, Kind, call
 from .test_hostile import CASES, Case
 
@@ -75,7 +78,7 @@ def people(count: int) -> list[dict[str, Any]]:
 class Service(Hostile):
     """Takes its time, answers with what it was sent, and knows what was under way when."""
 
-    def __init__(self, latency: Callable[[], float] = lambda: 0.0, answers: Callable[[int], bytes | None] = lambda _: None) -> None:
+    def __init__(self, latency: Callable[[], float] = lambda: 0.0, answers: Callable[[int, Any], bytes | None] = lambda *_: None) -> None:
         super().__init__(b"")
         self.latency, self.answers = latency, answers
         self.begun: list[float] = []
@@ -84,11 +87,12 @@ class Service(Hostile):
 
     def _talk(self, connection: socket.socket) -> None:
         while request := whole(connection):
+            body, began = json.loads(request), time.monotonic()
             with self._lock:
-                self.begun.append(time.monotonic())
-                began, scripted = self.begun[-1], self.answers(len(self.begun))
-                self.most = max(self.most, len(self.begun) - len(self.spans))
-            body = json.loads(request)
+                self.begun.append(began)
+                number = len(self.begun)
+                self.most = max(self.most, number - len(self.spans))
+            scripted = self.answers(number, body)
             time.sleep(self.latency())
             with suppress(BlockingIOError):
                 self.cut += connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
@@ -307,7 +311,7 @@ def test_a_429_stops_all_sending(kind: Kind) -> None:
     """``Retry-After: 1`` keeps everything back for that second, what was not sent yet included; then all rows get in."""
     throttled: list[float] = []
 
-    def answers(number: int) -> bytes | None:
+    def answers(number: int, _: Any) -> bytes | None:
         if number == 10:
             throttled.append(time.monotonic())
         return answer(429, {"error": {"code": "slow_down"}}, "Retry-After: 1\r\n") if number == 10 else None
@@ -322,9 +326,13 @@ def test_a_429_stops_all_sending(kind: Kind) -> None:
 
 def test_a_pause_does_not_outlast_a_call() -> None:
     """A contact whose time is over when a pause of all ends is not sent once more, and was not written."""
-    latencies = [0.8, 0.5, 0.0, 0.0]
-    scripted = {1: answer(503, {}), 3: answer(429, {}, "Retry-After: 1\r\n")}
-    with Service(lambda: latencies.pop(0), scripted.get) as service:
+
+    def answers(number: int, body: Any) -> bytes | None:
+        name = body["contact"]["name"]
+        time.sleep({"0": 0.8, "1": 0.5}.get(name, 0))
+        return answer(503, {}) if name == "0" else answer(429, {}, "Retry-After: 1\r\n") if number == 3 else None
+
+    with Service(answers=answers) as service:
         outcomes = many("pristo", "async", service.url, people(3), concurrency=2, total_timeout=1.5)
     found = {each.index: (each.state, each.attempts, each.status) for each in outcomes}
     assert found == {0: ("failed", 1, 503), 1: ("updated", 1, 200), 2: ("updated", 2, 200)}
@@ -398,15 +406,29 @@ def test_silence_means_the_same(api: Api) -> None:
     compare(api, [hang], fields, total_timeout=0.2)
 
 
-@pytest.mark.parametrize("url", ["closed", "https://nowhere.invalid"])
-def test_what_was_never_sent_means_the_same(url: str) -> None:
-    """A refused connection and a name that nobody knows are retried even for mail, and nothing was written."""
-    if url == "closed":
-        with Hostile(hang) as service:
-            url = service.url
+@pytest.mark.parametrize("action", [drip(answer(200, b"", length=5000), 0.01), drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", 0.01)])
+def test_dripping_ends_on_time(action: Action) -> None:
+    """A service that sends byte after byte holds one of many no longer than its time."""
+    with Hostile(action) as service:
+        started = time.monotonic()
+        (outcome,) = many("pristo", "async", service.url, people(1), total_timeout=0.3)
+    assert time.monotonic() - started < 2
+    assert outcome.state == "unknown"
+
+
+@pytest.mark.parametrize("why", ["refused", "nobody has this name", "no handshake"])
+def test_what_was_never_sent_means_the_same(why: str) -> None:
+    """A refused connection, an unknown name and a handshake without end are retried even for mail: nothing was written."""
     fields = {**FIELDS["retainful"], "trigger_welcome_email": True}
-    error = single("retainful", url, fields)
-    (outcome,) = many("retainful", "async", url, [fields])
+    with Hostile(hang) as service:
+        closed = socket.create_server(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        closed.close()
+        url = {"refused": f"http://127.0.0.1:{port}", "no handshake": f"https://127.0.0.1:{service.port}"}.get(
+            why, "https://nowhere.invalid"
+        )
+        error = single("retainful", url, fields, timeout=0.2)
+        (outcome,) = many("retainful", "async", url, [fields], timeout=0.2)
     assert facts(outcome.error) == facts(error)
     assert (outcome.state, outcome.attempts) == ("failed", 3)
     assert "never sent" in str(outcome.error)
@@ -415,7 +437,7 @@ def test_what_was_never_sent_means_the_same(url: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_that_passes_is_not_seen(kind: Kind) -> None:
     """One of many is retried as a single call is; others are not held up by it."""
-    with Service(answers=lambda number: answer(500, b"?") if number % 5 == 0 else None) as service:
+    with Service(answers=lambda number, _: answer(500, b"?") if number % 5 == 0 else None) as service:
         outcomes = many("pristo", kind, service.url, people(40), concurrency=4, max_retries=6)
     assert {each.state for each in outcomes} == {"updated"}
     assert sum(each.attempts for each in outcomes) == len(service.begun) > 40
@@ -488,11 +510,8 @@ def test_cancelling_by_anyio_cuts_nothing() -> None:
 
 def test_ctrl_c_cuts_nothing() -> None:
     """A blocking caller that is interrupted while it waits gets its interrupt when what was sent has been answered."""
-    import _thread
-
     with Service(lambda: 0.3) as service, CLASSES["pristo", "sync"](base_url=service.url, **KEYS["pristo"]) as client:
-        timer = threading.Timer(0.15, _thread.interrupt_main)
-        timer.start()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             list(client.upsert_many(people(50), concurrency=4))
         assert 1 <= len(service.begun) == len(service.spans) <= 4
@@ -538,6 +557,26 @@ def test_an_input_that_fails_for_nobody(kind: Kind) -> None:
         else:
             with made, closing(made.upsert_many(breaking(1), concurrency=2)) as outcomes:
                 next(outcomes)
+
+
+def test_a_callback_that_fails() -> None:
+    """What whoever is told raises stops the run: what is in flight ends, what waits is not begun, and then it comes out."""
+
+    async def told(_: UpsertOutcome) -> None:
+        raise Broken
+
+    async def awaited() -> None:
+        async with CLASSES["pristo", "async"](base_url=service.url, **KEYS["pristo"]) as client:
+            session, url = client._target()  # noqa: SLF001 # as the command does
+            async with wire_to(url, session.wire, 8) as wire:
+                bulk = Bulk(session.service, session.policy, wire, client._prepare, told, concurrency=8, rate=20)  # noqa: SLF001
+                await bulk.run(people(50))
+
+    with Service(lambda: 0.02) as service:
+        with pytest.raises(Broken):
+            asyncio.run(awaited())
+        assert 1 <= len(service.begun) == len(service.spans) <= 3
+    assert service.cut == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
