@@ -46,7 +46,21 @@ def judge(subject: Subject) -> PeerVerdict:
         served = server.pristo if subject.api == "pristo" else server.retainful
         headers = [word for name, value in served.credentials.items() for word in ("-H", f"{name}: {value}")]
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(FILES[subject.api].resolve())]
-        command += ["--url", server.base_url, *headers, "--seed", "1", "--max-failures", "1", "--max-time", str(TIME_TO_LIVE), "--no-color"]
+        command += [
+            "--url",
+            server.base_url,
+            *headers,
+            "--seed",
+            "1",
+            "--exclude-checks",
+            "positive_data_acceptance",
+            "--max-failures",
+            "1",
+            "--max-time",
+            str(TIME_TO_LIVE),
+            "--no-color",
+        ]
+        # Without the check that valid data is accepted: it cannot know which custom fields a population defines, and accuses all.
         started = time.monotonic()
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIME_TO_LIVE * 3, check=False)
