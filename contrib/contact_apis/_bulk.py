@@ -214,7 +214,7 @@ class Bulk:
             try:
                 ready = self._prepare(item)
             except InvalidRequestError as error:
-                await self._ended(UpsertOutcome(index, "refused", None, None, 0, error, item))
+                await self._ended(UpsertOutcome(index, state_of(self._operation, None, error), None, None, 0, error, item))
                 continue
             done = asyncio.get_running_loop().create_future()
             before = {self._latest[each] for each in ready.identities if each in self._latest}
@@ -246,7 +246,6 @@ class Bulk:
                 )
             except FAILURES as failure:
                 outcome = failure
-            call.last = self._pace.stopped
             try:
                 verdict = call.settle(outcome, monotonic(), time())
                 if not isinstance(verdict, int | float):
