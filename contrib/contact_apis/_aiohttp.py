@@ -5,10 +5,10 @@ At 64 calls in flight it takes a tenth of the processor time that httpx takes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import aiohttp
 import httpx
@@ -28,11 +28,30 @@ class Answered(NamedTuple):
     content: bytes
 
 
-class AiohttpWire:
-    """Posts to one address over connections that are kept."""
+class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
+    """Sends to one address over connections that are kept, through the proxy and by the certificates that the environment names."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: httpx.URL, proxy: str | None) -> None:
-        self._session, self._url, self._proxy = session, yarl.URL(str(url), encoded=True), proxy
+    _session: aiohttp.ClientSession
+
+    def __init__(self, url: httpx.URL, connections: int) -> None:
+        with setting_up():
+            self._proxy, self._context = proxy_for(url), trusted(url) if url.scheme == "https" else True
+        if self._proxy and not self._proxy.startswith("http"):
+            raise ConfigurationError("upsert_many goes through a proxy of http alone; HTTPS_PROXY names another kind")
+        self._url, self._connections = yarl.URL(str(url), encoded=True), connections
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
+            requote_redirect_url=False,
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
 
     async def exchange(
         self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
@@ -97,21 +116,3 @@ def _decoded(response: aiohttp.ClientResponse, body: bytes) -> bytes:
         if response.ok:
             raise Unreadable(response.status, "is not encoded as its Content-Encoding says") from None
         return body
-
-
-@asynccontextmanager
-async def opened(url: httpx.URL, connections: int) -> AsyncGenerator[AiohttpWire, None]:
-    """Connections to a service, through the proxy and by the certificates that the environment names."""
-    with setting_up():
-        proxy, context = proxy_for(url), trusted(url)
-    if proxy and not proxy.startswith("http"):
-        raise ConfigurationError("upsert_many goes through a proxy of http alone; HTTPS_PROXY names another kind")
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ssl=context if url.scheme == "https" else True)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent",),
-        requote_redirect_url=False,
-        auto_decompress=False,
-    ) as session:
-        yield AiohttpWire(session, url, proxy)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, suppress
 from time import monotonic, time
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -68,11 +68,14 @@ class BulkWire(Protocol):
     ) -> Answer: ...
 
 
-class LentWire:
-    """The caller's own client of httpx, blocking or not."""
+class LentWire(AbstractAsyncContextManager["LentWire"]):
+    """The caller's own client of httpx, with a thread for each call that it may block."""
 
-    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL, threads: Executor) -> None:
-        self._wire, self._url, self._threads = wire, url, threads
+    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL, connections: int) -> None:
+        self._wire, self._url, self._threads = wire, url, ThreadPoolExecutor(connections, "contact_apis")
+
+    async def __aexit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False)
 
     async def exchange(
         self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
@@ -82,16 +85,6 @@ class LentWire:
         if isinstance(self._wire, AsyncWire):
             return await self._wire.exchange(request, deadline)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._wire.exchange, request, deadline)
-
-
-@asynccontextmanager
-async def _lent(wire: Wire | AsyncWire, url: httpx.URL, connections: int) -> AsyncGenerator[LentWire, None]:
-    """The caller's own client, with a thread for each call that it may block."""
-    threads = ThreadPoolExecutor(connections, "contact_apis")
-    try:
-        yield LentWire(wire, url, threads)
-    finally:
-        threads.shutdown(wait=False)
 
 
 def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
@@ -318,17 +311,19 @@ class _Source:
 def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> AbstractAsyncContextManager[BulkWire]:
     """What carries the requests of one run: the caller's own client if there is one, else aiohttp.
 
+    No generator: where an event loop ends with outcomes still waited for, it would close that before whoever uses it.
+
     Raises:
         ConfigurationError: the client is closed, or the extra that brings aiohttp is not installed.
     """
     check_open(wire)
     if wire.given is not None:
-        return _lent(wire, url, connections)
+        return LentWire(wire, url, connections)
     try:
-        from ._aiohttp import opened
+        from ._aiohttp import AiohttpWire
     except ModuleNotFoundError:
         raise ConfigurationError("upsert_many needs an extra; install it with: pip install 'contact-apis[bulk]'") from None
-    return opened(url, connections)
+    return AiohttpWire(url, connections)
 
 
 async def upserts(

@@ -298,7 +298,7 @@ def test_contacts_that_share_an_identifier_are_one(kind: Kind) -> None:
 def test_requests_are_evenly_spaced(kind: Kind) -> None:
     """At ``rate=20`` the service never sees more than 21 in a second, nor two close together."""
     with Service() as service:
-        assert len(many("pristo", kind, service.url, people(28), rate=20)) == 28
+        assert len(many("pristo", kind, service.url, people(24), rate=20)) == 24
     starts = sorted(service.begun)
     assert all(sum(start <= each < start + 1 for each in starts) <= 21 for start in starts)
     gaps = sorted(second - first for first, second in pairwise(starts))
