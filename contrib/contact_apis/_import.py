@@ -17,7 +17,7 @@ import orjson
 
 from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
 from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError
-from ._journal import Due, Journal, Planned
+from ._journal import Due, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
 from ._rows import REASON, UNREAD, Input, InputError, Row
 
@@ -80,6 +80,7 @@ class Sender:
         self._journal, self._watch = journal, watch
         self._tally: Counter[str] = Counter()
         self._down = 0
+        self._broken: JournalError | None = None
 
     async def send(self, *, concurrency: int, rate: float | None) -> Ending:
         """Sends until nothing is due, the credentials are refused, the service is down, or a signal ends it.
@@ -103,6 +104,8 @@ class Sender:
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
                 await running
+        if self._broken is not None:
+            raise self._broken
         if self.ending == "finished" and 1 < self._down == self._tally.total():
             self.ending = "down"
         return self.ending
@@ -117,7 +120,9 @@ class Sender:
 
     async def _ended(self, outcome: UpsertOutcome) -> None:
         item, error = cast("_Sending", outcome.contact), outcome.error
-        self._journal.ended(item.id, outcome.state, outcome.status, outcome.request_id, None if error is None else str(error))
+        if self._journal.ended(item.id, outcome.state, outcome.status, outcome.request_id, None if error is None else str(error)):
+            # The worker that is told this starts its next row as a rule, and both go into one commit; if not, it is made at once.
+            asyncio.get_running_loop().call_soon(self._commit)
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
         if isinstance(error, AuthenticationError | PermissionDeniedError):
@@ -125,6 +130,13 @@ class Sender:
         self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError) else 0
         if self._down >= DOWN_AFTER:
             self._stop("down")
+
+    def _commit(self) -> None:
+        try:
+            self._journal.commit()
+        except JournalError as error:
+            self._broken = error
+            self._bulk.stop()
 
     def _stop(self, ending: Ending) -> None:
         if self.ending == "finished":

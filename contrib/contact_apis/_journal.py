@@ -230,19 +230,35 @@ class Journal:
             return int(self._db.execute("SELECT count(*) FROM due").fetchone()[0])
 
     def started(self, row: int, attempt: int) -> None:
-        """Notes, before it is sent, that a row is about to be."""
+        """Notes, before it is sent, that a row is about to be; and commits, with that, what :meth:`ended` was told."""
         self._sent += 1
         with self._telling():
+            self._begin()
             self._db.execute("UPDATE row SET state = 'in flight', attempts = ?, sent = ? WHERE id = ?", (attempt, self._sent, row))
+            self.commit()
 
-    def ended(self, row: int, state: str, status: int | None, request_id: object, error: str | None) -> None:
-        """Notes what became of a row."""
+    def ended(self, row: int, state: str, status: int | None, request_id: object, error: str | None) -> bool:
+        """Notes what became of a row, to be committed before anything is waited for; whether nothing else had to be yet."""
         kept = "" if error is not None else ", body = NULL, source = NULL"
         with self._telling():
+            first = self._begin()
             self._db.execute(
                 f"UPDATE row SET state = ?, status = ?, request_id = ?, error = ?{kept} WHERE id = ?",  # noqa: S608 # one of two constants
                 (state, status, None if request_id is None else str(request_id), error, row),
             )
+        return first
+
+    def _begin(self) -> bool:
+        if self._db.in_transaction:
+            return False
+        self._db.execute("BEGIN")
+        return True
+
+    def commit(self) -> None:
+        """Makes what was noted last."""
+        if self._db.in_transaction:
+            with self._telling():
+                self._db.execute("COMMIT")
 
     def _settle_interrupted(self) -> None:
         """What a run left in flight may have been written."""
@@ -281,7 +297,8 @@ class Journal:
 
     def close(self) -> None:
         """Gives the journal back; what is still in flight counts as unknown."""
-        with suppress(sqlite3.Error):  # what cannot be noted now is noted when it is opened next
+        with suppress(sqlite3.Error, JournalError):  # what cannot be noted now is noted when it is opened next
+            self.commit()
             self._settle_interrupted()
         self._db.close()
 
