@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from time import monotonic
 from typing import NamedTuple, Self
 
@@ -69,7 +70,7 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
                 None if connect is None or read is None else connect + read,
                 None if deadline is None else max(0.001, deadline - monotonic()),
             ]
-            limits = aiohttp.ClientTimeout(total=min((each for each in ends if each is not None), default=None), connect=connect)
+            limits = _limits(min((each for each in ends if each is not None), default=None), connect)
             async with self._session.request(
                 method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
             ) as response:
@@ -90,6 +91,11 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             failure = httpx.RemoteProtocolError(type(error).__name__)
         # Raised out of the handlers, so that no error of aiohttp, which holds the request, hangs on to this one.
         raise failure
+
+
+@lru_cache(maxsize=16)
+def _limits(total: float | None, connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total, connect=connect)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

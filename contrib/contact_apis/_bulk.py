@@ -152,7 +152,7 @@ class Bulk:
     Args:
         prepare: makes a request of an item, or raises :class:`InvalidRequestError`.
         ended: told each outcome, and waited for.
-        started: told the item right before each attempt.
+        started: told the item right before each attempt, and waited for.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Bulk:
         *,
         concurrency: int,
         rate: float | None,
-        started: Callable[[Any], object] = lambda _: None,
+        started: Callable[[Any], Awaitable[object]] | None = None,
     ) -> None:
         check(concurrency, rate)
         self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
@@ -232,7 +232,8 @@ class Bulk:
         headers = {**self._headers, **call.headers}
         while True:
             timeouts = call.begin(monotonic())
-            self._started(item)
+            if self._started is not None:
+                await self._started(item)
             try:
                 outcome: Answer | Exception = await self._wire.exchange(
                     self._operation.method, headers, ready.content, timeouts, call.deadline

@@ -17,7 +17,7 @@ import orjson
 
 from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
 from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError
-from ._journal import Due, Journal, JournalError, Planned
+from ._journal import Due, Ended, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
 from ._rows import REASON, UNREAD, Input, InputError, Row
 
@@ -81,6 +81,9 @@ class Sender:
         self._tally: Counter[str] = Counter()
         self._down = 0
         self._broken: JournalError | None = None
+        self._turn: asyncio.Future[None] | None = None
+        self._ends: list[Ended] = []
+        self._starts: list[tuple[int, int]] = []
 
     async def send(self, *, concurrency: int, rate: float | None) -> Ending:
         """Sends until nothing is due, the credentials are refused, the service is down, or a signal ends it.
@@ -104,6 +107,7 @@ class Sender:
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
                 await running
+            self._note()
         if self._broken is not None:
             raise self._broken
         if self.ending == "finished" and 1 < self._down == self._tally.total():
@@ -114,15 +118,16 @@ class Sender:
         body = orjson.loads(item.body)
         return Prepared(body, item.body, self._session.service.identities(body))
 
-    def _started(self, item: _Sending) -> None:
+    async def _started(self, item: _Sending) -> None:
         item.attempts += 1
-        self._journal.started(item.id, item.attempts)
+        self._starts.append((item.id, item.attempts))
+        await self._noted()
 
     async def _ended(self, outcome: UpsertOutcome) -> None:
         item, error = cast("_Sending", outcome.contact), outcome.error
-        if self._journal.ended(item.id, outcome.state, outcome.status, outcome.request_id, None if error is None else str(error)):
-            # The worker that is told this starts its next row as a rule, and both go into one commit; if not, it is made at once.
-            asyncio.get_running_loop().call_soon(self._commit)
+        told, request_id = None if error is None else str(error), outcome.request_id and str(outcome.request_id)
+        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, told))
+        self._noted()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
         if isinstance(error, AuthenticationError | PermissionDeniedError):
@@ -131,12 +136,27 @@ class Sender:
         if self._down >= DOWN_AFTER:
             self._stop("down")
 
-    def _commit(self) -> None:
+    def _noted(self) -> asyncio.Future[None]:
+        """Done when the journal has what is known now: after this turn of the event loop, together with all else that it brings.
+
+        Answers that arrive together share a commit, and so do the requests that they make room for; nothing waits longer.
+        """
+        if self._turn is None or self._turn.done():
+            loop = asyncio.get_running_loop()
+            self._turn = loop.create_future()
+            loop.call_soon(self._note)
+        return self._turn
+
+    def _note(self) -> None:
+        ends, starts, turn = self._ends, self._starts, self._turn
+        self._ends, self._starts = [], []
         try:
-            self._journal.commit()
+            self._journal.note(ends, starts)
         except JournalError as error:
             self._broken = error
             self._bulk.stop()
+        if turn is not None and not turn.done():
+            turn.set_result(None) if self._broken is None else turn.cancel()
 
     def _stop(self, ending: Ending) -> None:
         if self.ending == "finished":

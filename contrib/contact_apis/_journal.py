@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import groupby, islice
@@ -93,6 +93,23 @@ class Due(NamedTuple):
 
     id: int
     body: bytes
+
+
+class Ended(NamedTuple):
+    """What became of a row."""
+
+    id: int
+    state: str
+    status: int | None
+    request_id: str | None
+    error: str | None
+
+
+_ENDED = [
+    "UPDATE row SET state = ?2, status = ?3, request_id = ?4, error = ?5 WHERE id = ?1",
+    "UPDATE row SET state = ?2, status = ?3, request_id = ?4, error = ?5, body = NULL, source = NULL WHERE id = ?1",
+]
+"""Of a row that did not succeed, and of one that did."""
 
 
 class Journal:
@@ -229,36 +246,24 @@ class Journal:
         with self._telling():
             return int(self._db.execute("SELECT count(*) FROM due").fetchone()[0])
 
-    def started(self, row: int, attempt: int) -> None:
-        """Notes, before it is sent, that a row is about to be; and commits, with that, what :meth:`ended` was told."""
-        self._sent += 1
+    def note(self, ended: Sequence[Ended], started: Sequence[tuple[int, int]]) -> None:
+        """Notes what became of rows, and which rows are about to be sent for the how manieth time; then both are safe."""
+        sent = self._sent
+        self._sent += len(started)
         with self._telling():
-            self._begin()
-            self._db.execute("UPDATE row SET state = 'in flight', attempts = ?, sent = ? WHERE id = ?", (attempt, self._sent, row))
-            self.commit()
-
-    def ended(self, row: int, state: str, status: int | None, request_id: object, error: str | None) -> bool:
-        """Notes what became of a row, to be committed before anything is waited for; whether nothing else had to be yet."""
-        kept = "" if error is not None else ", body = NULL, source = NULL"
-        with self._telling():
-            first = self._begin()
-            self._db.execute(
-                f"UPDATE row SET state = ?, status = ?, request_id = ?, error = ?{kept} WHERE id = ?",  # noqa: S608 # one of two constants
-                (state, status, None if request_id is None else str(request_id), error, row),
-            )
-        return first
-
-    def _begin(self) -> bool:
-        if self._db.in_transaction:
-            return False
-        self._db.execute("BEGIN")
-        return True
-
-    def commit(self) -> None:
-        """Makes what was noted last."""
-        if self._db.in_transaction:
-            with self._telling():
+            self._db.execute("BEGIN")
+            try:
+                for succeeded, update in enumerate(_ENDED):
+                    self._db.executemany(update, (each for each in ended if (each.error is None) == succeeded))
+                self._db.executemany(
+                    "UPDATE row SET state = 'in flight', attempts = ?2, sent = ?3 WHERE id = ?1",
+                    ((row, attempt, number) for number, (row, attempt) in enumerate(started, sent + 1)),
+                )
                 self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _settle_interrupted(self) -> None:
         """What a run left in flight may have been written."""
@@ -297,8 +302,7 @@ class Journal:
 
     def close(self) -> None:
         """Gives the journal back; what is still in flight counts as unknown."""
-        with suppress(sqlite3.Error, JournalError):  # what cannot be noted now is noted when it is opened next
-            self.commit()
+        with suppress(sqlite3.Error):  # what cannot be noted now is noted when it is opened next
             self._settle_interrupted()
         self._db.close()
 
