@@ -81,7 +81,8 @@ class Sender:
         self._tally: Counter[str] = Counter()
         self._down = 0
         self._broken: JournalError | None = None
-        self._turn: asyncio.Future[None] | None = None
+        self._turn: asyncio.Future[None]
+        self._scheduled = False
         self._ends: list[Ended] = []
         self._starts: list[tuple[int, int]] = []
 
@@ -107,7 +108,8 @@ class Sender:
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
                 await running
-            self._note()
+            if self._scheduled:
+                self._note()
         if self._broken is not None:
             raise self._broken
         if self.ending == "finished" and 1 < self._down == self._tally.total():
@@ -121,13 +123,14 @@ class Sender:
     async def _started(self, item: _Sending) -> None:
         item.attempts += 1
         self._starts.append((item.id, item.attempts))
-        await self._noted()
+        self._note_soon()
+        await self._turn
 
     async def _ended(self, outcome: UpsertOutcome) -> None:
         item, error = cast("_Sending", outcome.contact), outcome.error
-        told, request_id = None if error is None else str(error), outcome.request_id and str(outcome.request_id)
-        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, told))
-        self._noted()
+        request_id = None if outcome.request_id is None else str(outcome.request_id)
+        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, None if error is None else str(error)))
+        self._note_soon()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
         if isinstance(error, AuthenticationError | PermissionDeniedError):
@@ -136,27 +139,29 @@ class Sender:
         if self._down >= DOWN_AFTER:
             self._stop("down")
 
-    def _noted(self) -> asyncio.Future[None]:
-        """Done when the journal has what is known now: after this turn of the event loop, together with all else that it brings.
+    def _note_soon(self) -> None:
+        """Lets the journal have what is known now after this turn of the event loop, together with all else that it brings.
 
         Answers that arrive together share a commit, and so do the requests that they make room for; nothing waits longer.
         """
-        if self._turn is None or self._turn.done():
+        if not self._scheduled:
             loop = asyncio.get_running_loop()
-            self._turn = loop.create_future()
+            self._scheduled, self._turn = True, loop.create_future()
             loop.call_soon(self._note)
-        return self._turn
 
     def _note(self) -> None:
-        ends, starts, turn = self._ends, self._starts, self._turn
-        self._ends, self._starts = [], []
+        ends, starts = self._ends, self._starts
+        self._ends, self._starts, self._scheduled = [], [], False
         try:
             self._journal.note(ends, starts)
         except JournalError as error:
             self._broken = error
             self._bulk.stop()
-        if turn is not None and not turn.done():
-            turn.set_result(None) if self._broken is None else turn.cancel()
+        if not self._turn.done():
+            if self._broken is None:
+                self._turn.set_result(None)
+            else:
+                self._turn.cancel()
 
     def _stop(self, ending: Ending) -> None:
         if self.ending == "finished":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -118,6 +119,9 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
             _show(mapping, source)
             if client is not None and (due := journal.due_count()):
                 watch.phase("sending", due)
+                # Thousands of short-lived objects a second would have everything that was loaded looked through again and again.
+                gc.freeze()
+                gc.set_threshold(50_000)
                 ending = asyncio.run(Sender(client, journal, watch).send(concurrency=wish.concurrency, rate=wish.rate))
             if all(state in SUCCEEDED for state, _ in journal.counts()):
                 journal.complete(fingerprint)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contact_apis._journal import Journal, JournalError, Planned
+from contact_apis._journal import Ended, Journal, JournalError, Planned
 
 Content = tuple[tuple[str, ...], str]
 """Whom a row is about, by all that they are recognised by, and what it says."""
@@ -41,13 +41,13 @@ def run(
     for due in journal.due():
         if sent == stop_after:
             break
-        journal.started(due.id, 1)
+        journal.note([], [(due.id, 1)])
         sent += 1
         if sent in fail:
-            journal.ended(due.id, "failed", 500, None, "no")
+            journal.note([Ended(due.id, "failed", 500, None, "no")], [])
             continue
         service.append(by_body[due.body])
-        journal.ended(due.id, "updated", 200, None, None)
+        journal.note([Ended(due.id, "updated", 200, None, None)], [])
     journal.close()
     return sent
 
@@ -114,7 +114,7 @@ def test_what_was_in_flight_may_have_been_written(tmp_path: Path, repeatable: bo
     killed = Journal(tmp_path / "journal", {})
     killed.plan(planned, retry_unknown=False)
     (due,) = killed.due()
-    killed.started(due.id, 1)
+    killed.note([], [(due.id, 1)])
     killed._db.close()  # noqa: SLF001 # as if the process had died
     journal = Journal(tmp_path / "journal", {})
     journal.plan(planned, retry_unknown=retry)
