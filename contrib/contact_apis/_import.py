@@ -7,7 +7,7 @@ import csv
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -179,7 +179,7 @@ class Sender:
 
 
 @contextmanager
-def _signals(interrupt: Callable[[Ending], None]) -> Iterator[None]:
+def _signals(interrupt: Callable[[Ending], None]) -> Generator[None, None, None]:
     """Ctrl-C and SIGTERM let what is in flight come to its end; the second one does not wait for it."""
     loop = asyncio.get_running_loop()
     endings: dict[signal.Signals, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -195,7 +195,7 @@ def _signals(interrupt: Callable[[Ending], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
     """A file that takes the place of another when it is whole, readable by its owner alone."""
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
@@ -238,7 +238,11 @@ def write_unsuccessful(journal: Journal, path: Path, source: Input) -> None:
 def _as_json_lines(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[str]:
     for _, text, reason in rows:
         value = _read(text)
-        told = {REASON: reason, **value} if isinstance(value, dict) else {REASON: reason, UNREAD: text.decode("utf-8", "replace")}
+        told = (
+            {REASON: reason, **cast("dict[str, object]", value)}
+            if isinstance(value, dict)
+            else {REASON: reason, UNREAD: text.decode("utf-8", "replace")}
+        )
         yield orjson.dumps(told).decode() + "\n"
 
 
@@ -250,7 +254,7 @@ def _as_csv(rows: Iterable[tuple[int, bytes, str]], source: Input) -> Iterator[s
     writer.writerow([REASON, *(columns[place] for place in kept)])
     for _, text, reason in rows:
         value = _read(text)
-        cells = value if isinstance(value, list) else [text.decode("utf-8", "replace")]
+        cells = cast("list[str]", value) if isinstance(value, list) else [text.decode("utf-8", "replace")]
         # A row that has not the header's cells is shown whole; it stays one that has not.
         cells = [cells[place] for place in kept] if len(cells) == len(columns) else cells
         writer.writerow([reason, *cells])

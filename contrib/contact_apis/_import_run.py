@@ -7,7 +7,7 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -147,7 +147,7 @@ def _watched(rows: Iterator[Planned], watch: Watch) -> Iterator[Planned]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Generator[None, None, None]:
     """Outside of the event loop too, Ctrl-C and SIGTERM end the run and not the process."""
     endings: dict[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 

@@ -189,11 +189,11 @@ class Journal:
             source = iter(rows)
             while batch := list(islice(source, _BATCH)):
                 self._db.execute("BEGIN")
-                self._db.executemany(_ADD, (self._parameters(each, retry_unknown) for each in batch))
                 self._db.executemany(
                     "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
                     ((_number(alias), _number(each.identities[0]), _content(each)) for each in batch for alias in each.identities[1:]),
                 )
+                self._db.executemany(_ADD, (self._parameters(each, retry_unknown) for each in batch))
                 self._db.execute("COMMIT")
             while self._overtaken():
                 pass

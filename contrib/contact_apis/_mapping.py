@@ -85,9 +85,9 @@ class PristoForm(Form):
     """Everything stands in ``contact``; other columns may go to its ``customFields``."""
 
     def __init__(self) -> None:
-        from . import _pristo
+        from ._pristo import identities
 
-        self.identities, self.repeatable = _pristo.identities, lambda _: True
+        self.identities, self.repeatable = identities, lambda _: True
         self.operation = contract("pristo_client").operations[0]
         owner = self.operation.contract
         schema = owner.resolve(_body_schema(self.operation)["properties"]["contact"])
@@ -111,9 +111,9 @@ class RetainfulForm(Form):
     custom = False
 
     def __init__(self) -> None:
-        from . import _retainful
+        from ._retainful import identities, sends_no_mail
 
-        self.identities, self.repeatable = _retainful.identities, _retainful.sends_no_mail
+        self.identities, self.repeatable = identities, sends_no_mail
         self.operation = contract("retainful_client").operations[0]
         owner = self.operation.contract
         schema = _body_schema(self.operation)
@@ -254,7 +254,7 @@ class ColumnMapping:
         Raises:
             Unfit: a cell is no value of its field.
         """
-        values, custom = dict(self.constants), {}
+        values, custom = dict(self.constants), Json()
         for place, name, convert in self._plan:
             if value := cells[place]:
                 if convert is not None:
@@ -276,7 +276,7 @@ class ColumnMapping:
             return dict(members)
         if not members.keys() <= self.found.keys():
             self._meet(list(members))
-        values, custom = dict(self.constants), {}
+        values, custom = dict(self.constants), Json()
         for column, value in members.items():
             name = self.found[column]
             if not name or value is None:

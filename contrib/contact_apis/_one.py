@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from . import Pristo, Retainful
 from ._api import identified
@@ -82,7 +83,7 @@ def _object_read() -> dict[str, object]:
         value = None
     if not isinstance(value, dict):
         raise InputError("standard input must be one JSON object; or give the fields with --set FIELD=VALUE")
-    return value
+    return cast("dict[str, object]", value)
 
 
 def _code(error: ContactAPIError) -> int:

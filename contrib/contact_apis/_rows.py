@@ -169,19 +169,20 @@ class Input:
             if not text.strip("\ufeff \t\r\n"):
                 continue
             try:
-                value = orjson.loads(text.lstrip("\ufeff"))
+                value: object = orjson.loads(text.lstrip("\ufeff"))
             except ValueError as error:
                 yield Row(line, {}, text.encode("utf-8", "replace").rstrip(b"\r\n"), f"is not JSON: {str(error).partition(':')[0]}")
                 continue
             if not isinstance(value, dict):
                 yield Row(line, {}, text.encode().rstrip(b"\r\n"), "is not a JSON object")
                 continue
-            if UNREAD in value:
-                yield Row(line, {}, str(value[UNREAD]).encode(), "is not a JSON object")
+            members = cast("dict[str, object]", value)
+            if UNREAD in members:
+                yield Row(line, {}, str(members[UNREAD]).encode(), "is not a JSON object")
                 continue
-            value.pop(REASON, None)
-            source, fault = self._written(value)
-            yield Row(line, value, source, fault)
+            members.pop(REASON, None)
+            source, fault = self._written(members)
+            yield Row(line, members, source, fault)
 
     def _written(self, cells: list[str] | dict[str, object]) -> tuple[bytes, str | None]:
         """The cells as JSON, and what is wrong with their characters."""

@@ -78,6 +78,7 @@ def test_the_last_word_wins(history: list[tuple[list[Content], int | None, froze
 @settings(max_examples=150, deadline=None)
 @given(st.lists(inputs, min_size=1, max_size=4))
 @example([[(("b", "a"), "1")], [(("a",), "1")], [(("b", "a"), "1")]])
+@example([[(("a",), "1")], [(("b", "a"), "1"), (("a",), "1")]])
 def test_contacts_that_share_one_of_several_identities_keep_their_order(history: list[list[Content]]) -> None:
     """Also where two rows share only one of the things that a contact is recognised by, the later one has the last word on it."""
     service: list[Content] = []
