@@ -87,16 +87,19 @@ contract: setup ## run the contract suite: TARGET=mock|live API=pristo|retainful
 mutants: setup ## the proof that the suite bites: it against every mutant and variant (ONLY=NAME API=... SEED=N); reports/mutants
 	@$(PY) -m tests.mutants
 
-soak: setup ## the long ones: all mutants with three seeds, and the contract suite ten times against the mock
+soak: setup ## the long ones: 200 killed imports, 10,000 damaged inputs, all mutants with three seeds, the contract suite ten times
+	@IMPORT_KILLS=200 IMPORT_ROWS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_kill.py
+	@IMPORT_INPUTS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_inputs.py
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
 
 mock: setup ## serve both APIs on loopback, in memory: PORT=8025
 	@contact-apis mock --port $(PORT)
 
-bench: setup ## what things cost, beside what they are compared with (needs wrk), as ratios
+bench: setup ## what things cost, beside what they are compared with, as ratios (needs wrk; PAIRS=N SIZES=1000,10000)
 	@$(PY) -m tests.bench.mock
 	@$(PY) -m tests.bench.wrappers
+	@$(PY) -m tests.bench.imports
 
 bench-peers: setup ## plain `st run` on the same mutants, side by side (after make mutants)
 	@$(PY) -m tests.bench.peers

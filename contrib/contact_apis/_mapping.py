@@ -245,7 +245,7 @@ class ColumnMapping:
             raise InputError(f"{', '.join(twice)} would be filled twice; leave all but one out with --ignore COLUMN")
 
     def _suggestion(self, column: str) -> str:
-        near = difflib.get_close_matches(re.sub(r"[\W_]", "", column.lower()), self._names, 1)
+        near = difflib.get_close_matches(re.sub(r"[\W_]", "", column.lower()), self._names, 1, 0.8)
         return f" (like {self._names[near[0]]})" if near else ""
 
     def of_cells(self, cells: list[str]) -> Json:
