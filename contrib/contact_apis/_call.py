@@ -225,9 +225,10 @@ class Call:
 
 def id_in(headers: Mapping[str, str], otherwise: UUID) -> UUID:
     """The correlation id that headers carry, or else another."""
+    found = headers.get(ID_HEADER)
     try:
-        return UUID(headers[ID_HEADER])
-    except (KeyError, ValueError):
+        return otherwise if found is None else UUID(found)
+    except ValueError:
         return otherwise
 
 
