@@ -116,8 +116,8 @@ def retry_after(text: str, today: float) -> float | None:
 
     ``today`` is the wall clock's time in seconds since 1970.
     """
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text.strip()):
-        return float(text)
+    if seconds := re.fullmatch(r"\s*([0-9]+(\.[0-9]+)?)\s*", text):
+        return float(seconds[1])
     try:
         date = parsedate_to_datetime(text)
         return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - today)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import retainful_client.types
@@ -148,6 +148,8 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 
 
 @given(text=st.text(max_size=40))
+@example(text="0\x1f")
+@example(text="1" * 400)
 def test_retry_after_never_fails(text: str) -> None:
     """No text makes the header's reader fail, and no wait is negative."""
     found = retry_after(text, 1e9)
