@@ -230,7 +230,7 @@ def write_results(journal: Journal, path: Path) -> None:
 def write_unsuccessful(journal: Journal, path: Path, source: Input) -> None:
     """The rows that did not make it, in the form of the input with a reason in front, to be imported again."""
     with _replacing(path) as file:
-        rows = journal.unsuccessful()
+        rows = journal.unsuccessful(pending=True)
         for text in _as_csv(rows, source) if source.format == "csv" else _as_json_lines(rows):
             file.write(text.encode())
 

@@ -181,7 +181,7 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending) -> int:
         name = "skipped" if skipped else "fit" if wish.dry_run and state == "pending" else state
         totals[name] = totals.get(name, 0) + count
     rows = sum(totals.values())
-    lacking = sum(count for (state, _), count in counts.items() if state not in SUCCEEDED and not (wish.dry_run and state == "pending"))
+    lacking = sum(count for (state, _), count in counts.items() if state not in (*SUCCEEDED, "pending"))
     code = EXIT_CODES.get(ending, int(lacking > 0))
     if wish.as_json:
         told = {"rows": rows, "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items())), "exit_code": code}
@@ -189,7 +189,7 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending) -> int:
         return code
     parts = ", ".join(f"{count} {name}" for name, count in totals.items())
     sys.stdout.write(f"{rows} row{'s' * (rows != 1)}{': ' * bool(parts)}{parts}\n")
-    for line, _, reason in islice(journal.unsuccessful(), SHOWN if lacking else 0):
+    for line, _, reason in islice(journal.unsuccessful(pending=False), SHOWN):
         sys.stdout.write(f"  line {line}: {reason}\n")
     if lacking > SHOWN:
         where = f"; all are in {wish.failed}" if wish.failed else "; --failed FILE writes them all"

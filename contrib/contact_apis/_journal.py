@@ -292,11 +292,12 @@ class Journal:
             ):
                 yield {**dict(zip(names, row, strict=True)), "skipped": bool(row[-1])}
 
-    def unsuccessful(self) -> Iterator[tuple[int, bytes, str]]:
+    def unsuccessful(self, *, pending: bool) -> Iterator[tuple[int, bytes, str]]:
         """Line, source and reason of each row of this run's input that has not succeeded, in its order."""
+        left = _DONE if pending else _DONE.replace("(", "('pending', ")
         with self._telling():
             yield from self._db.execute(
-                f"SELECT line, source, coalesce(error, 'not sent yet') FROM row WHERE run = ? AND state NOT IN {_DONE} ORDER BY line",  # noqa: S608 # made of constants
+                f"SELECT line, source, coalesce(error, 'not sent yet') FROM row WHERE run = ? AND state NOT IN {left} ORDER BY line",  # noqa: S608 # made of constants
                 (self._run,),
             )
 

@@ -32,6 +32,7 @@ PAIRS = int(os.environ.get("PAIRS", "15"))
 SIZES = [int(each) for each in os.environ.get("SIZES", "1000,10000,100000,1000000").split(",")]
 BLOCKS = {"import": 10000, "raw aiohttp": 10000, "user's loop": 1000}
 FLIGHT = 64
+AGAIN = 100_000  # rows of the import that is repeated
 KEY, POPULATION = "not-a-secret", UUID("4b4fd4b2-7c6d-4e5a-9a9a-000000000001")
 REPORTS = Path("reports/bench")
 LOOP_TARGET, RAW_TARGET, GROWTH_TARGET, SERVER_TARGET = 0.1, 2.0, 1.2, 2.0
@@ -184,6 +185,10 @@ def grow(path: Path, sizes: list[int]) -> list[dict[str, float]]:
             )
             _, status, used = os.wait4(child, 0)
             wall = time.perf_counter() - began
+            if count == AGAIN:
+                began = time.perf_counter()
+                subprocess.run([sys.executable, "-m", "contact_apis", *words], check=True, capture_output=True)
+                print(f"{count:>9} rows again, all of them skipped: {time.perf_counter() - began:.2f} s", flush=True)
         if status:
             raise RuntimeError(f"an import of {count} rows ended with {os.waitstatus_to_exitcode(status)}")
         cpu = used.ru_utime + used.ru_stime
