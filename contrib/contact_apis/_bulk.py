@@ -106,8 +106,9 @@ class Pace:
     """When the next request may start: at an even rate, and never while the service wants to be left alone."""
 
     def __init__(self, rate: float | None) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._next = 0.0
+        self._least = self._interval = 1 / rate if rate else 0.0
+        self._next, self._taken = 0.0, 0
+        self._since = self._faster = monotonic()
         self._queue = asyncio.Lock()
         self._stopped = asyncio.Event()
 
@@ -120,9 +121,21 @@ class Pace:
                 self._next = monotonic() + self._interval
         return not self.stopped
 
-    def pause(self, seconds: float) -> None:
-        """Nothing starts for so long."""
-        self._next = max(self._next, monotonic() + seconds)
+    def taken(self) -> None:
+        """A request was not too many. After each second without one that was, a fiftieth more may come."""
+        self._taken += 1
+        if self._interval > self._least and monotonic() > self._faster:
+            self._faster = monotonic() + 1.0
+            self._interval = max(self._least, self._interval * 0.98)
+
+    def too_many(self, pause: float) -> None:
+        """Nothing starts for so many seconds, and then a little less than the service took since this happened last."""
+        now = monotonic()
+        if now >= self._since:  # the first of those that were in flight together
+            self._interval = max(self._least, 1.05 * max(now - self._since, pause) / max(1, self._taken))
+            self._since = self._faster = now + pause
+            self._taken = 0
+        self._next = max(self._next, now + pause)
 
     async def rest(self, seconds: float) -> None:
         """Lets time pass, but for no longer than until the stop."""
@@ -243,6 +256,7 @@ class Bulk:
             try:
                 verdict = call.settle(outcome, monotonic(), time())
                 if not isinstance(verdict, int | float):
+                    self._pace.taken()
                     return UpsertOutcome(
                         index,
                         state_of(self._operation, verdict.status_code, None),
@@ -252,10 +266,11 @@ class Bulk:
                         None,
                         item,
                     )
-                if isinstance(outcome, Exception) or outcome.status_code != 429 or "Retry-After" not in outcome.headers:
-                    await self._pace.rest(verdict)
+                asked_to_wait = not isinstance(outcome, Exception) and outcome.status_code == 429 and "Retry-After" in outcome.headers
+                if asked_to_wait:
+                    self._pace.too_many(verdict)
                 else:
-                    self._pace.pause(verdict)
+                    await self._pace.rest(verdict)
                 if not await self._pace.turn() or (call.deadline is not None and monotonic() >= call.deadline):
                     call.last = True
                     call.settle(outcome, monotonic(), time())

@@ -277,10 +277,17 @@ def test_who_is_asked_to_wait_waits(command: Command, file: File) -> None:
     with Service(capacity=40, retry_after="2") as service:
         done = command("import", file(csv_of(100)), "--to", "pristo", "--output", "json", service=service)
     assert done.told["created"] == 100
-    gaps = [later - earlier for earlier, later in pairwise(service.times)]
-    assert sum(gap >= 1.9 for gap in gaps) >= 2
-    burst = [place for place, gap in enumerate(gaps) if gap >= 1.9]
-    assert all(service.times[after] - service.times[before + 1] < 1 for before, after in pairwise(burst))
+    refused = service.times[40]
+    assert [each for each in service.times if refused + 0.1 < each < refused + 1.9] == []
+
+
+def test_a_service_that_is_slow_is_not_flooded(command: Command, file: File, tmp_path: Path) -> None:
+    """After the first burst it gets about what it takes: few rows are refused again, none is tried often."""
+    with Service(capacity=10, latency=0.01) as service:
+        done = command("import", file(csv_of(60)), "--to", "pristo", "--results", tmp_path / "r", "--output", "json", service=service)
+    assert done.told["created"] == 60
+    assert max(each["attempts"] for each in results_in(tmp_path / "r")) <= 4
+    assert len(service.times) <= 60 + 64 + 20
 
 
 def test_no_personal_data_on_the_terminal_or_in_logs(
