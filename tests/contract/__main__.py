@@ -125,6 +125,9 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     finally:
         for service in run.services.values():
             run.judged(service.api)
+    if code != pytest.ExitCode.INTERRUPTED:
+        # After Ctrl-C the lock of httpx's pool may never be given back: the signal can come between its taking and its use.
+        for service in run.services.values():
             service.close()
     if code == pytest.ExitCode.INTERRUPTED and not (settings.fail_fast and run.breaches):
         outcome.interrupted()
