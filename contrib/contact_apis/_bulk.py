@@ -24,7 +24,8 @@ from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, check_op
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
 SUCCEEDED: tuple[State, ...] = ("created", "updated", "accepted")
-CONCURRENCY = 64
+OVERSLEPT = 0.01  # seconds
+LONGEST_QUEUE = 30.0  # seconds
 
 
 @frozen
@@ -118,7 +119,8 @@ class Pace:
             async with self._queue:
                 while (wait := self._next - monotonic()) > 0 and not self.stopped:
                     await self.rest(wait)
-                self._next = monotonic() + self._interval
+                # Sleep lasts longer than it was asked to: what is lost is made up for, as far as it was that.
+                self._next = max(self._next, monotonic() - OVERSLEPT) + self._interval
         return not self.stopped
 
     def taken(self) -> None:
@@ -182,7 +184,9 @@ class Bulk:
     ) -> None:
         check(concurrency, rate)
         self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
-        self._ended, self._started, self._concurrency, self._pace = ended, started, concurrency, Pace(rate)
+        self._ended, self._started, self._pace = ended, started, Pace(rate)
+        # At a low rate, more would only wait so long for their turn that no time is left for another try.
+        self._concurrency = concurrency if rate is None else min(concurrency, max(1, round(rate * LONGEST_QUEUE)))
         self._operation = service.contract.operations[0]
         self._headers = {"Content-Type": "application/json", **common_headers()}
         self._latest: dict[str, asyncio.Future[None]] = {}

@@ -217,6 +217,8 @@ def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[
         name, sign, value = each.rpartition("=") if last else each.partition("=")
         if not (sign and name):
             _fail(f"{option} {each} must have the form {'COLUMN=FIELD' if last else 'NAME=VALUE'}")
+        if not each.isprintable():
+            _fail(f"{option} {name.encode(errors='replace').decode()} has characters that are no text")
         if name in pairs:
             _fail(f"{option} {name} is given twice")
         pairs[name] = value

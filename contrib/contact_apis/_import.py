@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import os
 import signal
@@ -16,10 +17,11 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 import orjson
 
 from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
-from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError
+from ._call import LONGEST_RETRY_AFTER
+from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError, RateLimitError
 from ._journal import Due, Ended, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
-from ._rows import REASON, UNREAD, Input, InputError, Row
+from ._rows import OURS, REASON, UNREAD, Input, InputError, Row
 
 if TYPE_CHECKING:
     from ._pristo import AsyncPristo
@@ -135,8 +137,9 @@ class Sender:
         self._watch(outcome.state)
         if isinstance(error, AuthenticationError | PermissionDeniedError):
             self._stop("credentials")
-        self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError) else 0
-        if self._down >= DOWN_AFTER:
+        self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError | RateLimitError) else 0
+        patience_is_over = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
+        if self._down >= DOWN_AFTER or patience_is_over:
             self._stop("down")
 
     def _note_soon(self) -> None:
@@ -181,7 +184,7 @@ class Sender:
 @contextmanager
 def _signals(interrupt: Callable[[Ending], None]) -> Generator[None, None, None]:
     """Ctrl-C and SIGTERM let what is in flight come to its end; the second one does not wait for it."""
-    loop = asyncio.get_running_loop()
+    loop, before = asyncio.get_running_loop(), {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     endings: dict[signal.Signals, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
     with suppress(NotImplementedError):  # where the event loop has no signals, Ctrl-C raises KeyboardInterrupt
         for number, ending in endings.items():
@@ -192,20 +195,25 @@ def _signals(interrupt: Callable[[Ending], None]) -> Generator[None, None, None]
         with suppress(NotImplementedError):
             for number in endings:
                 loop.remove_signal_handler(number)
+                signal.signal(number, before[number])
 
 
 @contextmanager
 def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
     """A file that takes the place of another when it is whole, readable by its owner alone."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    path = path.resolve()
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}; what was sent stands in the journal") from None
 
 
 def check_writable(path: Path, option: str, *others: Path | None) -> None:
@@ -214,8 +222,8 @@ def check_writable(path: Path, option: str, *others: Path | None) -> None:
         raise InputError(f"{option} {path} would overwrite another file of this import; name another")
     try:
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()  # closed at once
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is no regular file")
     except OSError as error:
         raise InputError(f"{option} {path} cannot be written: {error.strerror}") from None
 
@@ -227,16 +235,17 @@ def write_results(journal: Journal, path: Path) -> None:
             file.write(orjson.dumps(result) + b"\n")
 
 
-def write_unsuccessful(journal: Journal, path: Path, source: Input) -> None:
-    """The rows that did not make it, in the form of the input with a reason in front, to be imported again."""
+def write_unsuccessful(path: Path, source: Input, rows: Iterable[tuple[bytes, str]]) -> None:
+    """Rows that did not make it, in the form of the input with a reason in front, to be imported again."""
     with _replacing(path) as file:
-        rows = journal.unsuccessful(pending=True)
+        if source.encoding != "utf-8":
+            file.write(codecs.BOM_UTF8)  # counts for more than any --encoding
         for text in _as_csv(rows, source) if source.format == "csv" else _as_json_lines(rows):
             file.write(text.encode())
 
 
-def _as_json_lines(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[str]:
-    for _, text, reason in rows:
+def _as_json_lines(rows: Iterable[tuple[bytes, str]]) -> Iterator[str]:
+    for text, reason in rows:
         value = _read(text)
         told = (
             {REASON: reason, **cast("dict[str, object]", value)}
@@ -246,18 +255,19 @@ def _as_json_lines(rows: Iterable[tuple[int, bytes, str]]) -> Iterator[str]:
         yield orjson.dumps(told).decode() + "\n"
 
 
-def _as_csv(rows: Iterable[tuple[int, bytes, str]], source: Input) -> Iterator[str]:
+def _as_csv(rows: Iterable[tuple[bytes, str]], source: Input) -> Iterator[str]:
     columns = source.columns or []
-    kept = [place for place, name in enumerate(columns) if name != REASON]
+    kept = [place for place, name in enumerate(columns) if name not in OURS]
     written: list[str] = []
-    writer = csv.writer(cast("Any", _Lines(written)), delimiter=source.delimiter, lineterminator="\n")
-    writer.writerow([REASON, *(columns[place] for place in kept)])
-    for _, text, reason in rows:
+    # With this end of a line, csv puts a cell that has a carriage return into quotes.
+    writer = csv.writer(cast("Any", _Lines(written)), delimiter=source.delimiter, lineterminator="\r\n")
+    writer.writerow([REASON, *(columns[place] for place in kept), UNREAD])
+    for text, reason in rows:
         value = _read(text)
-        cells = cast("list[str]", value) if isinstance(value, list) else [text.decode("utf-8", "replace")]
-        # A row that has not the header's cells is shown whole; it stays one that has not.
-        cells = [cells[place] for place in kept] if len(cells) == len(columns) else cells
-        writer.writerow([reason, *cells])
+        if isinstance(value, list) and len(cells := cast("list[str]", value)) == len(columns):
+            writer.writerow([reason, *(cells[place] for place in kept), ""])
+        else:
+            writer.writerow([reason, *[""] * len(kept), text.decode("utf-8", "replace")])
         yield from written
         written.clear()
     yield from written

@@ -7,16 +7,17 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 from attrs import frozen
 
-from . import AsyncPristo, AsyncRetainful
+from . import AsyncPristo, AsyncRetainful, __version__
 from ._bulk import SUCCEEDED
 from ._import import EXIT_CODES, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
 from ._journal import Journal, Planned
@@ -25,11 +26,12 @@ from ._progress import Watch
 from ._rows import Input, InputError
 
 SHOWN = 5  # rows that did not make it, in the summary
+AGAIN = "; run the same command again to go on"
 ENDINGS: Mapping[Ending, str] = {
     "credentials": "stopped: the credentials were refused",
-    "down": "stopped: the service is down; run the same command again to go on",
-    "interrupted": "interrupted; run the same command again to go on",
-    "terminated": "terminated; run the same command again to go on",
+    "down": "stopped: the service is down, or wants to be left alone for long" + AGAIN,
+    "interrupted": "interrupted" + AGAIN,
+    "terminated": "terminated" + AGAIN,
 }
 
 
@@ -90,12 +92,12 @@ def run_import(wish: Request) -> int:
     ):
         if file is not None:
             check_writable(file, option, given, *others, *((path,) if option != "--journal" else ()))
-    with closing(Input(wish.file, encoding=wish.encoding)) as source, TemporaryDirectory() as folder:
+    with closing(Input(wish.file, encoding=wish.encoding)) as source, ExitStack() as stack:
         _say(source.described)
         if source.columns is not None:
             mapping.bind(source.columns)
         if client is None or path is None:
-            path, bound = Path(folder) / "journal", {}
+            path, bound = Path(stack.enter_context(TemporaryDirectory())) / "journal", {}
         else:
             session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
             # What identifies the account besides its key: nothing for Pristo, whose address has the population.
@@ -106,33 +108,39 @@ def run_import(wish: Request) -> int:
 
 def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, client: AsyncPristo | AsyncRetainful | None) -> int:
     ending: Ending = "finished"
-    try:
-        with Watch() as watch, _interruptible():
-            # The journal is bound to the options; what else decides about the rows is the file and how much of it is taken.
-            fingerprint = source.digest and f"{source.digest} {wish.limit} {source.encoding} {sorted(wish.ignored)}"
-            if not journal.has_all_of(fingerprint):
-                watch.phase("checking", None)
-                rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
-                journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
-                if source.columns is None:
-                    mapping.check_named(mapping.found)
-            _show(mapping, source)
-            if client is not None and (due := journal.due_count()):
-                watch.phase("sending", due)
-                # Thousands of short-lived objects a second would have everything that was loaded looked through again and again.
-                gc.freeze()
-                gc.set_threshold(50_000)
-                ending = asyncio.run(Sender(client, journal, watch).send(concurrency=wish.concurrency, rate=wish.rate))
-            if all(state in SUCCEEDED for state, _ in journal.counts()):
-                journal.complete(fingerprint)
-    except _Interrupted as stop:
-        ending = stop.ending
-    finally:
-        if wish.results is not None:
-            write_results(journal, wish.results)
-        if wish.failed is not None:
-            write_unsuccessful(journal, wish.failed, source)
-    return _summed_up(wish, journal, ending)
+    with _Signals() as signals:
+        try:
+            with Watch() as watch:
+                # The journal is bound to the options; what else decides about the rows is the file and how it is read.
+                fingerprint = (
+                    source.digest and f"{source.digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
+                )
+                if not journal.has_all_of(fingerprint):
+                    watch.phase("checking", None)
+                    rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
+                    journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
+                    if source.columns is None:
+                        mapping.check_named(mapping.found)
+                    _show(mapping, source)
+                if client is not None and (due := journal.due_count()):
+                    watch.phase("sending", due)
+                    # Thousands of short-lived objects a second would have everything that was loaded looked through again and again.
+                    gc.freeze()
+                    gc.set_threshold(50_000)
+                    ending = asyncio.run(Sender(client, journal, watch).send(concurrency=wish.concurrency, rate=wish.rate))
+                if ending == "finished" and all(state in SUCCEEDED for state, _ in journal.counts()):
+                    journal.complete(fingerprint)
+        except _Interrupted as stop:
+            ending = stop.ending
+        finally:
+            signals.raising = False  # what follows is short, and is what the next run needs
+            journal.settle_interrupted()
+            if wish.results is not None:
+                write_results(journal, wish.results)
+            if wish.failed is not None:
+                rows_left = journal.unsuccessful(pending=client is not None, unrepeatable=wish.retry_unknown)
+                write_unsuccessful(wish.failed, source, rows_left)
+        return _summed_up(wish, journal, ending)
 
 
 def _client(wish: Request) -> AsyncPristo | AsyncRetainful:
@@ -146,20 +154,25 @@ def _watched(rows: Iterator[Planned], watch: Watch) -> Iterator[Planned]:
         watch("read")
 
 
-@contextmanager
-def _interruptible() -> Generator[None, None, None]:
-    """Outside of the event loop too, Ctrl-C and SIGTERM end the run and not the process."""
-    endings: dict[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+class _Signals:
+    """While it lasts, Ctrl-C and SIGTERM end the run and not the process."""
 
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise _Interrupted(endings[number])
+    raising = True
 
-    before = {number: signal.signal(number, interrupt) for number in endings}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _interrupt(self, number: int, _: FrameType | None) -> None:
+        if self.raising:
+            raise _Interrupted(_SIGNALS[number])
+
+
+_SIGNALS: dict[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def _show(mapping: ColumnMapping, source: Input) -> None:
@@ -189,7 +202,7 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending) -> int:
         return code
     parts = ", ".join(f"{count} {name}" for name, count in totals.items())
     sys.stdout.write(f"{rows} row{'s' * (rows != 1)}{': ' * bool(parts)}{parts}\n")
-    for line, _, reason in islice(journal.unsuccessful(pending=False), SHOWN):
+    for line, reason in islice(journal.shown(), SHOWN):
         sys.stdout.write(f"  line {line}: {reason}\n")
     if lacking > SHOWN:
         where = f"; all are in {wish.failed}" if wish.failed else "; --failed FILE writes them all"
@@ -197,5 +210,5 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending) -> int:
     if "unknown" in totals and not wish.dry_run:
         sys.stdout.write("unknown rows may have been written; they are sent again where that does no harm, else with --retry-unknown\n")
     if ending in ENDINGS:
-        sys.stdout.write(ENDINGS[ending] + "\n")
+        sys.stdout.write(ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "") + "\n")
     return code

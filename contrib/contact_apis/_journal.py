@@ -134,7 +134,7 @@ class Journal:
                 self._db.close()
                 raise
             self._sent: int = self._db.execute("SELECT coalesce(max(sent), 0) FROM row").fetchone()[0]
-            self._settle_interrupted()
+            self.settle_interrupted()
 
     def _set_up(self, bound: str) -> None:
         ask = self._db.execute
@@ -170,6 +170,7 @@ class Journal:
             return False
         with self._telling():
             self._run = number
+            self._db.execute("DELETE FROM run WHERE number > ?", (number,))
             self._db.execute("UPDATE row SET due = 0 WHERE run = ? AND due", (number,))
             self._db.execute(_DUE)
         return True
@@ -226,7 +227,9 @@ class Journal:
         self._db.execute("DELETE FROM overtaken")
         for _, rows in groupby(rivals, key=lambda each: each[0]):
             self._db.executemany("INSERT OR IGNORE INTO overtaken VALUES (?)", _again(rows))
-        return self._db.execute("UPDATE row SET due = 1 WHERE id IN (SELECT id FROM overtaken)").rowcount
+        return self._db.execute(
+            "UPDATE row SET due = 1, state = 'pending', status = NULL, request_id = NULL, attempts = 0 WHERE id IN (SELECT id FROM overtaken)"
+        ).rowcount
 
     def due(self) -> Iterator[Due]:
         """What is to be sent, in the order of the input."""
@@ -265,7 +268,7 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _settle_interrupted(self) -> None:
+    def settle_interrupted(self) -> None:
         """What a run left in flight may have been written."""
         self._db.execute(
             "UPDATE row SET state = 'unknown', status = NULL, request_id = NULL,"
@@ -292,19 +295,36 @@ class Journal:
             ):
                 yield {**dict(zip(names, row, strict=True)), "skipped": bool(row[-1])}
 
-    def unsuccessful(self, *, pending: bool) -> Iterator[tuple[int, bytes, str]]:
-        """Line, source and reason of each row of this run's input that has not succeeded, in its order."""
-        left = _DONE if pending else _DONE.replace("(", "('pending', ")
+    def shown(self) -> Iterator[tuple[int, str]]:
+        """Line and reason of each row of this run's input that was tried and has not succeeded."""
         with self._telling():
             yield from self._db.execute(
-                f"SELECT line, source, coalesce(error, 'not sent yet') FROM row WHERE run = ? AND state NOT IN {left} ORDER BY line",  # noqa: S608 # made of constants
+                f"SELECT line, error FROM row WHERE run = ? AND state NOT IN ('pending', {_DONE[1:]} ORDER BY line",  # noqa: S608 # made of constants
                 (self._run,),
+            )
+
+    def unsuccessful(self, *, pending: bool, unrepeatable: bool) -> Iterator[tuple[bytes, str]]:
+        """Source and reason of each row of this run's input that has not succeeded and may be sent again, in its order.
+
+        Left out is what a later row of the same contact has overtaken: it would undo that one. ``pending`` takes what was not
+        tried, ``unrepeatable`` what may have been written and does harm when it is written again.
+        """
+        with self._telling():
+            yield from self._db.execute(
+                f"""
+                SELECT source, coalesce(error, 'not sent yet') FROM row
+                WHERE run = ?1 AND state NOT IN {_DONE} AND (state <> 'pending' OR ?2) AND (state <> 'unknown' OR repeatable OR ?3)
+                  AND NOT EXISTS (SELECT 1 FROM row AS later WHERE row.body IS NOT NULL AND later.contact = row.contact
+                    AND later.run = ?1 AND later.line > row.line AND later.state IN {_DONE})
+                ORDER BY line
+                """,  # noqa: S608 # made of constants
+                (self._run, pending, unrepeatable),
             )
 
     def close(self) -> None:
         """Gives the journal back; what is still in flight counts as unknown."""
         with suppress(sqlite3.Error):  # what cannot be noted now is noted when it is opened next
-            self._settle_interrupted()
+            self.settle_interrupted()
         self._db.close()
 
     @contextmanager

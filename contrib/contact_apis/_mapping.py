@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ._contract import Json, Operation, contract
-from ._rows import REASON, InputError
+from ._rows import OURS, InputError
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -181,12 +181,18 @@ class ColumnMapping:
         self._names = {_plain(name): name for name in form.fields}
         self._phone = _phone_of(_checked_region(region))
         self._columns = {column: self._named(name, f"--map {column}=") for column, name in (columns or {}).items()}
-        self._custom, self._ignored = set(custom), {REASON, *ignored}
+        self._custom, self._ignored = set(custom), {*OURS, *ignored}
         if custom and not form.custom:
             raise InputError("--custom: this service has no custom fields; use --ignore for columns that it cannot take")
+        for option, named in (("--map", set(self._columns)), ("--ignore", self._ignored)):
+            if both := sorted(self._custom & named) or sorted(set(self._columns) & self._ignored):
+                raise InputError(f"{', '.join(map(repr, both))}: --custom, --map and --ignore exclude each other; look at {option}")
+        self._region = region
         self.constants: Json = {}
         for name, value in (constants or {}).items():
             field_name = self._named(name, "--set ")
+            if field_name in self.constants:
+                raise InputError(f"--set {field_name} is given twice")
             try:
                 self.constants[field_name] = self._converter(field_name)(value)
             except Unfit as error:
@@ -218,7 +224,7 @@ class ColumnMapping:
 
     def check_named(self, columns: Collection[str]) -> None:
         """Raises :class:`InputError` if an option names a column that there is none of."""
-        for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored - {REASON})):
+        for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored - OURS)):
             if missing := [each for each in named if each not in columns]:
                 raise InputError(f"{option} names {', '.join(map(repr, missing))}; the columns are {', '.join(map(repr, columns))}")
 
@@ -273,6 +279,8 @@ class ColumnMapping:
             InputError: a member that fits nothing.
         """
         if self.form.is_body(members):
+            if self.constants or self._custom or self._region:
+                raise Unfit("has the form of a request already, in which --set, --custom and --region change nothing; leave them out")
             return dict(members)
         if not members.keys() <= self.found.keys():
             self._meet(list(members))
@@ -284,7 +292,10 @@ class ColumnMapping:
             if name.startswith("customFields."):
                 custom[name[13:]] = value
             else:
-                values[name] = _converted(self._converter(name), value, name) if isinstance(value, str) else value
+                convert = self._converter(name)
+                if convert is _truth and not isinstance(value, bool | str):
+                    raise Unfit(f"{name} must be true or false")
+                values[name] = _converted(convert, value, name) if isinstance(value, str) else value
         return self.form.body(values, custom)
 
     def _converter(self, name: str) -> Callable[[str], Any]:
@@ -301,7 +312,11 @@ class ColumnMapping:
 
     def shown(self) -> Iterator[tuple[str, str]]:
         """Where everything goes, in words."""
-        yield from ((column, name or "(left out)") for column, name in self.found.items() if column != REASON)
+        yield from (
+            (column if column.isprintable() else repr(column), name or "(left out)")
+            for column, name in self.found.items()
+            if column not in OURS
+        )
         yield from (("--set", name) for name in self.constants)
 
     @property

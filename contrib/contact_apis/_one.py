@@ -35,6 +35,8 @@ def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], regio
     Raises:
         InputError, ConfigurationError: something that the user has to mend.
     """
+    if both := sorted(set(fields) & set(own)):
+        raise InputError(f"{', '.join(both)} is given with --set and with --custom; which is it?")
     mapping = ColumnMapping(FORMS[to](), custom=list(own), region=region)
     client = _client(to)
     try:

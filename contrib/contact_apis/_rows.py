@@ -25,7 +25,9 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 REASON = "import_error"
 """The column that ``--failed`` adds; on the way in it is left out."""
 UNREAD = "import_text"
-"""The member under which ``--failed`` has a line that is no JSON object."""
+"""The column in which ``--failed`` has what could not be read as a row."""
+OURS = {REASON, UNREAD}
+_MEND = f"stands in {UNREAD} as it was: write it into the columns, and leave {UNREAD} empty"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -69,23 +71,29 @@ class Input:
     """The header of CSV; ``None`` for JSON lines, whose rows name their members themselves."""
 
     def __init__(self, path: str, *, encoding: str | None = None) -> None:
-        self._path = None if path == "-" else Path(path)
-        self.name = "standard input" if self._path is None else self._path.name
+        # What is no regular file can be read once, so it is not looked at beforehand.
+        self._path = Path(path) if path != "-" and Path(path).is_file() else None
+        self.name = "standard input" if path == "-" else Path(path).name
         self._opened = ExitStack()
         with ExitStack() as opened:
             try:
-                raw = sys.stdin.buffer if self._path is None else opened.enter_context(self._path.open("rb"))
+                raw = sys.stdin.buffer if path == "-" else opened.enter_context(Path(path).open("rb"))
                 stream, self.compressed = _decompressed(opened, cast("io.RawIOBase", raw))
                 sample = stream.peek(_SAMPLE)
-                self.encoding = encoding or _encoding_of(sample, self._path)
-                codecs.lookup(self.encoding)
+                self.encoding = _marked(sample) or encoding or _encoding_of(sample, self._path)
+                io.TextIOWrapper(io.BytesIO(), encoding=self.encoding).close()
             except OSError as error:
                 raise InputError(f"{path} cannot be read: {error.strerror or 'it is no gzip file'}") from None
             except (EOFError, zlib.error):
                 raise InputError(f"{path} is compressed, and its data is damaged") from None
-            except LookupError:
-                raise InputError(f"--encoding {encoding} is none that Python knows; try utf-8, utf-16 or cp1252") from None
-            self._read(path, stream, sample)
+            except (LookupError, UnicodeError):
+                raise InputError(f"--encoding {encoding} is none of a text; try utf-8, utf-16 or cp1252") from None
+            if sample.startswith(b"PK\x03\x04"):
+                raise InputError(f"{self.name} is an archive or a spreadsheet; save it as CSV")
+            try:
+                self._read(path, stream, sample)
+            except UnicodeError:
+                raise InputError(f"{self.name} is not {self.encoding}; leave --encoding out to have it found out") from None
             self._opened = opened.pop_all()
 
     def _read(self, path: str, stream: io.BufferedReader, sample: bytes) -> None:
@@ -93,7 +101,7 @@ class Input:
         self._text = io.TextIOWrapper(stream, encoding=self.encoding, errors=self._how, newline="")
         start = sample.decode(self.encoding, "replace")
         suffix = Path(path.removesuffix(".gz")).suffix.lower()
-        self.format = FORMATS.get(suffix) or ("jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else "csv")
+        self.format = "jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else FORMATS.get(suffix, "csv")
         self._rows = self._csv_rows(start) if self.format == "csv" else self._json_rows()
 
     @property
@@ -118,6 +126,8 @@ class Input:
                 yield row
         except (EOFError, OSError, zlib.error):
             raise InputError(f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent") from None
+        except UnicodeError:
+            raise InputError(f"{self.name} is not {self.encoding}; leave --encoding out to have it found out") from None
 
     def close(self) -> None:
         self._opened.close()
@@ -138,11 +148,14 @@ class Input:
         if not columns:
             raise InputError(f"{self.name} has no header: its first line must name the columns")
         self.columns = [each.strip() or f"column {place}" for place, each in enumerate(columns, 1)]
+        if any("@" in each or re.fullmatch(r"\+?[\d ()-]{7,}", each) for each in self.columns):
+            raise InputError(f"the first line of {self.name} looks like data; put a line in front of it that names the columns")
         if twice := sorted({each for each in self.columns if self.columns.count(each) > 1}):
             raise InputError(f"{self.name} names a column twice: {', '.join(map(repr, twice))}; rename one of them")
         return self._cells(reader, seen, len(columns))
 
     def _cells(self, reader: Iterator[list[str]], seen: list[str], width: int) -> Iterator[Row]:
+        unread = self.columns.index(UNREAD) if self.columns and UNREAD in self.columns else None
         counted = cast("csv.DictReader[str]", reader)  # for its line_num, which typeshed gives no public name
         while True:
             seen.clear()
@@ -159,9 +172,11 @@ class Input:
                 continue
             if not cells:
                 continue  # a blank line
-            source, fault = self._written(cells)
+            source, fault = self._written(cells, seen)
             if fault is None and len(cells) != width:
-                fault = f"has {len(cells)} cells, and the header has {width}"
+                fault = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {width}"
+            elif unread is not None and len(cells) == width and cells[unread]:
+                source, fault = cells[unread].encode("utf-8", "replace"), _MEND
             yield Row(line, cells, source, fault)
 
     def _json_rows(self) -> Iterator[Row]:
@@ -178,18 +193,19 @@ class Input:
                 continue
             members = cast("dict[str, object]", value)
             if UNREAD in members:
-                yield Row(line, {}, str(members[UNREAD]).encode(), "is not a JSON object")
+                yield Row(line, {}, str(members[UNREAD]).encode("utf-8", "replace"), _MEND)
                 continue
             members.pop(REASON, None)
-            source, fault = self._written(members)
+            source, fault = self._written(members, [text])
             yield Row(line, members, source, fault)
 
-    def _written(self, cells: list[str] | dict[str, object]) -> tuple[bytes, str | None]:
-        """The cells as JSON, and what is wrong with their characters."""
+    def _written(self, cells: list[str] | dict[str, object], lines: list[str]) -> tuple[bytes, str | None]:
+        """The cells as JSON, and what is wrong with them."""
         try:
             source = orjson.dumps(cells)
-        except TypeError:  # a byte that is not of the encoding was read as a lone surrogate
-            return repr(cells).encode("utf-8", "replace"), f"is not {self.encoding} throughout"
+        except TypeError as error:  # a byte that is not of the encoding was read as a lone surrogate
+            why = f"is not {self.encoding} throughout" if "surrogates" in str(error) else "is nested too deeply"
+            return "".join(lines).encode("utf-8", "replace").rstrip(b"\r\n"), why
         if self._how == "replace" and b"\xef\xbf\xbd" in source:
             return source, f"is not {self.encoding} throughout"
         if b"\\u0000" in source and "\0" in str(orjson.loads(source)):
@@ -211,11 +227,12 @@ def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedRead
     return io.BufferedReader(cast("io.RawIOBase", unpacked), _SAMPLE), True
 
 
+def _marked(sample: bytes) -> str | None:
+    return next((name for mark, name in _BOMS if sample.startswith(mark)), None)
+
+
 def _encoding_of(sample: bytes, path: Path | None) -> str:
-    """The encoding: by its mark; by the zeros of UTF-16; else UTF-8, unless what is no UTF-8 is all that is not ASCII."""
-    for mark, name in _BOMS:
-        if sample.startswith(mark):
-            return name
+    """The encoding: by the zeros of UTF-16; else UTF-8, unless what is no UTF-8 is all that is not ASCII."""
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(sample) > 3 and sample[first::2].count(0) > len(sample) * 0.35:
             return name

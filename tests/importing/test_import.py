@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -55,7 +57,7 @@ def test_results_have_one_line_a_row_in_its_order(command: Command, file: File, 
     ]
     assert [list(each) for each in rows] == [["line", "id", "state", "status", "request_id", "attempts", "error", "skipped"]] * 4
     assert rows[2]["error"] == "contact.id must have the format uuid"
-    assert rows[3]["error"] == "has 1 cells, and the header has 3"
+    assert rows[3]["error"] == "has 1 cell, and the header has 3"
     assert "line 4: contact.id must have the format uuid" in done.out
 
 
@@ -147,6 +149,13 @@ WRONG = {
     "a column that there is none of": (["small.csv", "--to", "pristo", "--ignore", "nam"], "--ignore names 'nam'"),
     "an option of the wrong form": (["small.csv", "--to", "pristo", "--map", "name"], "--map name must have the form COLUMN=FIELD"),
     "a region": (["small.csv", "--to", "pristo", "--region", "XX"], "--region XX is no region"),
+    "a first line of data": (["data.csv", "--to", "pristo"], "looks like data"),
+    "a spreadsheet": (["sheet.csv", "--to", "pristo"], "save it as CSV"),
+    "an encoding of no text": (["small.csv", "--to", "pristo", "--encoding", "hex"], "--encoding hex"),
+    "another encoding": (["small.csv", "--to", "pristo", "--encoding", "utf-16"], "is not utf-16"),
+    "a device": (["small.csv", "--to", "pristo", "--results", "/dev/null"], "no regular file"),
+    "a constant twice": (["small.csv", "--to", "pristo", "--set", "last_name=A", "--set", "lastName=B"], "--set lastName is given twice"),
+    "a column for two": (["small.csv", "--to", "pristo", "--custom", "name", "--ignore", "name"], "exclude each other"),
     "an encoding": (["small.csv", "--to", "pristo", "--encoding", "utf-9"], "--encoding utf-9"),
     "custom fields of Retainful": (["small.csv", "--to", "retainful", "--custom", "name"], "no custom fields"),
     "a constant that is none": (["small.csv", "--to", "retainful", "--set", "triggerWelcomeEmail=maybe"], "must be true or false"),
@@ -167,6 +176,8 @@ def test_what_is_wrong_is_said_in_one_sentence(
     file("id,emial\n", "odd.csv")
     file("email\n", "no_id.csv")
     file("id,id\n", "twice.csv")
+    file("ada@example.com,Ada\n", "data.csv")
+    file(b"PK\x03\x04rest", "sheet.csv")
     file(f'{{"id": "{IDS[0]}"}}\n{{"id": "{IDS[1]}", "emial": "x"}}\n', "odd.jsonl")
     words, told = WRONG[what]
     with Service() as service:
@@ -315,6 +326,140 @@ def test_a_full_disk_is_said_and_nothing_is_lost(command: Command, file: File, t
         assert "the journal" in full.stderr.splitlines()[-1]
         assert command("import", path, "--to", "pristo", service=service).code == 0
         assert all(len(service.sent[each]) == 1 for each in IDS)
+
+
+def test_a_run_that_was_stopped_is_never_taken_for_whole(command: Command, file: File, tmp_path: Path) -> None:
+    """What succeeded once, was overtaken and has to be sent again is pending until it is; then it has the last word."""
+    first, second = csv_of(30), csv_of(30).replace("Ada", "Bob")
+    path = file(first)
+    with Service() as service:
+        for content in (first, second):
+            path.write_text(content)
+            assert command("import", path, "--to", "pristo", service=service).code == 0
+        path.write_text(first)
+        service.status = 401
+        stopped = command("import", path, "--to", "pristo", "--concurrency", 1, "--results", tmp_path / "r", service=service)
+        assert stopped.code == 3
+        assert {each["state"] for each in results_in(tmp_path / "r")} == {"failed", "pending"}
+        service.status = None
+        assert command("import", path, "--to", "pristo", service=service).code == 0
+        assert all(service.applied[each][-1]["contact"]["name"] == "Ada" for each in IDS[:30])
+
+
+def test_input_that_can_be_read_once(command: Command, tmp_path: Path) -> None:
+    """A named pipe gives all of its rows."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(csv_of(1000) + "x" * 70_000 + "\n",))
+    writer.start()
+    done = command("import", pipe, "--to", "pristo", "--dry-run", "--output", "json")
+    writer.join()
+    assert (done.told["fit"], done.told["refused"]) == (1000, 1)
+
+
+@pytest.mark.parametrize(
+    "content", ["firstName,lastName,email\nAda,ada@example.com\n", 'email\n"a@b.com\nc@d.com\n', 'firstName,email\n"a\rb",x\n']
+)
+def test_rows_that_failed_never_change_their_meaning(command: Command, file: File, tmp_path: Path, content: str) -> None:
+    """Imported again and again, what could not be read stays so, and no reason becomes a value."""
+    words = ["--to", "retainful", "--set", "listIds=a", "--set", "consent.createdAt=2024-03-21", "--set", "consent.ip=no address"]
+    words += ["--set", "consent.source=import"] + ([] if "firstName" in content else ["--set", "firstName=Ada"])
+    before = file(content)
+    seen: list[bytes] = []
+    with Service() as service:
+        for again in range(4):
+            after = tmp_path / f"failed{again}.csv"
+            command("import", before, *words, "--failed", after, "--journal", tmp_path / f"j{again}", service=service)
+            seen.append(after.read_bytes())
+            before = after
+        sent = json.dumps(service.sent)
+    assert len(set(seen[1:])) == 1
+    assert "cell" not in sent
+    assert "quotes" not in sent
+
+
+def test_failed_rows_hold_nothing_that_does_harm_again(command: Command, file: File, tmp_path: Path) -> None:
+    """Neither what may have started a welcome e-mail, nor what a later row of the same contact has overtaken."""
+    row = {"firstName": "Ada", "email": "ada@example.com", "listIds": ["a"], "triggerWelcomeEmail": True}
+    row |= {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import"}
+    with Service(status=500) as service:
+        command("import", file(json.dumps(row), "in.jsonl"), "--to", "retainful", "--failed", tmp_path / "f.jsonl", service=service)
+    assert (tmp_path / "f.jsonl").read_bytes() == b""
+    path = file(f"id,email,phone\n{IDS[0]},old@example.com,{'9' * 3}\n{IDS[1]},no address,\n{IDS[0]},new@example.com,\n")
+    with Service() as service:
+        command("import", path, "--to", "pristo", "--region", "GB", "--failed", tmp_path / "f.csv", service=service)
+    assert "no address" in (tmp_path / "f.csv").read_text()
+
+
+def test_what_decides_about_rows_is_not_taken_for_the_same(command: Command, file: File) -> None:
+    """Another region reads other numbers, so the rows are sent again."""
+    path = file(f"id,phone\n{IDS[0]},02079460018\n")
+    with Service() as service:
+        for region in ("GB", "DE", "GB"):
+            assert command("import", path, "--to", "pristo", "--region", region, service=service).code == 0
+        assert [each["contact"]["phone"] for each in service.applied[IDS[0]]] == ["+442079460018", "+492079460018", "+442079460018"]
+
+
+def test_a_file_that_was_imported_is_known_every_time(command: Command, file: File) -> None:
+    """Not only the first time that it comes again."""
+    path = file(csv_of(5))
+    with Service() as service:
+        for _ in range(4):
+            assert command("import", path, "--to", "pristo", service=service).code == 0
+    assert len(service.times) == 5
+    db = sqlite3.connect(f"{path}.journal")
+    assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
+    db.close()
+
+
+REFUSED_LINES = {
+    '{"contact": {"id": "%s"}}': "has the form of a request already",
+    '{"id": "%s", "name": "\\ud800"}': "is not JSON",
+    '{"id": "%s", "name": ' + "[" * 900 + "]" * 900 + "}": "is nested too deeply",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED_LINES)
+def test_json_lines_that_are_refused_say_why(command: Command, file: File, tmp_path: Path, line: str) -> None:
+    """Each with its own reason."""
+    path = file(line % IDS[0] + "\n", "in.jsonl")
+    command("import", path, "--to", "pristo", "--dry-run", "--set", "language=en", "--results", tmp_path / "r")
+    assert REFUSED_LINES[line] in results_in(tmp_path / "r")[0]["error"]
+
+
+@pytest.mark.parametrize("value", ['{"a": 1}', '["no"]', "2", "[]"])
+def test_a_subscription_is_said_plainly_or_not_at_all(command: Command, file: File, tmp_path: Path, value: str) -> None:
+    """Nothing but true and false counts as one."""
+    path = file(f'{{"firstName": "Ada", "listIds": [], "email": "a@example.com", "subscribed": {value}}}\n', "in.jsonl")
+    command("import", path, "--to", "retainful", "--dry-run", "--results", tmp_path / "r")
+    assert results_in(tmp_path / "r")[0]["error"] == "subscribed must be true or false"
+
+
+def test_a_dry_run_shows_what_would_be_refused(command: Command, file: File, tmp_path: Path) -> None:
+    """And nothing else, on the terminal and in the file of failed rows."""
+    path = file(csv_of(10) + "bad,x@example.com,z\n")
+    done = command("import", path, "--to", "pristo", "--dry-run", "--failed", tmp_path / "f.csv")
+    assert done.out.splitlines() == ["11 rows: 10 fit, 1 refused", "  line 12: contact.id must have the format uuid"]
+    assert len((tmp_path / "f.csv").read_text().splitlines()) == 2
+
+
+def test_a_file_of_another_encoding_comes_back_readable(command: Command, file: File, tmp_path: Path) -> None:
+    """Failed rows of it are imported again by the same command, with the same names."""
+    path = file(f"id,email,name\n{IDS[0]},no address,José\n".encode("cp1252"))
+    with Service() as service:
+        command("import", path, "--to", "pristo", "--encoding", "cp1252", "--failed", tmp_path / "f.csv", service=service)
+        mended = (tmp_path / "f.csv").read_bytes().replace(b"no address", b"jose@example.com")
+        (tmp_path / "f.csv").write_bytes(mended)
+        assert command("import", tmp_path / "f.csv", "--to", "pristo", "--encoding", "cp1252", service=service).code == 0
+        assert service.applied[IDS[0]][0]["contact"]["name"] == "José"
+
+
+def test_a_service_that_wants_to_be_left_alone_for_long(command: Command, file: File) -> None:
+    """It is left alone: exit 4 after the first such answer."""
+    with Service(status=429, retry_after="3600") as service:
+        done = command("import", file(csv_of(300)), "--to", "pristo", "--concurrency", 4, service=service)
+    assert done.code == 4
+    assert len(service.times) <= 8
 
 
 def test_one_contact(command: Command) -> None:
