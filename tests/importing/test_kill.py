@@ -150,3 +150,24 @@ def test_a_signal_lets_what_is_in_flight_end(tmp_path: Path, number: signal.Sign
             again.communicate(timeout=60)
         assert again.returncode == 0
         assert len(service.times) == 1000
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    """What was in flight is unknown then, in the results of that run already, and is sent again by the next."""
+    path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
+    written(path, 50, random.Random(4))  # noqa: S311 # chooses names
+    with Service(latency=20) as service:
+        with started(path, service, "--results", str(results), "--concurrency", "8", "--timeout", "30") as running:
+            while len(service.times) < 8:
+                time.sleep(0.01)
+            for _ in range(2):
+                running.send_signal(signal.SIGINT)
+                time.sleep(0.3)
+            running.communicate(timeout=10)
+        assert running.returncode == 130
+        states = Counter(json.loads(line)["state"] for line in results.read_text().splitlines())
+        assert states == {"unknown": 8, "pending": 42}
+        service.latency = 0
+        with started(path, service) as again:
+            again.communicate(timeout=60)
+        assert again.returncode == 0
