@@ -99,7 +99,7 @@ def _without_repeats(values: list[dict[str, str]]) -> list[dict[str, str]]:
 def test_a_service_that_is_down_for_a_while(tmp_path: Path) -> None:
     """The import waits it out or exits 4; run again, it ends with everything in."""
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
-    bodies = written(path, 1000, random.Random(1))  # chooses names
+    bodies = written(path, 1000, random.Random(1))
     with Service(latency=0.01) as service:
         with started(path, service, "--rate", "400", "--max-retries", "2") as running:
             while len(service.times) < 200:
@@ -118,7 +118,7 @@ def test_a_service_that_is_down_for_a_while(tmp_path: Path) -> None:
 def test_a_short_outage_is_waited_out(tmp_path: Path) -> None:
     """With the attempts that an import has by default, a few seconds without service cost no row."""
     path = tmp_path / "in.csv"
-    written(path, 1000, random.Random(2))  # chooses names
+    written(path, 1000, random.Random(2))
     with Service(latency=0.01) as service, started(path, service, "--rate", "400") as running:
         while len(service.times) < 200:
             time.sleep(0.01)
@@ -133,7 +133,7 @@ def test_a_short_outage_is_waited_out(tmp_path: Path) -> None:
 def test_a_signal_lets_what_is_in_flight_end(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """No request is cut, none is unknown, the results are written, and the next run sends only the rest."""
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
-    written(path, 1000, random.Random(3))  # chooses names
+    written(path, 1000, random.Random(3))
     with Service(latency=0.05) as service:
         with started(path, service, "--results", str(results), "--concurrency", "16") as running:
             while len(service.times) < 100:
@@ -155,7 +155,7 @@ def test_a_signal_lets_what_is_in_flight_end(tmp_path: Path, number: signal.Sign
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     """What was in flight is unknown then, in the results of that run already, and is sent again by the next."""
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
-    written(path, 50, random.Random(4))  # noqa: S311 # chooses names
+    written(path, 50, random.Random(4))
     with Service(latency=20) as service:
         with started(path, service, "--results", str(results), "--concurrency", "8", "--timeout", "30") as running:
             while len(service.times) < 8:
