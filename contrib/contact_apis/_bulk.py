@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
@@ -19,7 +20,7 @@ from attrs import field, frozen
 
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
 from ._contract import Json, Operation
-from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, InvalidRequestError
+from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
 from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, check_open, common_headers
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
@@ -94,13 +95,24 @@ def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
     Raises:
         InvalidRequestError: it breaks the contract.
     """
-    made = built(make)
-    body: Any = pruned(service.unset, made)
+    body: Any = pruned(service.unset, built(lambda: _made(make)))
     content = built(lambda: json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(), body)
     schema = service.contract.operations[0].body
     if schema is not None and (faults := schema.faults(body)):
         raise InvalidRequestError(faults)
     return Prepared(body, content, service.identities(body))
+
+
+def _made(make: Callable[[], Json]) -> Json:
+    """What ``make`` gives, with the name of a keyword that there is none of, or that is needed and missing."""
+    try:
+        return make()
+    except TypeError as error:
+        wrong = re.search(r"(unexpected|missing).*'(\w+)'", str(error))
+        if wrong is None:
+            raise
+        fault = Fault(wrong[2], "is missing" if wrong[1] == "missing" else "is no field of a contact")
+    raise InvalidRequestError([fault])
 
 
 class Pace:

@@ -25,6 +25,7 @@ from ._rows import OURS, REASON, UNREAD, Input, InputError, Row
 
 if TYPE_CHECKING:
     from ._pristo import AsyncPristo
+    from ._progress import Watch
     from ._retainful import AsyncRetainful
 
 Ending = Literal["finished", "credentials", "down", "interrupted", "terminated"]
@@ -72,12 +73,12 @@ class Sender:
     """Sends what a journal has due, and notes what becomes of it.
 
     Args:
-        watch: told the state of each row that ended.
+        watch: told the state of each row that ended, and asked every second to show it.
     """
 
     ending: Ending = "finished"
 
-    def __init__(self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Callable[[str], object]) -> None:
+    def __init__(self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Watch) -> None:
         self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
         self._journal, self._watch = journal, watch
         self._tally: Counter[str] = Counter()
@@ -108,8 +109,10 @@ class Sender:
                 started=self._started,
             )
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
+            watching = asyncio.ensure_future(self._watch_on())
             with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
                 await running
+            watching.cancel()
             if self._scheduled:
                 self._note()
         if self._broken is not None:
@@ -117,6 +120,11 @@ class Sender:
         if self.ending == "finished" and 1 < self._down == self._tally.total():
             self.ending = "down"
         return self.ending
+
+    async def _watch_on(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._watch.tick()
 
     def _prepared(self, item: _Sending) -> Prepared:
         body = orjson.loads(item.body)

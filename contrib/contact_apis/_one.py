@@ -79,6 +79,8 @@ def check_services(names: Sequence[str]) -> int:
 
 
 def _object_read() -> dict[str, object]:
+    if sys.stdin.isatty():
+        raise InputError("give the contact's fields with --set FIELD=VALUE, or a JSON object on standard input")
     try:
         value = json.loads(sys.stdin.buffer.read())
     except (RecursionError, ValueError):

@@ -49,19 +49,24 @@ class Watch:
     def __call__(self, state: str) -> None:
         """Counts a row that ended in a state."""
         self._tally[state] += 1
+        self.tick()
+
+    def tick(self) -> None:
+        """Shows what is due to be shown, also while no row ends."""
         now = monotonic()
         if now - self._shown < (INTERVAL if self._bar is None else REDRAW):
             return
         self._shown = now
         done = self._tally.total()
-        rate = f"{done / (now - self._began):.0f}/s"
+        speed = done / max(REDRAW, now - self._began)
+        rate = f"{speed:.{0 if speed >= 10 else 1}f}/s"
         counts = ", ".join(
             f"{count} {each}" for each, count in self._tally.items() if each not in ("read", "created", "updated", "accepted")
         )
         if self._bar is not None:
             self._bar.update(self._task, completed=done, told=" ".join((rate, counts)))
             return
-        left = f", {(self._total - done) * (now - self._began) / done:.0f} s left" if self._total is not None else ""
+        left = f", {(self._total - done) / speed:.0f} s left" if self._total is not None and speed else ""
         of = f" of {self._total}" if self._total is not None else ""
         sys.stderr.write(f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n")
 
