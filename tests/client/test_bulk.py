@@ -766,7 +766,7 @@ def test_nothing_private_is_said(kind: Kind, status: int | str, caplog: pytest.L
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_keyword_that_is_none_is_named(kind: Kind, server: MockServer) -> None:
     """And so is one that is needed and missing."""
-    keys = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
+    keys: dict[str, Any] = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
     outcomes = many("pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}], **keys)
     assert {each.index: str(each.error) for each in outcomes} == {
         0: "nothing was sent: nmae is no field of a contact",
