@@ -529,6 +529,7 @@ def test_an_event_loop_that_ends_first() -> None:
 
     with Service(lambda: 0.02) as service:
         asyncio.run(awaited())
+        time.sleep(0.1)  # what was on its way arrives
         begun = len(service.begun)
         time.sleep(0.1)
     assert len(service.begun) == begun < 20
