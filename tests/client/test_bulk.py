@@ -34,7 +34,7 @@ from contact_apis import (
     PristoContact,
     UpsertOutcome,
 )
-from contact_apis._bulk import Bulk, wire_to
+from contact_apis._bulk import Bulk, Pace, wire_to
 from contact_apis.mock import MockServer
 
 from .hostile import Action, Hostile, Proxy, TlsServer, answer, drip, hang, send_and_close
@@ -768,8 +768,26 @@ def test_nothing_private_is_said(kind: Kind, status: int | str, caplog: pytest.L
 def test_a_keyword_that_is_none_is_named(kind: Kind, server: MockServer) -> None:
     """And so is one that is needed and missing."""
     keys: dict[str, Any] = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
-    outcomes = many("pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}], **keys)
+    odd: dict[Any, Any] = {7: "Ada"}
+    outcomes = many("pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}, odd], **keys)
     assert {each.index: str(each.error) for each in outcomes} == {
         0: "nothing was sent: nmae is no field of a contact",
         1: "nothing was sent: id is missing",
+        2: "nothing was sent: body cannot be written as the contract asks (TypeError)",
     }
+
+
+def test_one_burst_slows_down_once() -> None:
+    """Of the 429s that answer what was in flight together, the first sets the pace for all."""
+
+    async def paced() -> list[float]:
+        pace = Pace(None)
+        for _ in range(10):
+            pace.taken()
+        pace.too_many(0.5)
+        first = pace._interval  # noqa: SLF001 # what it is about
+        pace.too_many(0.5)
+        return [first, pace._interval]  # noqa: SLF001 # see above
+
+    first, second = asyncio.run(paced())
+    assert first == second == pytest.approx(1.05 * 0.5 / 10)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import retainful_client.types
 from contact_apis import ConfigurationError, ContactAPIError
-from contact_apis._call import Call, Policy, Service, Unreadable, delay, retry_after
+from contact_apis._call import Call, Policy, Service, Unreadable, delay, id_in, retry_after
 from contact_apis._contract import contract
 
 from .kinds import GOOD
@@ -145,6 +145,14 @@ def test_never_earlier_than_asked(asked: float, chance: float) -> None:
 def test_retry_after(text: str, seconds: float | None) -> None:
     """Both forms of the header are read, and nothing else is."""
     assert retry_after(text, 0.0) == seconds
+
+
+@given(text=st.text(max_size=40))
+def test_an_id_that_is_none_is_not_believed(text: str) -> None:
+    """Where an answer carries no correlation id, or one that is none, the call's own counts."""
+    assert id_in({}, REQUEST_ID) == REQUEST_ID
+    assert id_in({"X-Request-Id": f"{text}!"}, REQUEST_ID) == REQUEST_ID
+    assert id_in({"X-Request-Id": str(UUID(int=8))}, REQUEST_ID) == UUID(int=8)
 
 
 @given(text=st.text(max_size=40))
