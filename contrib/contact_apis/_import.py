@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Ending = Literal["finished", "credentials", "down", "interrupted", "terminated"]
 EXIT_CODES: Mapping[Ending, int] = {"credentials": 3, "down": 4, "interrupted": 130, "terminated": 143}
+SIGNALS: Mapping[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered with a 5xx
 GRACE = 10.0  # seconds that what is in flight gets after a signal
 
@@ -192,18 +193,17 @@ class Sender:
 @contextmanager
 def _signals(interrupt: Callable[[Ending], None]) -> Generator[None, None, None]:
     """Ctrl-C and SIGTERM let what is in flight come to its end; the second one does not wait for it."""
-    loop, before = asyncio.get_running_loop(), {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    endings: dict[signal.Signals, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    loop, before = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in SIGNALS}
     with suppress(NotImplementedError):  # where the event loop has no signals, Ctrl-C raises KeyboardInterrupt
-        for number, ending in endings.items():
+        for number, ending in SIGNALS.items():
             loop.add_signal_handler(number, interrupt, ending)
     try:
         yield
     finally:
-        with suppress(NotImplementedError):
-            for number in endings:
+        with suppress(NotImplementedError):  # as above
+            for number, handler in before.items():
                 loop.remove_signal_handler(number)
-                signal.signal(number, before[number])
+                signal.signal(number, handler)
 
 
 @contextmanager
@@ -229,7 +229,7 @@ def check_writable(path: Path, option: str, *others: Path | None) -> None:
     if any(other is not None and path.resolve() == other.resolve() for other in others):
         raise InputError(f"{option} {path} would overwrite another file of this import; name another")
     try:
-        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()  # closed at once
+        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
         if path.exists() and not path.is_file():
             raise OSError(0, "it is no regular file")
     except OSError as error:

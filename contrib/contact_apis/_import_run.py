@@ -19,7 +19,7 @@ from attrs import frozen
 
 from . import AsyncPristo, AsyncRetainful, __version__
 from ._bulk import SUCCEEDED
-from ._import import EXIT_CODES, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
+from ._import import EXIT_CODES, SIGNALS, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
 from ._journal import Journal, Planned
 from ._mapping import FORMS, ColumnMapping
 from ._progress import Watch
@@ -112,9 +112,8 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
         try:
             with Watch() as watch:
                 # The journal is bound to the options; what else decides about the rows is the file and how it is read.
-                fingerprint = (
-                    source.digest and f"{source.digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
-                )
+                digest = source.digest
+                fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
                 if not journal.has_all_of(fingerprint):
                     watch.phase("checking", None)
                     rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
@@ -160,7 +159,7 @@ class _Signals:
     raising = True
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -169,10 +168,7 @@ class _Signals:
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
         if self.raising:
-            raise _Interrupted(_SIGNALS[number])
-
-
-_SIGNALS: dict[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+            raise _Interrupted(SIGNALS[number])
 
 
 def _show(mapping: ColumnMapping, source: Input) -> None:
