@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.contract.clauses import load_clauses
-from tests.contract.oracle import accept, contract_of, faults_of, refuse
-from tests.contract.preflight import full_contact, least_contact, page_example
-from tests.contract.service import Call, NotExercised, Service
-from tests.strategies import PLAIN_POOL
+from ..strategies import PLAIN_POOL
+from .clauses import load_clauses
+from .oracle import accept, contract_of, faults_of, refuse
+from .preflight import full_contact, least_contact, page_example
+from .service import Call, NotExercised, Service
 
 ABSENT = object()
 # Never a value that a lenient service could take for `true`: no request of ours may start a welcome e-mail.

@@ -11,11 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.contract.clauses import load_clauses, load_specification, resolve_pointer
-from tests.contract.oracle import accept, refuse, reject_credentials
-from tests.contract.preflight import full_contact
-from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
-from tests.strategies import (
+from ..strategies import (
     EMAILS,
     FOREIGN_PHONES,
     LANGUAGES,
@@ -32,6 +28,10 @@ from tests.strategies import (
     address_of,
     fixed_id,
 )
+from .clauses import load_clauses, load_specification, resolve_pointer
+from .oracle import accept, refuse, reject_credentials
+from .preflight import full_contact
+from .service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
 
 # Names that no backend changes, for requests that are about something else.
 PLAIN_NAMES = ["Ada", "Grace", "Joan", "Mary", "Hedy", "Karen", "Radia", "Edith"]

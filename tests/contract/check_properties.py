@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.contract.check_fields import calls_by_clause
-from tests.contract.check_pristo import Ledger
-from tests.contract.oracle import accept, refuse, reject_credentials
-from tests.contract.preflight import full_contact, identifier, least_contact, properties_of
-from tests.contract.service import Breach, Call, Exchange, Service
-from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, names, pristo_contacts, retainful_contacts, unusual_text
+from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, names, pristo_contacts, retainful_contacts, unusual_text
+from .check_fields import calls_by_clause
+from .check_pristo import Ledger
+from .oracle import accept, refuse, reject_credentials
+from .preflight import full_contact, identifier, least_contact, properties_of
+from .service import Breach, Call, Exchange, Service
 
 Json = dict[str, Any]
 

@@ -8,10 +8,10 @@ from uuid import uuid5
 
 import pytest
 
-from tests.contract.oracle import accept, refuse, reject_credentials
-from tests.contract.preflight import identifier, least_contact, page_example, properties_of
-from tests.contract.service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
-from tests.strategies import ADDRESSES, DATES, FOREIGN_PHONES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
+from ..strategies import ADDRESSES, DATES, FOREIGN_PHONES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
+from .oracle import accept, refuse, reject_credentials
+from .preflight import identifier, least_contact, page_example, properties_of
+from .service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
 
 Json = dict[str, Any]
 Observe = Callable[[str], None]

@@ -15,10 +15,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
-from tests.contract.clauses import load_specification
-from tests.contract.oracle import contract_of, faults_of, is_uuid
-from tests.contract.service import Breach, Call, Service
-from tests.strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
+from ..strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
+from .clauses import load_specification
+from .oracle import contract_of, faults_of, is_uuid
+from .service import Breach, Call, Service
 
 if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
     from schemathesis import APIOperation, Case

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve
 
-from tests.contract.oracle import accept, refuse
-from tests.contract.preflight import full_contact, least_contact, page_example, shapes
-from tests.contract.service import Breach, NotExercised, Service
-from tests.strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
+from ..strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
+from .oracle import accept, refuse
+from .preflight import full_contact, least_contact, page_example, shapes
+from .service import Breach, NotExercised, Service
 
 Observe = Callable[[str], None]
 

@@ -16,8 +16,9 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from contact_apis._contract import Contract, Operation
-from tests.contract.clauses import Clause, broken_clause, load_clauses, load_specification, resolve_pointer
-from tests.contract.service import Breach, Call, Exchange, Service
+
+from .clauses import Clause, broken_clause, load_clauses, load_specification, resolve_pointer
+from .service import Breach, Call, Exchange, Service
 
 # Which clause a misformed body of a status breaks.
 ENVELOPES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from tests.contract.clauses import load_clauses
+from .clauses import load_clauses
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 

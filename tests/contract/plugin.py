@@ -13,10 +13,10 @@ from attrs import define, field
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import Flaky
 
-from tests.contract.clauses import Clause, load_clauses
-from tests.contract.oracle import Judge
-from tests.contract.service import Breach, NotExercised, Service, ServiceGone
-from tests.contract.settings import Settings
+from .clauses import Clause, load_clauses
+from .oracle import Judge
+from .service import Breach, NotExercised, Service, ServiceGone
+from .settings import Settings
 
 
 @define

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, NoReturn
 
-from tests.contract.oracle import contract_of
-from tests.contract.service import Breach, Call, Exchange, NotExercised, Service, ServiceGone
-from tests.contract.settings import CannotRun
-from tests.strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
+from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
+from .oracle import contract_of
+from .service import Breach, Call, Exchange, NotExercised, Service, ServiceGone
+from .settings import CannotRun
 
 Json = dict[str, Any]
 

@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from attrs import define
 
-from tests.contract.clauses import Clause, checksum, load_clauses
+from .clauses import Clause, checksum, load_clauses
 
 if TYPE_CHECKING:
-    from tests.contract.plugin import Run
-    from tests.contract.service import Breach, Exchange
+    from .plugin import Run
+    from .service import Breach, Exchange
 
 Verdict = Literal["conforms", "violates", "could-not-run"]
 MASK = "***"
@@ -114,7 +114,7 @@ class Outcome:
 
 
 def _selected() -> list[str]:
-    from tests.contract.settings import CannotRun, selected_apis
+    from .settings import CannotRun, selected_apis
 
     try:
         return selected_apis(os.environ)
@@ -123,7 +123,7 @@ def _selected() -> list[str]:
 
 
 def _failure(breach: Breach, variables: dict[str, str]) -> dict[str, Any]:
-    from tests.contract.service import as_curl, as_python
+    from .service import as_curl, as_python
 
     calls = [each.call for each in breach.steps]
     return {
@@ -188,7 +188,7 @@ def _secrets(outcome: Outcome) -> list[str]:
 
 def write_reports(outcome: Outcome) -> None:
     """Writes the three files; each appears whole or not at all."""
-    from tests.contract.page import render_page
+    from .page import render_page
 
     secrets = _secrets(outcome)
     results = _masked_json(outcome.as_json(), secrets)

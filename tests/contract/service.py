@@ -18,8 +18,8 @@ from uuid import UUID
 import httpx
 from attrs import Factory, define, evolve, frozen
 
-from tests.contract.settings import Endpoint, Settings
-from tests.strategies import fixed_id
+from ..strategies import fixed_id
+from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from tests.contract.clauses import APIS, load_specification
+from .clauses import APIS, load_specification
 
 Profile = Literal["quick", "ci", "deep"]
 EXAMPLES: dict[Profile, int] = {"quick": 12, "ci": 60, "deep": 500}

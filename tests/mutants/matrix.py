@@ -25,9 +25,9 @@ from typing import Any
 import jinja2
 from attrs import asdict, field, frozen
 
-from tests.contract.__main__ import main as contract_run
 from tests.contract.clauses import APIS, load_clauses
 from tests.contract.oracle import contract_of
+from tests.contract.run import main as contract_run
 from tests.mutants.catalogue import Subject, SubjectServer, load
 
 ROOT = Path(__file__).parents[2]

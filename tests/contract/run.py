@@ -1,0 +1,162 @@
+"""One run of the suite, from its variables to its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+from .report import Outcome, print_verdict, write_reports
+from .settings import CannotRun, Settings, load_settings
+
+HERE = Path(__file__).parent
+# Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
+CHECKS = ["check_credentials", "check_fields", "check_pristo", "check_retainful", "check_transport", "check_properties", "check_shapes"]
+MOCK_FIELDS = ("tier", "מועדון", "notes")
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Runs the suite; the result is the exit code: 0 for ``conforms``, 1 for ``violates``, 2 for ``could-not-run``."""
+    started = time.monotonic()
+    outcome = Outcome(Path(environ.get("REPORTS") or "reports/contract"))
+    with contextlib.ExitStack() as stack:
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        stack.callback(signal.signal, signal.SIGTERM, previous)
+        try:
+            variables = dict(environ)
+            if (environ.get("TARGET") or "mock") == "mock":
+                variables |= stack.enter_context(embedded_mock())
+            settings = load_settings(variables, reports=outcome.folder)
+            _run(settings, outcome)
+        except CannotRun as reason:
+            outcome.cannot_run(str(reason))
+        except KeyboardInterrupt:
+            outcome.interrupted()
+        outcome.seconds = time.monotonic() - started
+        write_reports(outcome)
+        print_verdict(outcome)
+    return {"conforms": 0, "violates": 1}.get(outcome.verdict, 2)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def embedded_mock() -> Iterator[dict[str, str]]:
+    """The mock in a process of its own, on a free port, with everything that the suite can exercise."""
+    fields = [word for each in MOCK_FIELDS for word in ("--custom-field", each)]
+    command = [sys.executable, "-m", "contact_apis", "mock", "--port", "0", "--env", "--second-population", *fields]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"})
+    try:
+        assert process.stdout is not None
+        variables = {}
+        for line in process.stdout:
+            name, _, value = line.strip().partition("=")
+            variables[name] = value
+            if name == "RETAINFUL_LIST_ID":
+                break
+        else:
+            raise CannotRun("The embedded mock did not start; its own words stand above.")
+        yield variables
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _run(settings: Settings, outcome: Outcome) -> None:
+    """Plan, preflight, checks."""
+    # Imported late: a missing variable is said without waiting for them.
+    import pytest
+
+    from .plugin import Run, SuitePlugin
+    from .preflight import preflight
+    from .service import Breach, ServiceGone
+
+    run = Run(settings)
+    outcome.begin(run)
+    print_plan(settings, print)
+    for service in run.services.values():
+        try:
+            preflight(service)
+        except Breach as breach:
+            run.breach(breach)
+        except ServiceGone as gone:
+            run.book(gone, [])
+            run.is_cut = True
+            return
+    if run.breaches and settings.fail_fast:
+        run.is_cut = True
+        return
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    arguments = [
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "-p",
+        "no:unraisableexception",
+        "-p",
+        "no:threadexception",
+        "-p",
+        "_hypothesis_pytestplugin",
+    ]
+    arguments += [
+        "-o",
+        "python_files=check_*.py",
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=",
+        f"--hypothesis-seed={settings.seed}",
+        f"--rootdir={HERE.parents[1]}",
+    ]
+    arguments += [str(HERE / f"{name}.py") for name in CHECKS]
+    try:
+        code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress())])
+    finally:
+        for service in run.services.values():
+            run.judged(service.api)
+    if code != pytest.ExitCode.INTERRUPTED:
+        # After Ctrl-C the lock of httpx's pool may never be given back: the signal can come between its taking and its use.
+        for service in run.services.values():
+            service.close()
+    if code == pytest.ExitCode.INTERRUPTED and not (settings.fail_fast and run.breaches):
+        outcome.interrupted()
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        run.suite_errors.append(f"pytest ended with code {int(code)}")
+
+
+def _say_progress() -> Callable[[str], None]:
+    """Names each group of checks once, when its first check starts."""
+    said: set[str] = set()
+
+    def say(node: str) -> None:
+        group = node.partition("::")[0].rpartition("check_")[2].removesuffix(".py")
+        if group not in said:
+            said.add(group)
+            print(f"  checking {group}", flush=True)
+
+    return say
+
+
+def print_plan(settings: Settings, say: Callable[[str], None]) -> None:
+    """What the run will do to a service, before the first request."""
+    say(f"Contract run · profile {settings.profile} · seed {settings.seed} (SEED={settings.seed} repeats it)")
+    for endpoint in settings.endpoints:
+        say(f"  {endpoint.api}: {endpoint.base_url}")
+    pace = f"{settings.rate:g} requests a second" if settings.rate else "as fast as it answers"
+    say(f"  pace: {pace}; at most {settings.max_requests} requests an API")
+    say(
+        f"  writes: a fixed pool of 45 contacts an API and at most {settings.new_contacts} new ones;"
+        " addresses under example.com, .org and .net, phones from ranges reserved for fiction, no welcome e-mail"
+    )
+    sys.stdout.flush()
