@@ -31,7 +31,7 @@ from ..strategies import (
 from .clauses import load_clauses, load_specification, resolve_pointer
 from .oracle import accept, refuse, reject_credentials
 from .preflight import full_contact
-from .service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
+from .service import NAMESPACE, Breach, Call, Exchange, LeftOut, NotExercised, Service
 
 # Names that no backend changes, for requests that are about something else.
 PLAIN_NAMES = ["Ada", "Grace", "Joan", "Mary", "Hedy", "Karen", "Radia", "Edith"]
@@ -157,7 +157,7 @@ def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
     """A fresh id answers 201 once (in the preflight), and 200 from then on."""
     exchange = pristo.first_created
     if exchange is None:
-        raise NotExercised("no new contact may be made (CONTRACT_NEW_CONTACTS)")
+        raise LeftOut("no new contact may be created (CONTRACT_NEW_CONTACTS)")
     ledger, contact = Ledger(pristo), exchange.call.json()["contact"]
     ledger.compare(exchange, contact)
     ledger.upsert(contact)

@@ -15,7 +15,7 @@ from hypothesis.errors import Flaky
 
 from .clauses import Clause, load_clauses
 from .oracle import Judge
-from .service import Breach, NotExercised, Service, ServiceGone
+from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
 from .settings import Settings
 
 
@@ -27,6 +27,9 @@ class ClauseResult:
     failed: bool = False
     observations: list[str] = field(factory=list)
     not_exercised: list[str] = field(factory=list)
+    """Why it cannot be exercised at this service or account."""
+    left_out: list[str] = field(factory=list)
+    """Why it was left out, where the reason is on our side."""
     requests: int = 0
 
 
@@ -65,6 +68,18 @@ class Run:
             for service in self.services.values():
                 service.broken.add(found.clause)
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The documented clauses that did not run although nothing at the service prevents it, each with the reason."""
+        found = {}
+        for clause in self.clauses:
+            result = self.results[clause.id]
+            has_run = result.passed or result.failed
+            cannot_run_here = result.not_exercised and not result.left_out
+            if clause.evidence == "documented" and not has_run and not cannot_run_here:
+                found[clause.id] = result.left_out[0] if result.left_out else "no check of it ran"
+        return found
+
     def judged(self, api: str) -> None:
         """Counts what every answer was judged by as exercised."""
         for clause, times in self.judges[api].judged.items():
@@ -101,7 +116,9 @@ class Run:
             self.breach(breach)
         elif (skipped := _find(error, NotExercised)) is not None:
             for clause in clauses:
-                self.results[clause].not_exercised.append(str(skipped))
+                result = self.results[clause]
+                reasons = result.left_out if isinstance(skipped, LeftOut) else result.not_exercised
+                reasons.append(str(skipped))
         elif not isinstance(error, (ServiceGone, KeyboardInterrupt)):
             self.suite_errors.append("".join(traceback.format_exception(error)))
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .plugin import Run
     from .service import Breach, Exchange
 
-Verdict = Literal["conforms", "violates", "could-not-run"]
+Verdict = Literal["conforms", "violates", "could-not-run", "incomplete"]
+EXIT_CODES: dict[Verdict, int] = {"conforms": 0, "violates": 1, "could-not-run": 2, "incomplete": 3}
 MASK = "***"
 CUT = "the run ended before"
 
@@ -51,7 +52,7 @@ class Outcome:
             return "violates"
         if self.reason is not None or self.run is None or self.run.suite_errors:
             return "could-not-run"
-        return "conforms"
+        return "incomplete" if self.run.left_out else "conforms"
 
     @property
     def is_cut(self) -> bool:
@@ -67,6 +68,8 @@ class Outcome:
             return f"{len(clauses)} documented clause{'s are' if len(clauses) > 1 else ' is'} broken: {', '.join(clauses)}."
         if self.reason is None and run is not None and run.suite_errors:
             return "The suite itself failed: " + run.suite_errors[0].strip().splitlines()[-1]
+        if self.verdict == "incomplete" and run is not None:
+            return _incomplete(run.left_out)
         return self.reason
 
     def result_of(self, clause: Clause) -> str:
@@ -76,7 +79,7 @@ class Outcome:
             return "fail"
         if result.observations:
             return "observed"
-        if result.passed and not (clause.evidence != "documented" or result.not_exercised):
+        if result.passed and clause.evidence == "documented":
             return "pass"
         return "not-exercised"
 
@@ -95,6 +98,7 @@ class Outcome:
             "contacts": sum(len(each.counters.contacts) for each in run.services.values()) if run else 0,
             "seconds": round(self.seconds, 3),
             "finished": finished,
+            "left_out": list(run.left_out) if run and self.verdict == "incomplete" else [],
             "clauses": [self._clause(each, finished) for each in (run.clauses if run else [])],
             "failures": [_failure(each, run.settings.variables) for each in run.breaches] if run else [],
         }
@@ -103,7 +107,9 @@ class Outcome:
         assert self.run is not None
         before = {each["id"]: each for each in (self.run.settings.previous or {"clauses": []})["clauses"]}.get(clause.id, {})
         result = self.run.results[clause.id]
-        notes = result.observations or (result.not_exercised if self.result_of(clause) == "not-exercised" else [])
+        notes = result.observations
+        if self.result_of(clause) == "not-exercised":
+            notes = [*result.left_out, *result.not_exercised]
         if self.is_cut and not notes and self.result_of(clause) == "not-exercised":
             notes = [CUT]
         seen = {"result": self.result_of(clause), "observation": "; ".join(dict.fromkeys(notes)) or None}
@@ -111,6 +117,21 @@ class Outcome:
         # Since when it is as it is, as far as the chain of earlier runs goes back.
         since = before.get("since", finished) if same else finished
         return {"id": clause.id, "evidence": clause.evidence, **seen, "requests": result.requests, "since": since}
+
+
+def _incomplete(left_out: dict[str, str]) -> str:
+    """One sentence that names the clauses that were left out, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for clause, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(clause)
+    parts = [f"{_listed(clauses)} ({reason})" for reason, clauses in by_reason.items()]
+    number = len(left_out)
+    return f"{number} documented clause{'s were' if number > 1 else ' was'} not checked: {'; '.join(parts)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:8])
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
 
 
 def _selected() -> list[str]:
@@ -276,12 +297,13 @@ def print_verdict(outcome: Outcome) -> None:
     if cut:
         say(f"The run ended early: {cut} clauses were not looked at to the end.\n")
     if idle:
-        say("Not exercised: " + ", ".join(each["id"] for each in idle[:8]) + (f" and {len(idle) - 8} more" if len(idle) > 8 else "") + "\n")
+        say(f"Not exercised: {_listed([each['id'] for each in idle])}\n")
     say(f"Report: {outcome.folder / 'index.html'}\n")
     words = {
         "conforms": "the service keeps every documented promise that could be exercised",
         "violates": results["reason"],
         "could-not-run": results["reason"],
+        "incomplete": results["reason"],
     }[results["verdict"]]
     say(f"Verdict: {results['verdict']} · {words}\n")
     sys.stdout.flush()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
-from .report import Outcome, print_verdict, write_reports
+from .report import EXIT_CODES, Outcome, print_verdict, write_reports
 from .settings import CannotRun, Settings, load_settings
 
 HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ MOCK_FIELDS = ("tier", "מועדון", "notes")
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Runs the suite; the result is the exit code: 0 for ``conforms``, 1 for ``violates``, 2 for ``could-not-run``."""
+    """Runs the suite; the result is the exit code: 0 for ``conforms``, 1 ``violates``, 2 ``could-not-run``, 3 ``incomplete``."""
     started = time.monotonic()
     outcome = Outcome(Path(environ.get("REPORTS") or "reports/contract"))
     with contextlib.ExitStack() as stack:
@@ -41,7 +41,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         outcome.seconds = time.monotonic() - started
         write_reports(outcome)
         print_verdict(outcome)
-    return {"conforms": 0, "violates": 1}.get(outcome.verdict, 2)
+    return EXIT_CODES[outcome.verdict]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -53,7 +53,11 @@ class ServiceGone(Exception):
 
 
 class NotExercised(Exception):
-    """A clause could not be exercised here; the text says why."""
+    """A clause cannot be exercised at this service or account; the text says why. It does not spoil ``conforms``."""
+
+
+class LeftOut(NotExercised):
+    """A clause was left out for a reason on our side (budget, selection, environment): the run is ``incomplete``."""
 
 
 @frozen
@@ -196,7 +200,7 @@ class Service:
     def fresh_id(self, purpose: str, *, contacts: int = 1) -> str:
         """An id that this service has not seen; uses up so many of ``CONTRACT_NEW_CONTACTS``."""
         if contacts > self.contacts_left:
-            raise NotExercised(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
+            raise LeftOut(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
         self.counters.fresh += contacts
         return fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
 
@@ -225,7 +229,7 @@ class Service:
             delay = self._delay(exchange, attempt)
             attempt += 1
             if waited + delay > LONGEST_WAIT:
-                raise NotExercised(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds")
+                raise LeftOut(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help")
             waited += delay
             self.counters.waited += delay
             # Slower from here on: what was too fast once is too fast again.
@@ -245,7 +249,7 @@ class Service:
     def _pace(self) -> None:
         counters = self.counters
         if counters.requests >= self.settings.max_requests // len(self.settings.endpoints):
-            raise NotExercised(f"the budget of {self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) is used up")
+            raise LeftOut(f"the budget of {self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) is used up")
         interval = max(
             1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0
         )
