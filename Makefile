@@ -69,8 +69,8 @@ test: setup ## the tests (no Node, no browser); TESTS=tests/client for a part
 	@$(PY) -m pytest -n 2 --dist loadfile -q $(TESTS)
 
 lint: setup ## ruff and the import rules
-	@ruff check contrib tests
-	@ruff format --check --quiet contrib tests || { echo "lint: run .venv/bin/ruff format contrib tests"; exit 1; }
+	@ruff check contrib tests hatch_build.py
+	@ruff format --check --quiet contrib tests hatch_build.py || { echo "lint: run .venv/bin/ruff format contrib tests"; exit 1; }
 	@lint-imports --no-cache | tail -n 6
 
 types: setup node-setup ## mypy strict on everything, pyright strict on contrib (needs Node)

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from contact_apis import __version__
+from contact_apis._suite._options import contract_command
 
 app = typer.Typer(
     name="contact-apis",
@@ -196,6 +197,11 @@ def check(to: Annotated[Target | None, typer.Option(help="Only this service.")] 
     from contact_apis._one import check_services
 
     raise typer.Exit(check_services([to.value] if to else [each.value for each in Target]))
+
+
+app.command("contract", epilog="Example: contact-apis contract --target live --api pristo --reports reports/pristo")(
+    contract_command(lambda sentence: _fail(sentence))  # noqa: PLW0108  # which is defined below
+)
 
 
 def _told(work: Callable[[], int]) -> int:

@@ -18,5 +18,6 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("aiohttp", "click", "orjson", "phonenumbers", "rich", "typer"):
             raise
-        sys.stderr.write("contact-apis: the command needs an extra; install it with: pip install 'contact-apis[cli]'\n")
+        extra = "contract" if sys.argv[1:2] == ["contract"] else "cli"
+        sys.stderr.write(f"contact-apis: the command needs an extra; install it with: pip install 'contact-apis[{extra}]'\n")
         sys.exit(2)

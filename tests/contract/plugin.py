@@ -143,10 +143,12 @@ class SuitePlugin:
         settings = run.settings
         hypothesis.settings.register_profile(
             "contract",
+            # Where Hypothesis sees CI, another profile is the one in force, and what is not said here would come from it.
+            parent=hypothesis.settings.get_profile("default"),
             max_examples=settings.examples,
             stateful_step_count=12 if settings.profile == "quick" else 25,
             deadline=None,
-            # Hypothesis turns this on where it sees CI, and the seed would mean nothing.
+            # The seed would mean nothing with it.
             derandomize=False,
             report_multiple_bugs=False,
             print_blob=False,

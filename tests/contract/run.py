@@ -12,12 +12,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
+from contact_apis._suite import isolated_command, isolated_environment
+
 from .report import EXIT_CODES, Outcome, print_verdict, write_reports
 from .settings import CannotRun, Settings, load_settings
 
 HERE = Path(__file__).parent
 # Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
 CHECKS = ["check_credentials", "check_fields", "check_pristo", "check_retainful", "check_transport", "check_properties", "check_shapes"]
+# Nothing of the caller's: no settings but those of checks.ini, no conftest.py, no plugins but our own and that of Hypothesis.
+PYTEST_OPTIONS = [
+    "--noconftest",
+    "--assert=plain",
+    *("-p", "_hypothesis_pytestplugin"),
+    *("-p", "no:terminal"),
+    *("-p", "no:cacheprovider"),
+    *("-p", "no:faulthandler"),
+    *("-p", "no:unraisableexception"),
+    *("-p", "no:threadexception"),
+]
 MOCK_FIELDS = ("tier", "מועדון", "notes")
 
 
@@ -52,8 +65,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def embedded_mock() -> Iterator[dict[str, str]]:
     """The mock in a process of its own, on a free port, with everything that the suite can exercise."""
     fields = [word for each in MOCK_FIELDS for word in ("--custom-field", each)]
-    command = [sys.executable, "-m", "contact_apis", "mock", "--port", "0", "--env", "--second-population", *fields]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"})
+    command = isolated_command("contact_apis.cli", "mock", "--port", "0", "--env", "--second-population", *fields)
+    environment = isolated_environment(os.environ)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment)
     try:
         assert process.stdout is not None
         variables = {}
@@ -94,32 +108,12 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     if run.breaches and settings.fail_fast:
         run.is_cut = True
         return
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    arguments = [
-        "-p",
-        "no:terminal",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:faulthandler",
-        "-p",
-        "no:unraisableexception",
-        "-p",
-        "no:threadexception",
-        "-p",
-        "_hypothesis_pytestplugin",
-    ]
-    arguments += [
-        "-o",
-        "python_files=check_*.py",
-        "-o",
-        "addopts=",
-        "-o",
-        "filterwarnings=",
-        f"--hypothesis-seed={settings.seed}",
-        f"--rootdir={HERE.parents[1]}",
-    ]
-    arguments += [str(HERE / f"{name}.py") for name in CHECKS]
+    # Whoever calls this in a process of its own, as the mutants' matrix does, has pytest's variables there still.
+    environment = isolated_environment(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    arguments = [*PYTEST_OPTIONS, f"--rootdir={HERE}", f"--config-file={HERE / 'checks.ini'}", f"--hypothesis-seed={settings.seed}"]
+    arguments += ["--pyargs", *(f"{__package__}.{name}" for name in CHECKS)]
     try:
         code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress())])
     finally:
