@@ -9,13 +9,16 @@ from uuid import UUID
 import httpx
 
 from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
-from ._call import NEVER_SENT, Answer, Unreadable, id_in
+from ._call import Answer, Unreadable, delivery, id_in
 from ._errors import Fault
 from ._privacy import speakable, without
 
 if TYPE_CHECKING:
     from ._call import Call
     from ._contract import Json
+
+_HAPPENED = "the write may have happened"
+_EARLIER = "an earlier attempt may have been carried out"
 
 
 def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None, asked: float | None) -> errors.APIError:
@@ -32,6 +35,8 @@ def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None
     said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(status)
     facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
     text = f"{call.service.name} answered {status}: {said}"
+    if call.perhaps_written:
+        text += f"; {_HAPPENED if delivery(outcome).may_be_written else _EARLIER}"
     return errors.status_error(status)(text, request_id, call.attempts, call.perhaps_written, **facts)
 
 
@@ -40,7 +45,10 @@ def _failed(call: Call, failure: Exception) -> errors.APIError:
     why = type(failure).__name__
     if isinstance(failure, httpx.ConnectError):  # its text holds nothing that the service said
         why += f": {failure}"
-    sent = "the request was never sent" if isinstance(failure, NEVER_SENT) else "the write may have happened"
+    sent = _HAPPENED
+    if not delivery(failure).may_be_written:
+        never = "the request was never sent"  # what the README tells callers to look for: true of all attempts or not said
+        sent = f"this attempt did not reach it; {_EARLIER}" if call.perhaps_written else never
     timed_out = isinstance(failure, httpx.TimeoutException | TimeoutError)
     kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
     return kind(f"no answer from {call.service.name}: {why}; {sent}", call.request_id, call.attempts, call.perhaps_written)
@@ -70,5 +78,5 @@ def _words(response: Answer) -> list[str | None]:
 
 def _remark(status: int) -> str:
     if 200 <= status <= 299:
-        return "no success that its contract knows for this request; the write may have happened"
+        return "no success that its contract knows for this request"
     return "redirects are not followed" if 300 <= status <= 399 else "without saying why"

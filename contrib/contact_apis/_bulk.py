@@ -306,11 +306,12 @@ def state_of(operation: Operation, status: int | None, error: ContactAPIError | 
     """What is known of a contact whose call ended with this status or this error."""
     if error is None:
         return "accepted" if 201 not in operation.responses else "created" if status == 201 else "updated"
-    if isinstance(error, APIStatusError) and 400 <= error.status_code <= 499 and error.status_code not in (401, 403, 408, 429):
-        return "refused"
     if not isinstance(error, APIError):
         return "refused"
-    return "unknown" if error.perhaps_written else "failed"
+    if error.perhaps_written:
+        return "unknown"  # a refusal too, where an earlier attempt may have been carried out
+    refused = isinstance(error, APIStatusError) and 400 <= error.status_code <= 499
+    return "refused" if refused and vars(error)["status_code"] not in (401, 403, 408, 429) else "failed"
 
 
 _END = object()

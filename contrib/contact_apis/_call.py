@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
@@ -46,10 +46,35 @@ ID_HEADER = "X-Request-Id"
 # Retries and their pace are those of section 4 of the project's design.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 HOPELESS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
-REFUSED_UNPROCESSED, PERHAPS_PROCESSED = frozenset({408, 429, 503}), frozenset({500, 502, 504})
 LONGEST_RETRY_AFTER = 120.0  # seconds; who is asked to wait longer is told instead
 LONGEST = 86400.0  # seconds; what is far above it overflows in the system's calls
 FIRST_DELAY, DOUBLINGS = 0.5, 4  # 0.5 s, 1 s, 2 s, 4 s, then 8 s
+
+
+@frozen
+class Delivery:
+    """What an attempt that ended in a certain way means for the next one, and for what the service may have done."""
+
+    retry: Literal["always", "if idempotent", "never"]
+    may_be_written: bool
+
+
+# What these say and their neighbours do not; the rest follows from the hundred (see `delivery`).
+_BY_STATUS: Mapping[int, Delivery] = {
+    # RFC 9110, 15.4: the same request is to be made elsewhere, so it was not carried out here. After the other redirects a client
+    # may go on with GET: 303, and by old custom 301 and 302, are how a server ends a POST that it did carry out.
+    307: Delivery("never", may_be_written=False),
+    308: Delivery("never", may_be_written=False),
+    408: Delivery("if idempotent", may_be_written=False),
+    429: Delivery("always", may_be_written=False),
+    499: Delivery("never", may_be_written=True),  # a proxy's own: it stopped waiting for the service behind it
+    500: Delivery("if idempotent", may_be_written=True),
+    502: Delivery("if idempotent", may_be_written=True),
+    503: Delivery("if idempotent", may_be_written=False),
+    504: Delivery("if idempotent", may_be_written=True),
+    # Those of a content delivery network whose service failed, was down, out of reach, or silent.
+    **dict.fromkeys(range(520, 525), Delivery("if idempotent", may_be_written=True)),
+}
 
 
 class Unreadable(Exception):  # noqa: N818 # an outcome that a session reports, never raised to callers
@@ -125,18 +150,24 @@ def retry_after(text: str, today: float) -> float | None:
         return None
 
 
-def _may_have_written(outcome: Answer | Exception) -> bool:
-    """Whether an attempt that ended so can have been processed: the service may fail, or hang up, after it did the work."""
+def delivery(outcome: Answer | Exception) -> Delivery:
+    """The retry table: the service may fail, hang up or say something unheard of after it did the work."""
+    if isinstance(outcome, NEVER_SENT):
+        return Delivery("always", may_be_written=False)
+    if isinstance(outcome, HOPELESS):
+        return Delivery("never", may_be_written=False)
+    if isinstance(outcome, Unreadable):
+        return Delivery("never", may_be_written=True)
     if isinstance(outcome, Exception):
-        return not isinstance(outcome, (*NEVER_SENT, *HOPELESS))
-    return 200 <= outcome.status_code <= 299 or (outcome.status_code >= 500 and outcome.status_code not in REFUSED_UNPROCESSED)
+        return Delivery("if idempotent", may_be_written=True)
+    refused = 400 <= outcome.status_code <= 499
+    return _BY_STATUS.get(outcome.status_code) or Delivery("never", may_be_written=not refused)
 
 
 def may_repeat(outcome: Answer | Exception, *, idempotent: bool) -> bool:
     """Whether another try can do no harm and may help."""
-    if not isinstance(outcome, Exception):
-        return outcome.status_code == 429 or (idempotent and outcome.status_code in REFUSED_UNPROCESSED | PERHAPS_PROCESSED)
-    return isinstance(outcome, NEVER_SENT) or (idempotent and not isinstance(outcome, (*HOPELESS, Unreadable)))
+    retry = delivery(outcome).retry
+    return retry == "always" or (retry == "if idempotent" and idempotent)
 
 
 _decoder = json.JSONDecoder(parse_constant=int)  # no int is NaN or infinite, which are no JSON
@@ -185,7 +216,7 @@ class Call:
         """
         if isinstance(outcome, httpx.HTTPStatusError):  # by a hook of the caller's own client
             outcome = cast("AnyAnswer", outcome.response)
-        self.perhaps_written = self.perhaps_written or _may_have_written(outcome)
+        self.perhaps_written = self.perhaps_written or delivery(outcome).may_be_written
         text = None if isinstance(outcome, Exception) else outcome.headers.get("Retry-After")
         asked = None if text is None else retry_after(text, today)
         faults = self._faults(outcome)

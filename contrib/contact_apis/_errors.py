@@ -86,7 +86,7 @@ class APIError(ContactAPIError):
 
 
 class APIConnectionError(APIError):
-    """No answer came, or none that is whole HTTP. Unless the text says "never sent", the write may have happened."""
+    """No answer came, or none that is whole HTTP. Unless the text says "never sent", the write may have happened: see ``perhaps_written``."""
 
 
 class APITimeoutError(APIConnectionError):

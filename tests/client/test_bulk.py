@@ -351,7 +351,8 @@ def single(api: Api, url: str, fields: Any, **options: Any) -> APIError:
 
 def meant(error: ContactAPIError) -> str:
     """The state that an error stands for, said a second time."""
-    if isinstance(error, APIStatusError) and error.status_code // 100 == 4 and error.status_code not in (401, 403, 408, 429):
+    refusal = isinstance(error, APIStatusError) and error.status_code // 100 == 4 and error.status_code not in (401, 403, 408, 429)
+    if refusal and not vars(error)["perhaps_written"]:
         return "refused"
     return "unknown" if vars(error)["perhaps_written"] else "failed"
 
@@ -394,6 +395,14 @@ def test_misbehaviour_means_the_same(case: Case) -> None:
     error, first, second = compare("retainful", script, {**FIELDS["retainful"], "trigger_welcome_email": True}, timeout=10)
     assert type(error) is expected
     assert first == second == careful
+
+
+@pytest.mark.parametrize("last", [400, 409, 401, 503])
+def test_a_refusal_after_an_attempt_that_may_have_been_applied_is_unknown(last: int) -> None:
+    """No state promises that a contact was not written when an earlier attempt may have written it."""
+    error, _, _ = compare("pristo", [answer(502), answer(last)], FIELDS["pristo"], max_retries=1)
+    assert meant(error) == "unknown"
+    assert "an earlier attempt may have been carried out" in str(error)
 
 
 @pytest.mark.parametrize("api", APIS)

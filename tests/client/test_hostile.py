@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,13 @@ CASES: list[Case] = [
             (502, InternalServerError, 3, 1),
             (503, InternalServerError, 3, 1),
             (504, InternalServerError, 3, 1),
-            (520, InternalServerError, 1, 1),
+            (505, InternalServerError, 1, 1),
+            *[(status, InternalServerError, 3, 1) for status in range(520, 525)],
+            (525, InternalServerError, 1, 1),
+            (301, APIStatusError, 1, 1),
+            (303, APIStatusError, 1, 1),
+            (308, APIStatusError, 1, 1),
+            (499, APIStatusError, 1, 1),
             (599, InternalServerError, 1, 1),
             (600, APIStatusError, 1, 1),
             (999, APIStatusError, 1, 1),
@@ -290,3 +297,49 @@ def test_credentials_are_tried_without_writing(api: Api, kind: Kind) -> None:
         with pytest.raises(PermissionDeniedError):
             call(api, kind, service.url, "check_credentials")
     assert {json.loads(each.split(b"\r\n\r\n", 1)[1]) == {} for each in service.requests} == {True}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("status", "written"),
+    [
+        *[(each, False) for each in (307, 308, 400, 401, 403, 404, 408, 409, 418, 422, 429, 451, 503)],
+        *[(each, True) for each in (202, 206, 300, 301, 302, 303, 304, 499, 500, 501, 502, 504, 505, *range(520, 531), 599, 600)],
+    ],
+)
+def test_what_a_status_leaves_open_is_said(status: int, written: bool, kind: Kind) -> None:
+    """A status after which the write may have happened says so in the attribute and in the text; 303 and its like are among them."""
+    script = answer(status, b"", "Location: /elsewhere\r\n") if status != 304 else b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    with Hostile(script) as service:
+        error = _failed("pristo", kind, service.url, max_retries=0)
+    assert isinstance(error, contact_apis.APIError)
+    assert error.perhaps_written is written
+    assert ("may have happened" in str(error)) is written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("first", [answer(500), answer(502), answer(522), reset], ids=["500", "502", "522", "reset"])
+@pytest.mark.parametrize("last", [400, 401, 409, 429, 503, 307], ids=str)
+def test_a_refusal_after_an_attempt_that_may_have_been_applied_says_so(last: int, first: Action | bytes, kind: Kind) -> None:
+    """The last answer's class and words, and that an earlier attempt may have been carried out."""
+    with Hostile(first, answer(last, ERROR)) as service:
+        error = _failed("pristo", kind, service.url, max_retries=1)
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.attempts, error.perhaps_written) == (last, 2, True)
+    assert "an earlier attempt may have been carried out" in str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_never_sent_is_said_of_all_attempts_or_not_at_all(kind: Kind) -> None:
+    """A connection that is refused after an attempt that may have been applied does not promise that nothing was written."""
+
+    def last(connection: socket.socket) -> None:
+        service.refuse()
+        reset(connection)
+
+    with Hostile(last) as service:
+        error = _failed("pristo", kind, service.url, max_retries=1)
+    assert isinstance(error, APIConnectionError)
+    assert (error.attempts, error.perhaps_written) == (2, True)
+    assert "never sent" not in str(error)
+    assert "an earlier attempt may have been carried out" in str(error)

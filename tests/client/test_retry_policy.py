@@ -19,7 +19,7 @@ from contact_apis._contract import contract
 from .kinds import GOOD
 
 REQUEST_ID = UUID(int=7)
-STATUSES = [200, 202, 302, 400, 401, 404, 408, 409, 429, 500, 501, 502, 503, 504, 520]
+STATUSES = [200, 202, 302, 400, 401, 404, 408, 409, 429, 500, 501, 502, 503, 504, 520, 524, 525, 303, 499]
 FAILURES: list[type[Exception]] = [
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -43,7 +43,7 @@ outcomes = st.one_of(
 def may_repeat(outcome: Any, sends_mail: bool) -> bool:
     """The rules of the design, said a second time."""
     if isinstance(outcome, tuple):
-        return outcome[0] == 429 or (outcome[0] in (408, 500, 502, 503, 504) and not sends_mail)
+        return outcome[0] == 429 or (outcome[0] in (408, 500, 502, 503, 504, 520, 521, 522, 523, 524) and not sends_mail)
     if outcome in (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
         return True
     return outcome not in (httpx.LocalProtocolError, httpx.UnsupportedProtocol) and not sends_mail
