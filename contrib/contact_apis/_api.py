@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
 
@@ -55,7 +56,8 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
 
     _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
     _session: AnySession
-    _path_values: tuple[str, ...] = ()
+    _path_values: Mapping[str, str] = MappingProxyType({})
+    """The path parameters of the upsert that are the same for every contact, by name."""
     _borrowed = False
 
     def _set_up(
@@ -95,14 +97,13 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
 
     def _target(self) -> tuple[AnySession, httpx.URL]:
         """The session, and the whole address that contacts are sent to."""
-        service, values = self._session.service, iter(self._path_values)
-        path = re.sub(r"\{.*?\}", lambda _: next(values), service.contract.operations[0].template)
-        return self._session, httpx.URL(f"{service.base_url}{path}")
+        service = self._session.service
+        return self._session, httpx.URL(f"{service.base_url}{service.upsert.expand(self._path_values)}")
 
     def _probe(self) -> dict[str, Any]:
         """A request that says whether the credentials work, and has to be refused in either case."""
         session, url = self._target()
-        return {"method": session.service.contract.operations[0].method, "url": url, "json": {}, "extensions": {PROBE: True}}
+        return {"method": session.service.upsert.method, "url": url, "json": {}, "extensions": {PROBE: True}}
 
 
 class Blocking(API[AnyContact, Session, httpx.Client]):

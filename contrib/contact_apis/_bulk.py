@@ -97,7 +97,7 @@ def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
     """
     body: Any = pruned(service.unset, built(lambda: _made(make)))
     content = built(lambda: json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(), body)
-    schema = service.contract.operations[0].body
+    schema = service.upsert.body
     if schema is not None and (faults := schema.faults(body)):
         raise InvalidRequestError(faults)
     return Prepared(body, content, service.identities(body))
@@ -199,7 +199,7 @@ class Bulk:
         self._ended, self._started, self._pace = ended, started, Pace(rate)
         # At a low rate, more would only wait so long for their turn that no time is left for another try.
         self._concurrency = concurrency if rate is None else min(concurrency, max(1, round(rate * LONGEST_QUEUE)))
-        self._operation = service.contract.operations[0]
+        self._operation = service.upsert
         self._headers = {"Content-Type": "application/json", **common_headers()}
         self._latest: dict[str, asyncio.Future[None]] = {}
         self._count = 0
@@ -305,7 +305,9 @@ class Bulk:
 def state_of(operation: Operation, status: int | None, error: ContactAPIError | None) -> State:
     """What is known of a contact whose call ended with this status or this error."""
     if error is None:
-        return "accepted" if 201 not in operation.responses else "created" if status == 201 else "updated"
+        if not operation.documents(201):
+            return "accepted"
+        return "created" if status == 201 else "updated"
     if not isinstance(error, APIError):
         return "refused"
     if error.perhaps_written:

@@ -19,7 +19,7 @@ import httpx
 from attrs import field, frozen
 
 from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
-from ._contract import Contract, Json, Operation
+from ._contract import IDEMPOTENT_METHODS, Contract, Json, Operation
 from ._errors import Fault
 
 log = logging.getLogger("contact_apis")
@@ -125,6 +125,10 @@ class Service:
     """Whether a request with this body may be processed twice."""
     identities: Callable[[Json], tuple[str, ...]]
     """What a body's contact is recognised by: two bodies that share one of these are about the same contact."""
+    upsert: Operation
+    """The operation that contacts are sent to; ``idempotent`` and ``identities`` are about its requests."""
+    account: tuple[str, ...] = ()
+    """What tells the account apart besides the address and the secret key."""
     base_url: httpx.URL = field(factory=httpx.URL)
     """Where it is."""
 
@@ -190,7 +194,7 @@ class Call:
         self.request_id, self.probing = request_id, probing
         self.attempts, self.perhaps_written = 0, False
         self.last = False  # whether this attempt is the last, whatever comes of it
-        self.idempotent = service.idempotent(body)
+        self.idempotent = service.idempotent(body) if operation is service.upsert else operation.method in IDEMPOTENT_METHODS
         self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
 
     @property
@@ -235,10 +239,10 @@ class Call:
     def _faults(self, outcome: Answer | Exception) -> list[Fault] | None:
         """What is wrong with the answer that was hoped for; ``None`` where another came, or none."""
         status = 0 if isinstance(outcome, Exception) else outcome.status_code
-        hoped_for = status in (400, 401) if self.probing else 200 <= status <= 299 and status in self.operation.responses
+        hoped_for = status in (400, 401) if self.probing else 200 <= status <= 299 and self.operation.documents(status)
         if isinstance(outcome, Exception) or not hoped_for:
             return None
-        schema = None if self.probing else self.operation.responses[status]
+        schema = None if self.probing else self.operation.response_schema(status)
         try:
             text = outcome.content.decode(json.detect_encoding(outcome.content), "surrogatepass")
             return schema.faults(_decoder.decode(text)) if schema else []
@@ -296,12 +300,13 @@ def call_for(service: Service, policy: Policy, request: httpx.Request, request_i
         InvalidRequestError: the request breaks the contract.
     """
     base, url = service.base_url, request.url
-    path = url.path.removeprefix(base.path.rstrip("/")) if (url.scheme, url.netloc) == (base.scheme, base.netloc) else ""
-    for operation in service.contract.operations:
-        match = operation.path.fullmatch(path)
-        if match and operation.method == request.method:
+    ours = (url.scheme, url.netloc) == (base.scheme, base.netloc)
+    path = url.raw_path.decode("ascii").partition("?")[0].removeprefix(base.raw_path.decode("ascii").rstrip("/")) if ours else ""
+    for operation in service.contract.operations_at(path):
+        values = operation.match(path)
+        if values is not None and operation.method == request.method:
             body, faults = _read(request, operation)
-            if faults := [*_misaddressed(request, operation, match.groups()), *faults]:
+            if faults := [*_misaddressed(request, operation, values), *faults]:
                 raise errors.InvalidRequestError(faults)
             sent = id_in(request.headers, request_id or uuid4())
             call = Call(service, policy, operation, body, sent, now, probing=PROBE in request.extensions)
@@ -310,9 +315,9 @@ def call_for(service: Service, policy: Policy, request: httpx.Request, request_i
     raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
 
 
-def _misaddressed(request: httpx.Request, operation: Operation, values: tuple[str, ...]) -> list[Fault]:
+def _misaddressed(request: httpx.Request, operation: Operation, values: Mapping[str, str]) -> list[Fault]:
     """What is wrong with path and headers."""
-    parts = [(name, schema, value) for (name, schema), value in zip(operation.path_parameters.items(), values, strict=True)]
+    parts = [(name, schema, values[name]) for name, schema in operation.path_parameters.items()]
     headers = operation.header_parameters.items()
     parts += [(name, schema, request.headers[name]) for name, (schema, _) in headers if name in request.headers]
     return [Fault(name, fault.remedy) for name, schema, value in parts for fault in schema.faults(value)]
@@ -321,6 +326,8 @@ def _misaddressed(request: httpx.Request, operation: Operation, values: tuple[st
 def _read(request: httpx.Request, operation: Operation) -> tuple[Json, list[Fault]]:
     """The body of a request, and what is wrong with it."""
     try:
+        if not request.content and not operation.request_body.get("required"):
+            return {}, []
         body: Json = json.loads(request.content)
     except (httpx.RequestNotRead, RecursionError, ValueError):
         return {}, [Fault("", "must be JSON")]

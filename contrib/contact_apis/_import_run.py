@@ -101,7 +101,7 @@ def run_import(wish: Request) -> int:
         else:
             session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
             # What identifies the account besides its key: nothing for Pristo, whose address has the population.
-            bound = {"target": str(url), "app": [*session.service.credentials.values()][1:], "mapping": mapping.signature}
+            bound = {"target": str(url), "app": [*session.service.account], "mapping": mapping.signature}
         with closing(Journal(path, bound)) as journal:
             return _carry_out(wish, mapping, source, journal, client)
 

@@ -88,7 +88,7 @@ class PristoForm(Form):
         from ._pristo import identities
 
         self.identities, self.repeatable = identities, lambda _: True
-        self.operation = contract("pristo_client").operations[0]
+        self.operation = contract("pristo_client").operation(UPSERT)
         owner = self.operation.contract
         schema = owner.resolve(_body_schema(self.operation)["properties"]["contact"])
         self.fields = {name: owner.resolve(each) for name, each in schema["properties"].items() if name != "customFields"}
@@ -114,7 +114,7 @@ class RetainfulForm(Form):
         from ._retainful import identities, sends_no_mail
 
         self.identities, self.repeatable = identities, sends_no_mail
-        self.operation = contract("retainful_client").operations[0]
+        self.operation = contract("retainful_client").operation(UPSERT)
         owner = self.operation.contract
         schema = _body_schema(self.operation)
         identifier = owner.resolve(schema["properties"]["identifiers"]["items"])
@@ -149,6 +149,8 @@ def _body_schema(operation: Operation) -> Json:
     return operation.contract.resolve(operation.body.document)
 
 
+UPSERT = "upsertContact"
+"""The ``operationId`` of the operation that contacts are sent to, in either document."""
 FORMS: dict[str, Callable[[], Form]] = {"pristo": PristoForm, "retainful": RetainfulForm}
 
 

@@ -59,9 +59,10 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
             self._population_id = UUID(setting("Pristo", "population_id", population_id))
         except ValueError:
             raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
-        self._path_values = (str(self._population_id),)
-        credentials = dict(zip(terms.operations[0].credentials, [key], strict=True))
-        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities), **options)
+        self._path_values = {"populationId": str(self._population_id)}
+        upsert = terms.operation("upsertContact")
+        credentials = upsert.security_headers({"ApiKeyAuth": key})
+        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert), **options)
 
     @property
     def client(self) -> Client:

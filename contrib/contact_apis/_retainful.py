@@ -68,9 +68,10 @@ class RetainfulResult:
 class _Retainful(API[Contact, AnySession, AnyHttpClient]):
     def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
         terms = contract("retainful_client")
-        values = setting("Retainful", "api_key", api_key), setting("Retainful", "app_id", app_id)
-        credentials = dict(zip(terms.operations[0].credentials, values, strict=True))
-        self._set_up(Service("Retainful", terms, credentials, Unset, sends_no_mail, identities), **options)
+        upsert = terms.operation("upsertContact")
+        app = setting("Retainful", "app_id", app_id)
+        credentials = upsert.security_headers({"ApiKey": setting("Retainful", "api_key", api_key), "AppId": app})
+        self._set_up(Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, (app,)), **options)
 
     @property
     def client(self) -> Client:

@@ -506,7 +506,7 @@ def test_checking_credentials(api: Api, server: MockServer) -> None:
 def test_an_empty_object_breaks_both_contracts() -> None:
     """What the check of credentials sends has to be refused by any service that keeps its contract."""
     for api in APIS:
-        operation = CLASSES[api, "sync"]()._session.service.contract.operations[0]  # noqa: SLF001 # what is tested
+        operation = CLASSES[api, "sync"]()._session.service.upsert  # noqa: SLF001 # what is tested
         assert operation.body.faults({})
 
 

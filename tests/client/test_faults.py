@@ -89,6 +89,6 @@ def test_operations_of_other_forms() -> None:
     """An operation without body, and answers without one, are read for what they are."""
     operation = MORE.operation("get")
     assert (operation.body, operation.responses) == (None, {200: None})
-    assert operation.response_headers(200) == ("X-A",)
+    assert operation.response_headers(200) == {"X-A": None}
     assert operation.credentials == ()
     assert list(operation.path_parameters) == ["id"]

@@ -39,7 +39,7 @@ from tests import strategies
 from .kinds import GOOD, KEYS, POPULATION, Api
 
 TERMS = {"pristo": contract("pristo_client"), "retainful": contract("retainful_client")}
-OPERATIONS = {api: terms.operations[0] for api, terms in TERMS.items()}
+OPERATIONS = {api: terms.operation("upsertContact") for api, terms in TERMS.items()}
 PROPERTIES = {api: TERMS[api].document["components"]["schemas"]["Contact"]["properties"] for api in TERMS}
 URL = "https://service.example"
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -62,9 +62,11 @@ def begun(policy: Policy, sends_mail: bool, now: float) -> Call:
     """A call to Retainful that has not been tried yet."""
     url = httpx.URL("https://example.com")
     unset = retainful_client.types.Unset
-    service = Service("Retainful", contract("retainful_client"), {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: (), url)
+    terms = contract("retainful_client")
+    upsert = terms.operation("upsertContact")
+    service = Service("Retainful", terms, {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: (), upsert, base_url=url)
     body = {"firstName": "Ada", "listIds": [], "identifiers": [IDENTIFIER]}
-    return Call(service, policy, service.contract.operations[0], body, REQUEST_ID, now)
+    return Call(service, policy, upsert, body, REQUEST_ID, now)
 
 
 IDENTIFIER = {

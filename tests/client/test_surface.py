@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-import io
 import re
 import shutil
 import subprocess
 import sys
-import tokenize
 import typing
 from pathlib import Path
 from typing import Any
@@ -145,30 +143,6 @@ def test_the_environment_is_read_at_construction() -> None:
         tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
         top = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)]
         assert "environ" not in "".join(ast.unparse(node) for node in top)
-
-
-def code_lines(path: Path) -> int:
-    """Lines that are neither blank nor comment nor docstring."""
-    source = path.read_text("utf-8")
-    prose: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            prose.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
-    tokens = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in skipped]
-    return len({line for each in tokens for line in range(each.start[0], each.end[0] + 1)} - prose)
-
-
-@pytest.mark.parametrize(
-    ("statement", "most"),
-    [("import contact_apis", 120), ("from contact_apis import Pristo", 770), ("from contact_apis import Pristo, Retainful", 885)],
-)
-def test_the_layer_stays_small(statement: str, most: int) -> None:
-    """The modules of ours that an import loads are few lines of code together, and none alone is more than one thought."""
-    names = [each.partition(".")[2] or "__init__" for each in loaded_by(statement) if each.partition(".")[0] == "contact_apis"]
-    sizes = {name: code_lines(FOLDER / f"{name}.py") for name in names}
-    assert sum(sizes.values()) <= most, sizes
-    assert max(sizes.values()) <= 185, sizes
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -39,7 +39,9 @@ class MockApp:
             return
         body = await _read(receive)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request = Request(scope["method"], scope["path"], headers, body or b"")
+        # As it was sent: what is percent-encoded in it may be a slash within a path parameter.
+        path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+        request = Request(scope["method"], path, headers, body or b"")
         if request.method == "GET" and request.path in ("/", "/_mock/state"):
             response: Response = JSONResponse(self.state()) if request.path != "/" else HTMLResponse(_page())
             await response(scope, receive, send)
@@ -58,7 +60,7 @@ class MockApp:
         found = ((each, each.operations_at(request.path)) for each in self.services)
         service, operations = next((each for each in found if each[1]), nowhere)
         if not operations:
-            return service.error(service.contract.operations[0], 404, "not_found", "There is no such path.")
+            return service.error(None, 404, "not_found", "There is no such path.")
         operation = next((each for each in operations if each.method == request.method), None)
         if operation is None:
             answer = service.error(operations[0], 405, "method_not_allowed", "The path does not take this method.")

@@ -41,13 +41,13 @@ class Answer:
 class Service:
     """One API, as its specification describes it."""
 
-    def __init__(self, package: str, credentials: Iterable[str]) -> None:
+    def __init__(self, package: str, secrets: Mapping[str, str]) -> None:
         self.contract: Contract = contract(package)
-        self.credentials = dict(zip(self.contract.operations[0].credentials, credentials, strict=True))
+        self.credentials = dict(self.contract.security_header(scheme, secret) for scheme, secret in secrets.items())
 
     def operations_at(self, path: str) -> list[Operation]:
         """The operations of a path, one a method."""
-        return [each for each in self.contract.operations if each.path.fullmatch(path)]
+        return self.contract.operations_at(path)
 
     def handle(self, operation: Operation, request: Request) -> Answer:
         """Answers a request to an operation."""
@@ -65,8 +65,9 @@ class Service:
     def read(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
         """The parsed body, and everything that is wrong with the request, in sentences."""
         faults: list[str] = []
-        for (name, schema), value in zip(operation.path_parameters.items(), self.path_values(operation, request), strict=True):
-            faults += [f"{name} {fault.remedy}" for fault in schema.faults(value)]
+        values = operation.match(request.path) or {}
+        for name, schema in operation.path_parameters.items():
+            faults += [f"{name} {fault.remedy}" for fault in schema.faults(values[name])]
         for name, (schema, required) in operation.header_parameters.items():
             if name in request.headers:
                 faults += [f"header {name} {fault.remedy}" for fault in schema.faults(request.headers[name])]
@@ -79,8 +80,7 @@ class Service:
         if operation.body is None:
             return None, []
         if not request.body:
-            required = self.contract.resolve(operation.spec.get("requestBody", {})).get("required")
-            return None, ["the body is missing"] if required else []
+            return None, ["the body is missing"] if operation.request_body.get("required") else []
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             return None, ["the Content-Type must be application/json"]
         try:
@@ -91,13 +91,13 @@ class Service:
         return body, [str(fault) for fault in operation.body.faults(body)]
 
     def path_values(self, operation: Operation, request: Request) -> tuple[str, ...]:
-        match = operation.path.fullmatch(request.path)
-        return match.groups() if match else ()
+        return tuple((operation.match(request.path) or {}).values())
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
         """Carries a valid request out. An operation that no behaviour is known of answers the least its schema allows."""
-        status = min((each for each in operation.responses if 200 <= each < 300), default=204)
-        schema = operation.responses.get(status)
+        documented = [each for each in range(200, 300) if operation.documents(each)]
+        status = min(documented, default=204)
+        schema = operation.response_schema(status)
         return Answer(status, None if schema is None else minimal(self.contract, schema.document))
 
     def finish(self, operation: Operation, request: Request, answer: Answer) -> None:
@@ -107,9 +107,14 @@ class Service:
             fits = sent and not operation.header_parameters["x-request-id"][0].faults(sent)
             answer.headers["X-Request-Id"] = sent if fits else str(uuid4())
 
-    def error(self, operation: Operation, status: int, code: str, message: str) -> Answer:
-        """An error in the form that the specification gives this status (or 400, where it gives none)."""
-        schema = operation.responses.get(status) or operation.responses.get(400)
+    def error(self, operation: Operation | None, status: int, code: str, message: str) -> Answer:
+        """An error in the form that the specification gives this status (or 400, where it gives none).
+
+        Without an operation, because the path belongs to none, it has the form of any of them.
+        """
+        operations = self.contract.operations if operation is None else (operation,)
+        described = (each.response_schema(status) or each.response_schema(400) for each in operations)
+        schema = next((each for each in described if each is not None), None)
         body: Json = {} if schema is None else minimal(self.contract, schema.document, {"code": code, "message": message})
         return Answer(status, body, reason=message)
 
@@ -123,7 +128,7 @@ class Pristo(Service):
     """Contacts by population and by the client's own id."""
 
     def __init__(self, api_key: str, populations: Iterable[str], custom_fields: Iterable[str] | None = None) -> None:
-        super().__init__("pristo_client", [api_key])
+        super().__init__("pristo_client", {"ApiKeyAuth": api_key})
         self.stored: dict[UUID, dict[UUID, Json]] = {UUID(each): {} for each in populations}
         self.custom_fields = None if custom_fields is None else set(custom_fields)
 
@@ -159,7 +164,7 @@ class Retainful(Service):
     """Contacts by whichever identifier is known."""
 
     def __init__(self, api_key: str, app_id: str, email_rule: EmailRule = "to-create") -> None:
-        super().__init__("retainful_client", [api_key, app_id])
+        super().__init__("retainful_client", {"ApiKey": api_key, "AppId": app_id})
         self.known: dict[tuple[str, str], Json] = {}
         self.email_rule = email_rule
 
