@@ -10,15 +10,22 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import re
+import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import orjson
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -36,7 +43,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 1 << 16  # bytes that are looked at before reading begins
-_LONGEST_CELL = 1 << 26  # characters; csv's own bound of 131,072 would cut a large cell into rows
+_GZIP = b"\x1f\x8b"
+LONGEST_ROW = 1 << 24
+"""Characters of a row. csv's own bound of 131,072 for a cell would cut a large one into rows; without any, a file without line
+ends, or with a quote that is never closed, would be read into memory whole."""
 
 
 class InputError(Exception):
@@ -56,8 +66,39 @@ class Row(NamedTuple):
     """Why it cannot be read."""
 
 
+class _Hashed(io.RawIOBase):
+    """The bytes of a file as they are read, and a hash of all of them."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int | None:
+        size = self._raw.readinto(buffer)
+        if size:
+            self._hash.update(memoryview(buffer)[:size])
+        return size
+
+    def digest_of_all(self) -> str:
+        """The hash once the rest has been read, too."""
+        while self.read(1 << 20):
+            pass
+        return self._hash.hexdigest()
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    """What is another if a file was written to or replaced."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class Input:
     """An input that was looked at and can be read once.
+
+    A file is opened once: what was looked at, what is read and what :attr:`digest` stands for are the same bytes, or else
+    reading ends with an error.
 
     Args:
         path: of a file, or ``-`` for standard input.
@@ -69,18 +110,25 @@ class Input:
 
     columns: list[str] | None = None
     """The header of CSV; ``None`` for JSON lines, whose rows name their members themselves."""
+    digest: str | None = None
+    """A hash of the whole input; ``None`` where reading it would use it up."""
 
     def __init__(self, path: str, *, encoding: str | None = None) -> None:
-        # What is no regular file can be read once, so it is not looked at beforehand.
-        self._path = Path(path) if path != "-" and Path(path).is_file() else None
+        self._path = Path(path)
         self.name = "standard input" if path == "-" else Path(path).name
         self._opened = ExitStack()
         with ExitStack() as opened:
             try:
-                raw = sys.stdin.buffer if path == "-" else opened.enter_context(Path(path).open("rb"))
-                stream, self.compressed = _decompressed(opened, cast("io.RawIOBase", raw))
+                raw = _standard_input() if path == "-" else opened.enter_context(self._path.open("rb", buffering=0))
+                # What is not a regular file can be read once, so it is not looked at beforehand.
+                self._looked_at = os.fstat(raw.fileno()) if path != "-" and stat.S_ISREG(os.fstat(raw.fileno()).st_mode) else None
+                found = None
+                if self._looked_at is not None:
+                    found = self._look_at(raw, wanted=encoding is None)
+                self._hashed = _Hashed(raw)
+                stream, self.compressed = _decompressed(opened, self._hashed)
                 sample = stream.peek(_SAMPLE)
-                self.encoding = _marked(sample) or encoding or _encoding_of(sample, self._path)
+                self.encoding = _marked(sample) or encoding or found or _encoding_of(sample, [sample])
                 io.TextIOWrapper(io.BytesIO(), encoding=self.encoding).close()
             except OSError as error:
                 raise InputError(f"{path} cannot be read: {error.strerror or 'it is no gzip file'}") from None
@@ -90,6 +138,8 @@ class Input:
                 raise InputError(f"--encoding {encoding} is none of a text; try utf-8, utf-16 or cp1252") from None
             if sample.startswith(b"PK\x03\x04"):
                 raise InputError(f"{self.name} is an archive or a spreadsheet; save it as CSV")
+            if self.compressed and sample.startswith(_GZIP):
+                raise InputError(f"{self.name} is compressed twice; unpack it once")
             try:
                 self._read(path, stream, sample)
             except UnicodeError:
@@ -104,13 +154,32 @@ class Input:
         self.format = "jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else FORMATS.get(suffix, "csv")
         self._rows = self._csv_rows(start) if self.format == "csv" else self._json_rows()
 
-    @property
-    def digest(self) -> str | None:
-        """A hash of the whole input; ``None`` where reading it would use it up."""
-        if self._path is None:
-            return None
-        with self._path.open("rb") as raw:
-            return hashlib.file_digest(raw, "sha256").hexdigest()
+    def _look_at(self, raw: io.RawIOBase, *, wanted: bool) -> str | None:
+        """Reads a file once for its hash and, if it is wanted and no mark names it, for its encoding; then back to its start."""
+        hashed = _Hashed(raw)
+        found = None
+        if wanted:
+            with ExitStack() as opened:
+                stream, _ = _decompressed(opened, hashed)
+                sample = bytes(stream.peek(_SAMPLE))
+                found = _marked(sample) or _encoding_of(sample, iter(partial(stream.read, 1 << 20), b""))
+        self.digest = hashed.digest_of_all()
+        raw.seek(0)
+        return found
+
+    def _check_unchanged(self) -> None:
+        """Raises :class:`InputError` if what was read is not what the file held before, or no longer what it holds."""
+        if self._looked_at is None:
+            return
+        same = self._hashed.digest_of_all() == self.digest
+        try:
+            now = self._path.stat()
+        except OSError:
+            now = None
+        if not same or now is None or _state(now) != _state(self._looked_at):
+            raise InputError(
+                f"{self.name} was changed or replaced while it was read; nothing was sent. Run the same command again once it is complete"
+            )
 
     @property
     def described(self) -> str:
@@ -124,6 +193,7 @@ class Input:
             for row in self._rows:
                 line = row.line
                 yield row
+            self._check_unchanged()
         except (EOFError, OSError, zlib.error):
             raise InputError(f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent") from None
         except UnicodeError:
@@ -136,9 +206,9 @@ class Input:
         header = next(iter(start.lstrip("\ufeff").splitlines()), "")
         unquoted = re.sub(r'"[^"]*"', "", header)
         self.delimiter = max(DELIMITERS, key=unquoted.count)
-        csv.field_size_limit(_LONGEST_CELL)  # the module's own, for the whole process: there is no other way
+        csv.field_size_limit(LONGEST_ROW)  # the module's own, for the whole process: there is no other way
         seen: list[str] = []
-        reader = csv.reader(_remembered(self._text, seen), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(self._remembered(seen), delimiter=self.delimiter, strict=True)
         try:
             columns = next(reader, None)
         except csv.Error:
@@ -150,8 +220,8 @@ class Input:
         self.columns = [each.strip() or f"column {place}" for place, each in enumerate(columns, 1)]
         if any("@" in each or re.fullmatch(r"\+?[\d ()-]{7,}", each) for each in self.columns):
             raise InputError(f"the first line of {self.name} looks like data; put a line in front of it that names the columns")
-        if twice := sorted({each for each in self.columns if self.columns.count(each) > 1}):
-            raise InputError(f"{self.name} names a column twice: {', '.join(map(repr, twice))}; rename one of them")
+        if twice := sorted(name for name, count in Counter(self.columns).items() if count > 1):
+            raise InputError(f"{self.name} names a column twice: {listed(twice)}; rename one of them")
         return self._cells(reader, seen, len(columns))
 
     def _cells(self, reader: Iterator[list[str]], seen: list[str], width: int) -> Iterator[Row]:
@@ -180,7 +250,7 @@ class Input:
             yield Row(line, cells, source, fault)
 
     def _json_rows(self) -> Iterator[Row]:
-        for line, text in enumerate(self._text, 1):
+        for line, text in enumerate(self._lines(), 1):
             if not text.strip("\ufeff \t\r\n"):
                 continue
             try:
@@ -208,20 +278,78 @@ class Input:
             return "".join(lines).encode("utf-8", "replace").rstrip(b"\r\n"), why
         if self._how == "replace" and b"\xef\xbf\xbd" in source:
             return source, f"is not {self.encoding} throughout"
-        if b"\\u0000" in source and "\0" in str(orjson.loads(source)):
+        if b"\\u0000" in source and _has_nul(cells):
             return source, "has a NUL character"
         return source, None
 
+    def _lines(self) -> Iterator[str]:
+        """The lines of the text, none of which is read past the bound of a row."""
+        for number, line in enumerate(iter(partial(self._text.readline, LONGEST_ROW + 1), ""), 1):
+            if len(line) > LONGEST_ROW:
+                raise self._too_long(number)
+            yield line
 
-def _remembered(lines: Iterator[str], seen: list[str]) -> Iterator[str]:
-    for line in lines:
-        seen.append(line)
-        yield line
+    def _remembered(self, seen: list[str]) -> Iterator[str]:
+        """The lines of the text, of which those of a row (``seen`` is emptied between rows) are within its bound together."""
+        size = 0
+        for number, line in enumerate(self._lines(), 1):
+            size = size + len(line) if seen else len(line)
+            if size > 2 * LONGEST_ROW:  # a quote that is never closed is found by csv before
+                raise self._too_long(number)
+            seen.append(line)
+            yield line
+
+    def _too_long(self, line: int) -> InputError:
+        return InputError(
+            f"line {line} of {self.name} makes a row of more than {LONGEST_ROW} characters; give a file with one contact a line. Nothing was sent"
+        )
+
+
+def _standard_input() -> io.RawIOBase:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] # it is None where the process was started without one
+        raise InputError("standard input is closed; name a file")
+    return cast("io.RawIOBase", sys.stdin.buffer)
+
+
+def _has_nul(value: object) -> bool:
+    """Whether text in a JSON value, or the name of a member, has a NUL character."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return any("\0" in name or _has_nul(each) for name, each in members.items())
+    return isinstance(value, list) and any(map(_has_nul, cast("list[object]", value)))
+
+
+SHOWN_NAMES = 12  # in one sentence
+
+
+def listed(names: list[str]) -> str:
+    """Names of columns in a sentence: a dozen of them, and how many more there are."""
+    shown = ", ".join(shown_name(each) for each in names[:SHOWN_NAMES])
+    more = len(names) - SHOWN_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def shown_name(name: str) -> str:
+    """The name of a column or member, quoted, as it may stand on a terminal.
+
+    What looks like somebody's data (an address, a number) is not shown: a file without a header, or an object whose members
+    are named by what they hold, has it there. Control characters are shown by their escapes.
+    """
+    if looks_like_data(name) or len(name) > 100:
+        return f"(a name of {len(name)} characters)"
+    return repr(name)
+
+
+def looks_like_data(name: str) -> bool:
+    """Whether the name of a column looks like an e-mail address or a phone number."""
+    return "@" in name or re.search(r"\d([ ()./-]*\d){6,}", name) is not None
 
 
 def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedReader, bool]:
     stream: io.BufferedReader = io.BufferedReader(raw, _SAMPLE)
-    if stream.peek(2)[:2] != b"\x1f\x8b":
+    if stream.peek(2)[:2] != _GZIP:
         return stream, False
     unpacked = opened.enter_context(gzip.GzipFile(fileobj=stream))
     return io.BufferedReader(cast("io.RawIOBase", unpacked), _SAMPLE), True
@@ -231,24 +359,17 @@ def _marked(sample: bytes) -> str | None:
     return next((name for mark, name in _BOMS if sample.startswith(mark)), None)
 
 
-def _encoding_of(sample: bytes, path: Path | None) -> str:
+def _encoding_of(sample: bytes, chunks: Iterable[bytes]) -> str:
     """The encoding: by the zeros of UTF-16; else UTF-8, unless what is no UTF-8 is all that is not ASCII."""
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(sample) > 3 and sample[first::2].count(0) > len(sample) * 0.35:
             return name
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     good = bad = 0
-    for chunk in [sample] if path is None else _chunks(path):
+    for chunk in chunks:
         text = decode(chunk)
         if not text.isascii():
             wrong = len(re.findall("[\udc80-\udcff]", text))
             bad += wrong
             good += len(re.findall("[^\x00-\x7f]", text)) - wrong
     return "cp1252" if bad and not good else "utf-8"
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with ExitStack() as opened:
-        stream, _ = _decompressed(opened, cast("io.RawIOBase", opened.enter_context(path.open("rb"))))
-        while chunk := stream.read(1 << 20):
-            yield chunk
