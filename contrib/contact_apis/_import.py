@@ -18,10 +18,10 @@ import orjson
 
 from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
 from ._call import LONGEST_RETRY_AFTER
-from ._errors import APIConnectionError, AuthenticationError, InternalServerError, PermissionDeniedError, RateLimitError
+from ._errors import APIConnectionError, AuthenticationError, Fault, InternalServerError, PermissionDeniedError, RateLimitError
 from ._journal import Due, Ended, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
-from ._rows import OURS, REASON, UNREAD, Input, InputError, Row
+from ._rows import OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 
 if TYPE_CHECKING:
     from ._pristo import AsyncPristo
@@ -49,7 +49,7 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
             try:
                 body = mapping.of_cells(row.cells) if isinstance(row.cells, list) else mapping.of_members(row.cells)
                 faults = schema.faults(body) if schema is not None else []
-                fault = "; ".join(map(str, faults)) or None
+                fault = "; ".join(str(Fault(_shown_path(each.path), each.remedy)) for each in faults) or None
             except Unfit as error:
                 fault = str(error)
             except InputError as error:
@@ -59,6 +59,11 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
             yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None)
         else:
             yield Planned(row.line, None, (), None, row.source, True, fault)
+
+
+def _shown_path(path: str) -> str:
+    """Where in a body something is, as it may stand on a terminal: a row that has the form of a body names its members itself."""
+    return path if path.isprintable() and not looks_like_data(path) else "a member whose name is not shown"
 
 
 class _Sending:

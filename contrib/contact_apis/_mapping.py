@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ._contract import Json, Operation, contract
-from ._rows import OURS, InputError
+from ._rows import OURS, SHOWN_NAMES, InputError, listed, looks_like_data, shown_name
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -209,14 +210,10 @@ class ColumnMapping:
             InputError: a column that fits nothing, an option that names no column, a field that gets no value or two.
         """
         self.check_named(columns)
-        self._meet(columns)
-        filled = {*self.found.values(), *self.constants}
-        for alternatives in self.form.required:
-            if not filled & set(alternatives):
-                wanted = " or ".join(alternatives)
-                raise InputError(
-                    f"no column gives {wanted}; name one with --map COLUMN={alternatives[0]}, or give --set {alternatives[0]}=VALUE"
-                )
+        problems = [each for each in (self._meet(columns), self._missing()) if each]
+        if problems:
+            raise InputError("; ".join(problems))
+        self._check_filled_once()
         self._plan = [
             (place, name, self._converter(name) if name in self.form.fields else None)
             for place, name in enumerate(self.found[each] for each in columns)
@@ -226,12 +223,25 @@ class ColumnMapping:
 
     def check_named(self, columns: Collection[str]) -> None:
         """Raises :class:`InputError` if an option names a column that there is none of."""
+        there = set(columns)
         for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored - OURS)):
-            if missing := [each for each in named if each not in columns]:
-                raise InputError(f"{option} names {', '.join(map(repr, missing))}; the columns are {', '.join(map(repr, columns))}")
+            if missing := [each for each in named if each not in there]:
+                raise InputError(f"{option} names {', '.join(map(repr, missing))}; the columns are {listed(list(columns))}")
 
-    def _meet(self, columns: Sequence[str]) -> None:
-        """Decides where columns go that were not met before."""
+    def _missing(self) -> str:
+        """All that no column and no constant gives and that every contact needs, with the remedy; empty if there is nothing."""
+        filled = {*self.found.values(), *self.constants}
+        missing = [each for each in self.form.required if not filled & set(each)]
+        if not missing:
+            return ""
+        wanted = ", ".join(" or ".join(alternatives) for alternatives in missing)
+        if len(missing) > 1:
+            return f"no column gives {wanted}; name one for each with --map COLUMN=FIELD, or give --set FIELD=VALUE"
+        field = missing[0][0]
+        return f"no column gives {wanted}; name one with --map COLUMN={field}, or give --set {field}=VALUE"
+
+    def _meet(self, columns: Sequence[str]) -> str:
+        """Decides where columns go that were not met before; what is wrong with the others, with the remedy."""
         unknown: list[str] = []
         for column in columns:
             if column in self.found:
@@ -244,12 +254,18 @@ class ColumnMapping:
                 self.found[column] = name
             else:
                 unknown.append(column)
-        if unknown:
-            near = [f"{each!r}{self._suggestion(each)}" for each in unknown]
-            ways = "--map COLUMN=FIELD, --ignore COLUMN" + (" or --custom COLUMN" if self.form.custom else "")
-            raise InputError(f"no field fits the column{'s' * (len(near) > 1)} {', '.join(near)}; say what it is with {ways}")
-        fields = [name for name in self.found.values() if name] + list(self.constants)
-        if twice := sorted({each for each in fields if fields.count(each) > 1}):
+        if not unknown:
+            return ""
+        near = [f"{shown_name(each)}{self._suggestion(each)}" for each in unknown[:SHOWN_NAMES]]
+        more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
+        columns_named = "columns" if len(unknown) > 1 else "column"
+        ways = "--map COLUMN=FIELD, --ignore COLUMN" + (" or --custom COLUMN" if self.form.custom else "")
+        return f"no field fits the {columns_named} {', '.join(near)}{more}; say what it is with {ways}"
+
+    def _check_filled_once(self) -> None:
+        """Raises :class:`InputError` if two columns, or a column and a constant, fill one field."""
+        fields = Counter([name for name in self.found.values() if name] + list(self.constants))
+        if twice := sorted(name for name, count in fields.items() if count > 1):
             raise InputError(f"{', '.join(twice)} would be filled twice; leave all but one out with --ignore COLUMN")
 
     def _suggestion(self, column: str) -> str:
@@ -285,7 +301,9 @@ class ColumnMapping:
                 raise Unfit("has the form of a request already, in which --set, --custom and --region change nothing; leave them out")
             return dict(members)
         if not members.keys() <= self.found.keys():
-            self._meet(list(members))
+            if problem := self._meet(list(members)):
+                raise InputError(problem)
+            self._check_filled_once()
         values, custom = dict(self.constants), Json()
         for column, value in members.items():
             name = self.found[column]
@@ -314,11 +332,10 @@ class ColumnMapping:
 
     def shown(self) -> Iterator[tuple[str, str]]:
         """Where everything goes, in words."""
-        yield from (
-            (column if column.isprintable() else repr(column), name or "(left out)")
-            for column, name in self.found.items()
-            if column not in OURS
-        )
+        for column, name in self.found.items():
+            if column not in OURS:
+                field = f"customFields.{_displayed(column)}" if name.startswith("customFields.") else name
+                yield _displayed(column), field or "(left out)"
         yield from (("--set", name) for name in self.constants)
 
     @property
@@ -332,6 +349,11 @@ def _converted(convert: Callable[[str], Any], value: str, name: str) -> object:
         return convert(value)
     except Unfit as error:
         raise Unfit(f"{name} {error}") from None
+
+
+def _displayed(column: str) -> str:
+    """The name of a column as it is: where it cannot be mistaken and is nobody's data."""
+    return column if column.isprintable() and not looks_like_data(column) else shown_name(column)
 
 
 def _plain(name: str) -> str:
