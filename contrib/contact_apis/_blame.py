@@ -32,7 +32,7 @@ def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None
         return _unfit(call, status, request_id, faults)
     secrets = call.service.credentials.values()
     words = [each and without(secrets, each) for each in _words(outcome)]
-    said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(status)
+    said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(outcome)
     facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
     text = f"{call.service.name} answered {status}: {said}"
     if call.perhaps_written:
@@ -76,7 +76,19 @@ def _words(response: Answer) -> list[str | None]:
     return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
 
 
-def _remark(status: int) -> str:
+def _is_html(response: Answer) -> bool:
+    if response.headers.get("Content-Type", "").strip().lower().startswith(("text/html", "application/xhtml")):
+        return True
+    try:
+        return response.content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+    except httpx.ResponseNotRead:
+        return False
+
+
+def _remark(response: Answer) -> str:
+    status = response.status_code
+    if status >= 400 and _is_html(response):
+        return "HTML from a firewall or a proxy, not from the API"
     if 200 <= status <= 299:
         return "no success that its contract knows for this request"
     return "redirects are not followed" if 300 <= status <= 399 else "without saying why"

@@ -179,7 +179,7 @@ class Bulk:
     Args:
         prepare: makes a request of an item, or raises :class:`InvalidRequestError`.
         ended: told each outcome, and waited for.
-        started: told the item right before each attempt, and waited for.
+        started: told the item right before each attempt, and waited for; ``False`` keeps the attempt from being made.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Bulk:
         *,
         concurrency: int,
         rate: float | None,
-        started: Callable[[Any], Awaitable[object]] | None = None,
+        started: Callable[[Any], Awaitable[bool]] | None = None,
     ) -> None:
         check(concurrency, rate)
         self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
@@ -255,14 +255,12 @@ class Bulk:
 
     async def _send(self, index: int, item: object, ready: Prepared) -> UpsertOutcome | None:
         """What became of a contact; ``None`` if it was stopped before its first attempt."""
-        if not await self._pace.turn():
+        if not await self._pace.turn() or not await self._may_start(item):
             return None
         call = Call(self._service, self._policy, self._operation, ready.body, uuid4(), monotonic())
         headers = {**self._headers, **call.headers}
         while True:
             timeouts = call.begin(monotonic())
-            if self._started is not None:
-                await self._started(item)
             try:
                 outcome: Answer | Exception = await self._wire.exchange(
                     self._operation.method, headers, ready.content, timeouts, call.deadline
@@ -287,7 +285,8 @@ class Bulk:
                     self._pace.too_many(verdict)
                 else:
                     await self._pace.rest(verdict)
-                if not await self._pace.turn() or (call.deadline is not None and monotonic() >= call.deadline):
+                is_late = not await self._pace.turn() or (call.deadline is not None and monotonic() >= call.deadline)
+                if is_late or not await self._may_start(item):
                     call.last = True
                     call.settle(outcome, monotonic(), time())
             except APIError as error:
@@ -300,6 +299,10 @@ class Bulk:
                     error,
                     item,
                 )
+
+    async def _may_start(self, item: object) -> bool:
+        """Tells that an attempt is about to be made, and whether it may be."""
+        return self._started is None or await self._started(item)
 
 
 def state_of(operation: Operation, status: int | None, error: ContactAPIError | None) -> State:

@@ -132,12 +132,16 @@ def import_(
     retry_unknown: Annotated[
         bool, typer.Option("--retry-unknown", help="Send rows again that may have started a welcome e-mail already.")
     ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Send on although all rows so far are rejected for the same reason.")
+    ] = False,
     output: Annotated[Output, typer.Option(help="How the summary is written.")] = Output.TEXT,
 ) -> None:
     """Push a file of contacts. Run the same command again to go on after whatever stopped it.
 
     Every row is read and checked before the first is sent. Exit codes: 0 all in; 1 some rows refused, failed or unknown; 2 usage
-    or configuration; 3 credentials refused; 4 service down; 130 or 143 stopped by a signal.
+    or configuration; 3 credentials refused; 4 service down; 5 the disk is full, or the journal or a report cannot be written;
+    6 all rows so far rejected for the same reason; 129, 130 or 143 stopped by a signal (SIGHUP, SIGINT, SIGTERM).
     """
     from contact_apis._import_run import Request, run_import
 
@@ -160,6 +164,7 @@ def import_(
         results=results,
         failed=failed,
         retry_unknown=retry_unknown,
+        keep_going=keep_going,
         as_json=output is Output.JSON,
     )
     raise typer.Exit(_told(lambda: run_import(wish)))
@@ -232,5 +237,9 @@ def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[
 
 
 def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"contact-apis: {sentence}", err=True)
+    from contact_apis._terminal import QuietStream
+
+    stream = QuietStream(sys.stderr)
+    stream.write(f"contact-apis: {sentence}\n")
+    stream.flush()
     raise typer.Exit(2)

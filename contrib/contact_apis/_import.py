@@ -6,7 +6,7 @@ import asyncio
 import codecs
 import csv
 import os
-import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,23 +16,42 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
-from ._bulk import Bulk, Prepared, UpsertOutcome, wire_to
+from ._bulk import SUCCEEDED, Bulk, Prepared, UpsertOutcome, wire_to
 from ._call import LONGEST_RETRY_AFTER
-from ._errors import APIConnectionError, AuthenticationError, Fault, InternalServerError, PermissionDeniedError, RateLimitError
+from ._errors import (
+    APIConnectionError,
+    APIStatusError,
+    AuthenticationError,
+    Fault,
+    InternalServerError,
+    PermissionDeniedError,
+    RateLimitError,
+)
 from ._journal import Due, Ended, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
 from ._rows import OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
+from ._shutdown import SignalEnding, Signals
 
 if TYPE_CHECKING:
     from ._pristo import AsyncPristo
     from ._progress import Watch
     from ._retainful import AsyncRetainful
 
-Ending = Literal["finished", "credentials", "down", "interrupted", "terminated"]
-EXIT_CODES: Mapping[Ending, int] = {"credentials": 3, "down": 4, "interrupted": 130, "terminated": 143}
-SIGNALS: Mapping[int, Ending] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+Ending = Literal["finished", "credentials", "down", "unrecorded", "rejected"] | SignalEnding
+EXIT_CODES: Mapping[Ending, int] = {
+    "credentials": 3,
+    "down": 4,
+    "unrecorded": 5,
+    "rejected": 6,
+    "hung up": 129,
+    "interrupted": 130,
+    "terminated": 143,
+}
 DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered with a 5xx
 GRACE = 10.0  # seconds that what is in flight gets after a signal
+WINDOW = 64  # rows that are rejected for one reason, and no other row ended, before an import stops
+DISK_PATIENCE = 60.0  # seconds that outcomes which the journal cannot take are kept for it
+SPARE_DESCRIPTORS = 16  # for all but connections: the journal, its temporary files, modules, name look-ups
 
 
 def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
@@ -66,6 +85,10 @@ def _shown_path(path: str) -> str:
     return path if path.isprintable() and not looks_like_data(path) else "a member whose name is not shown"
 
 
+def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], None], ending: SignalEnding) -> None:
+    loop.call_soon_threadsafe(act, ending)
+
+
 class _Sending:
     """A row on its way."""
 
@@ -80,13 +103,22 @@ class Sender:
 
     Args:
         watch: told the state of each row that ended, and asked every second to show it.
+        signals: what may end it early.
+        keep_going: send on although everything is rejected for one reason.
     """
 
     ending: Ending = "finished"
+    reason = ""
+    """Why everything was rejected, or the journal could not be written; a sentence."""
 
-    def __init__(self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Watch) -> None:
+    def __init__(
+        self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Watch, signals: Signals, *, keep_going: bool = False
+    ) -> None:
+        self._client = client
         self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
-        self._journal, self._watch = journal, watch
+        self._journal, self._watch, self._signals = journal, watch, signals
+        self._reasons: Counter[tuple[int, str | None, str | None]] | None = None if keep_going else Counter()
+        self._credentials: asyncio.Future[None] | None = None
         self._tally: Counter[str] = Counter()
         self._down = 0
         self._broken: JournalError | None = None
@@ -96,13 +128,16 @@ class Sender:
         self._starts: list[tuple[int, int]] = []
 
     async def send(self, *, concurrency: int, rate: float | None) -> Ending:
-        """Sends until nothing is due, the credentials are refused, the service is down, or a signal ends it.
+        """Sends until nothing is due, or until something ends it (see :data:`EXIT_CODES`).
+
+        Nothing is sent that the journal does not have. What was received when it can no longer be written is kept for a minute.
 
         Raises:
-            JournalError: the journal cannot be written any more; nothing is sent that it does not have.
             ConfigurationError: the environment's proxy or certificates cannot be used.
         """
         session = self._session
+        concurrency = self._affordable(concurrency)
+        self._window = max(WINDOW, concurrency)
         async with wire_to(self._url, session.wire, concurrency) as wire:
             self._bulk = Bulk(
                 session.service,
@@ -116,16 +151,35 @@ class Sender:
             )
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             watching = asyncio.ensure_future(self._watch_on())
-            with _signals(self._interrupt(running)), suppress(asyncio.CancelledError):
+            with self._signals.told_to(self._interrupter(running)), suppress(asyncio.CancelledError):
                 await running
             watching.cancel()
             if self._scheduled:
                 self._note()
         if self._broken is not None:
-            raise self._broken
+            await self._note_the_rest()
+            self.reason = str(self._broken)
+            return self._end("unrecorded")
         if self.ending == "finished" and 1 < self._down == self._tally.total():
             self.ending = "down"
         return self.ending
+
+    def _affordable(self, concurrency: int) -> int:
+        """How many connections the process may open, up to so many."""
+        if sys.platform == "win32":
+            return concurrency
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        try:
+            used = len(list(Path("/dev/fd").iterdir()))
+        except OSError:  # not there, or it cannot be opened any more
+            used = SPARE_DESCRIPTORS
+        affordable = max(1, limit - used - SPARE_DESCRIPTORS)
+        if limit == resource.RLIM_INFINITY or affordable >= concurrency:
+            return concurrency
+        self._watch.say(f"requests in flight at once: {affordable}, as the process may open only {limit} files and connections (ulimit -n)")
+        return affordable
 
     async def _watch_on(self) -> None:
         while True:
@@ -136,11 +190,13 @@ class Sender:
         body = orjson.loads(item.body)
         return Prepared(body, item.body, self._session.service.identities(body))
 
-    async def _started(self, item: _Sending) -> None:
+    async def _started(self, item: _Sending) -> bool:
+        """Whether the journal has that a row is about to be sent."""
         item.attempts += 1
         self._starts.append((item.id, item.attempts))
         self._note_soon()
         await self._turn
+        return self._broken is None
 
     async def _ended(self, outcome: UpsertOutcome) -> None:
         item, error = cast("_Sending", outcome.contact), outcome.error
@@ -149,12 +205,54 @@ class Sender:
         self._note_soon()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
-        if isinstance(error, AuthenticationError | PermissionDeniedError):
+        if isinstance(error, AuthenticationError):
             self._stop("credentials")
+        elif isinstance(error, PermissionDeniedError):
+            await self._check_credentials()
+        self._look_for_one_reason(outcome)
         self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError | RateLimitError) else 0
         patience_is_over = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
         if self._down >= DOWN_AFTER or patience_is_over:
             self._stop("down")
+
+    @property
+    def _succeeded(self) -> int:
+        return sum(self._tally[each] for each in SUCCEEDED)
+
+    async def _check_credentials(self) -> None:
+        """Stops after a 403 if it is about the credentials: a firewall sends one for a single row, too."""
+        if self._succeeded:
+            return
+        if self._credentials is None:
+            self._credentials = asyncio.ensure_future(self._try_credentials())
+        await self._credentials
+
+    async def _try_credentials(self) -> None:
+        try:
+            accepted = await self._client.check_credentials()
+        except (APIConnectionError, InternalServerError, RateLimitError):
+            return  # nothing is known of them; the next rows will show
+        except APIStatusError as error:
+            if error.code is None and error.message is None:  # not in the form of the API's errors
+                self.reason = str(error)
+                self._stop("rejected")
+                return
+            accepted = False
+        if not accepted:
+            self._stop("credentials")
+
+    def _look_for_one_reason(self, outcome: UpsertOutcome) -> None:
+        """Stops when a whole window of rows was rejected for one reason and nothing else happened: then it is not the rows."""
+        error = outcome.error
+        if self._reasons is None or self._succeeded or not isinstance(error, APIStatusError):
+            return
+        if not 400 <= error.status_code <= 499 or isinstance(error, RateLimitError):
+            return
+        reason = (error.status_code, error.code, error.message)
+        self._reasons[reason] += 1
+        if self._reasons[reason] >= self._window and self._reasons[reason] == self._tally.total():
+            self.reason = str(error)
+            self._stop("rejected")
 
     def _note_soon(self) -> None:
         """Lets the journal have what is known now after this turn of the event loop, together with all else that it brings.
@@ -172,49 +270,63 @@ class Sender:
         try:
             self._journal.note(ends, starts)
         except JournalError as error:
+            # What has ended is kept for the time when there is room again; what was to start does not.
             self._broken = error
+            self._ends = [*ends, *self._ends]
             self._bulk.stop()
         if not self._turn.done():
-            if self._broken is None:
-                self._turn.set_result(None)
-            else:
-                self._turn.cancel()
+            self._turn.set_result(None)
 
-    def _stop(self, ending: Ending) -> None:
+    async def _note_the_rest(self) -> None:
+        """Writes the outcomes that the journal could not take, as soon as it can, for a minute or until the next signal."""
+        unwritten = len(self._ends)
+        for waited in range(int(DISK_PATIENCE)):
+            try:
+                self._journal.note(self._ends, [])
+            except JournalError as error:
+                self._broken = error
+            else:
+                self._ends = []
+                return
+            if self._signals.received is not None and waited:
+                return
+            if waited == 0:
+                self._watch.say(f"{self._broken}; waiting up to {DISK_PATIENCE:.0f} s for room to record {unwritten} received outcomes")
+            await asyncio.sleep(1)
+
+    def _end(self, ending: Ending) -> Ending:
         if self.ending == "finished":
             self.ending = ending
+        return self.ending
+
+    def _stop(self, ending: Ending) -> None:
+        self._end(ending)
         self._bulk.stop()
 
-    def _interrupt(self, running: asyncio.Future[None]) -> Callable[[Ending], None]:
-        def interrupt(ending: Ending) -> None:
-            if self.ending in ("interrupted", "terminated"):
+    def _interrupter(self, running: asyncio.Future[None]) -> Callable[[SignalEnding], None]:
+        """What to do with a signal: what is in flight comes to its end, unless a second one comes."""
+        loop = asyncio.get_running_loop()
+        interrupted = False
+
+        def interrupt(ending: SignalEnding) -> None:
+            nonlocal interrupted
+            if interrupted:
                 running.cancel()
+            interrupted = True
             self._stop(ending)
-            asyncio.get_running_loop().call_later(GRACE, running.cancel)
+            loop.call_later(GRACE, running.cancel)
 
-        return interrupt
-
-
-@contextmanager
-def _signals(interrupt: Callable[[Ending], None]) -> Generator[None, None, None]:
-    """Ctrl-C and SIGTERM let what is in flight come to its end; the second one does not wait for it."""
-    loop, before = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in SIGNALS}
-    with suppress(NotImplementedError):  # where the event loop has no signals, Ctrl-C raises KeyboardInterrupt
-        for number, ending in SIGNALS.items():
-            loop.add_signal_handler(number, interrupt, ending)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError):  # as above
-            for number, handler in before.items():
-                loop.remove_signal_handler(number)
-                signal.signal(number, handler)
+        # The handler of a signal runs within whatever the loop is doing, which is no place to do more than this.
+        return lambda ending: _call_soon(loop, interrupt, ending)
 
 
 @contextmanager
 def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
-    """A file that takes the place of another when it is whole, readable by its owner alone."""
-    path = path.resolve()
+    """A file that takes the place of another when it is whole, readable by its owner alone.
+
+    A symbolic link is replaced itself: what it leads to may be anybody's.
+    """
+    path = path.absolute()
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:
@@ -230,8 +342,11 @@ def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
 
 
 def check_writable(path: Path, option: str, *others: Path | None) -> None:
-    """Raises :class:`InputError` if a file cannot be written there, or would overwrite one of the others."""
-    if any(other is not None and path.resolve() == other.resolve() for other in others):
+    """Raises :class:`InputError` if a file cannot be written there, or would overwrite one of the others.
+
+    Standard input and output count among the others.
+    """
+    if any(other is not None and _is_same_file(path, other) for other in others) or any(_is_stream(path, each) for each in (0, 1, 2)):
         raise InputError(f"{option} {path} would overwrite another file of this import; name another")
     try:
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
@@ -239,6 +354,19 @@ def check_writable(path: Path, option: str, *others: Path | None) -> None:
             raise OSError(0, "it is no regular file")
     except OSError as error:
         raise InputError(f"{option} {path} cannot be written: {error.strerror}") from None
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _is_stream(path: Path, descriptor: int) -> bool:
+    """Whether a regular file is one of the standard streams."""
+    with suppress(OSError):
+        return path.is_file() and os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
 
 
 def write_results(journal: Journal, path: Path) -> None:

@@ -5,31 +5,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType, TracebackType
-from typing import Self
 
 from attrs import frozen
 
 from . import AsyncPristo, AsyncRetainful, __version__
 from ._bulk import SUCCEEDED
-from ._import import EXIT_CODES, SIGNALS, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
-from ._journal import Journal, Planned
+from ._import import EXIT_CODES, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
+from ._journal import Journal, JournalError, Planned
 from ._mapping import FORMS, ColumnMapping
 from ._progress import Watch
 from ._rows import Input, InputError
+from ._shutdown import Interrupted, Signals
+from ._terminal import QuietStream
 
+NOT_SETTLED = {"in flight": "unknown"}
+"""States that only a journal which can no longer be written reports, and what they mean."""
 SHOWN = 5  # rows that did not make it, in the summary
 AGAIN = "; run the same command again to go on"
 ENDINGS: Mapping[Ending, str] = {
     "credentials": "stopped: the credentials were refused",
     "down": "stopped: the service is down, or wants to be left alone for long" + AGAIN,
+    "unrecorded": "stopped: {reason}; rows whose outcome is not recorded are unknown. Make room and re-run the same command to resume",
+    "rejected": "stopped: everything is rejected for the same reason: {reason}. Mend it and re-run the same command,"
+    " or send the other rows all the same with --keep-going",
+    "hung up": "hung up: the terminal or session was closed" + AGAIN,
     "interrupted": "interrupted" + AGAIN,
     "terminated": "terminated" + AGAIN,
 }
@@ -57,13 +62,8 @@ class Request:
     results: Path | None
     failed: Path | None
     retry_unknown: bool
+    keep_going: bool
     as_json: bool
-
-
-class _Interrupted(BaseException):
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending)
-        self.ending: Ending = ending
 
 
 def run_import(wish: Request) -> int:
@@ -91,7 +91,8 @@ def run_import(wish: Request) -> int:
         ("--journal", wish.journal, ()),
     ):
         if file is not None:
-            check_writable(file, option, given, *others, *((path,) if option != "--journal" else ()))
+            beside = () if path is None or option == "--journal" else (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+            check_writable(file, option, given, *others, *beside)
     with closing(Input(wish.file, encoding=wish.encoding)) as source, ExitStack() as stack:
         _say(source.described)
         if source.columns is not None:
@@ -108,38 +109,67 @@ def run_import(wish: Request) -> int:
 
 def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, client: AsyncPristo | AsyncRetainful | None) -> int:
     ending: Ending = "finished"
-    with _Signals() as signals:
+    reason = ""
+    problems: list[str] = []
+    with Signals() as signals:
         try:
             with Watch() as watch:
-                # The journal is bound to the options; what else decides about the rows is the file and how it is read.
-                digest = source.digest
-                fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
-                if not journal.has_all_of(fingerprint):
-                    watch.phase("checking", None)
-                    rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
-                    journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
-                    if source.columns is None:
-                        mapping.check_named(mapping.found)
-                    _show(mapping, source)
-                if client is not None and (due := journal.due_count()):
+                signals.raises = True
+                fingerprint = _planned(wish, mapping, source, journal, watch)
+                signals.raises = False
+                if signals.received is not None:
+                    ending = signals.received
+                elif client is not None and (due := journal.due_count()):
                     watch.phase("sending", due)
                     # Thousands of short-lived objects a second would have everything that was loaded looked through again and again.
                     gc.freeze()
                     gc.set_threshold(50_000)
-                    ending = asyncio.run(Sender(client, journal, watch).send(concurrency=wish.concurrency, rate=wish.rate))
+                    sender = Sender(client, journal, watch, signals, keep_going=wish.keep_going)
+                    ending = asyncio.run(sender.send(concurrency=wish.concurrency, rate=wish.rate))
+                    reason = sender.reason
                 if ending == "finished" and all(state in SUCCEEDED for state, _ in journal.counts()):
                     journal.complete(fingerprint)
-        except _Interrupted as stop:
+        except Interrupted as stop:
             ending = stop.ending
         finally:
-            signals.raising = False  # what follows is short, and is what the next run needs
-            journal.settle_interrupted()
-            if wish.results is not None:
-                write_results(journal, wish.results)
-            if wish.failed is not None:
-                rows_left = journal.unsuccessful(pending=client is not None, unrepeatable=wish.retry_unknown)
-                write_unsuccessful(wish.failed, source, rows_left)
-        return _summed_up(wish, journal, ending)
+            signals.raises = False  # what follows is short, and is what the next run needs
+            problems += _written(wish, source, journal, sent=client is not None)
+        return _summed_up(wish, journal, ending, reason, problems)
+
+
+def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, watch: Watch) -> str | None:
+    """Has the journal know what is to be sent; the fingerprint of what decides about that."""
+    # The journal is bound to the options; what else decides about the rows is the file and how it is read.
+    digest = source.digest
+    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
+    if not journal.has_all_of(fingerprint):
+        watch.phase("checking", None)
+        rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
+        journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
+        if source.columns is None:
+            mapping.check_named(mapping.found)
+        _show(mapping, source)
+    return fingerprint
+
+
+def _written(wish: Request, source: Input, journal: Journal, *, sent: bool) -> list[str]:
+    """Settles the journal and writes the files that were asked for; what was in the way of any of that."""
+    problems: list[str] = []
+    try:
+        journal.settle_interrupted()
+    except JournalError as error:
+        problems.append(str(error))
+    try:
+        if wish.results is not None:
+            write_results(journal, wish.results)
+    except (InputError, JournalError) as error:
+        problems.append(str(error))
+    try:
+        if wish.failed is not None:
+            write_unsuccessful(wish.failed, source, journal.unsuccessful(pending=sent, unrepeatable=wish.retry_unknown))
+    except (InputError, JournalError) as error:
+        problems.append(str(error))
+    return problems
 
 
 def _client(wish: Request) -> AsyncPristo | AsyncRetainful:
@@ -153,24 +183,6 @@ def _watched(rows: Iterator[Planned], watch: Watch) -> Iterator[Planned]:
         watch("read")
 
 
-class _Signals:
-    """While it lasts, Ctrl-C and SIGTERM end the run and not the process."""
-
-    raising = True
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _interrupt(self, number: int, _: FrameType | None) -> None:
-        if self.raising:
-            raise _Interrupted(SIGNALS[number])
-
-
 def _show(mapping: ColumnMapping, source: Input) -> None:
     """Where each column goes."""
     shown = list(mapping.shown())
@@ -179,32 +191,46 @@ def _show(mapping: ColumnMapping, source: Input) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    stream = QuietStream(sys.stderr)
+    stream.write(text + "\n")
+    stream.flush()
 
 
-def _summed_up(wish: Request, journal: Journal, ending: Ending) -> int:
-    """Prints what came of it, and gives the exit code."""
+def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, problems: Sequence[str]) -> int:
+    """Prints what came of it, and gives the exit code. Where nothing can be printed any more, the code alone says it."""
     counts = journal.counts()
     totals: dict[str, int] = {}
     for (state, skipped), count in counts.items():
-        name = "skipped" if skipped else "fit" if wish.dry_run and state == "pending" else state
+        name = "skipped" if skipped else "fit" if wish.dry_run and state == "pending" else NOT_SETTLED.get(state, state)
         totals[name] = totals.get(name, 0) + count
-    rows = sum(totals.values())
     lacking = sum(count for (state, _), count in counts.items() if state not in (*SUCCEEDED, "pending"))
     code = EXIT_CODES.get(ending, int(lacking > 0))
+    if problems and code in (0, 1):
+        code = EXIT_CODES["unrecorded"]
+    out = QuietStream(sys.stdout)
     if wish.as_json:
-        told = {"rows": rows, "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items())), "exit_code": code}
-        sys.stdout.write(json.dumps(told) + "\n")
-        return code
-    parts = ", ".join(f"{count} {name}" for name, count in totals.items())
-    sys.stdout.write(f"{rows} row{'s' * (rows != 1)}{': ' * bool(parts)}{parts}\n")
-    for line, reason in islice(journal.shown(), SHOWN):
-        sys.stdout.write(f"  line {line}: {reason}\n")
-    if lacking > SHOWN:
-        where = f"; all are in {wish.failed}" if wish.failed else "; --failed FILE writes them all"
-        sys.stdout.write(f"  and {lacking - SHOWN} more{where}\n")
-    if "unknown" in totals and not wish.dry_run:
-        sys.stdout.write("unknown rows may have been written; they are sent again where that does no harm, else with --retry-unknown\n")
-    if ending in ENDINGS:
-        sys.stdout.write(ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "") + "\n")
+        summary = {"rows": sum(totals.values()), "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items()))}
+        lines = [json.dumps({**summary, "exit_code": code})]
+    else:
+        lines = _summary(wish, journal, totals, lacking)
+        if ending in ENDINGS:
+            lines.append(ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "").format(reason=reason))
+    out.write("".join(f"{line}\n" for line in lines))
+    out.flush()
+    for problem in problems:
+        _say(f"contact-apis: {problem}")
     return code
+
+
+def _summary(wish: Request, journal: Journal, totals: Mapping[str, int], lacking: int) -> list[str]:
+    """What became of the rows, in lines for a person."""
+    rows = sum(totals.values())
+    parts = ", ".join(f"{count} {name}" for name, count in totals.items())
+    lines = [f"{rows} row{'s' * (rows != 1)}{': ' * bool(parts)}{parts}"]
+    lines += [f"  line {line}: {why}" for line, why in islice(journal.shown(), SHOWN)]
+    if lacking > SHOWN:
+        where = f"all are in {wish.failed}" if wish.failed else "--failed FILE writes them all"
+        lines.append(f"  and {lacking - SHOWN} more; {where}")
+    if "unknown" in totals and not wish.dry_run:
+        lines.append("unknown rows may have been written; they are sent again where that does no harm, else with --retry-unknown")
+    return lines

@@ -6,10 +6,12 @@ import sys
 from collections import Counter
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ._terminal import QuietStream
 
 INTERVAL = 10.0  # seconds between two lines
 REDRAW = 0.1  # seconds between two states of the bar
@@ -25,14 +27,15 @@ class Watch:
         self._began = self._shown = monotonic()
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        if sys.stderr.isatty():
+        self._stream = QuietStream(sys.stderr, escapes=True)
+        if self._stream.isatty():
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[told]}"),
                 TimeRemainingColumn(compact=True),
-                console=Console(stderr=True),
+                console=Console(file=cast("IO[str]", self._stream)),
                 transient=True,
             )
 
@@ -68,7 +71,15 @@ class Watch:
             return
         left = f", {(self._total - done) / speed:.0f} s left" if self._total is not None and speed else ""
         of = f" of {self._total}" if self._total is not None else ""
-        sys.stderr.write(f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n")
+        self._stream.write(f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n")
+
+    def say(self, text: str) -> None:
+        """Prints a sentence."""
+        if self._bar is None:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        else:
+            self._bar.console.print(text, markup=False, highlight=False)
 
     def __enter__(self) -> Self:
         if self._bar is not None:

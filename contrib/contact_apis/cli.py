@@ -12,6 +12,10 @@ def main() -> None:
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if place == 0 else "w"))
     try:
+        if sys.argv[1:2] == ["import"]:
+            from contact_apis._shutdown import exit_on_signals
+
+            exit_on_signals()
         from contact_apis._command import app
 
         app()
