@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     copy.mkdir()
     for name in ("contrib", "generated", "specs", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
-    for name in ("Makefile", "README.md", "pyproject.toml", "requirements.lock"):
+    for name in ("Makefile", "README.md", "hatch_build.py", "pyproject.toml", "requirements.lock"):
         shutil.copy2(ROOT / name, copy / name)
     (copy / ".venv").symlink_to(sys.prefix)
     return copy

@@ -93,9 +93,10 @@ def preflight(service: Service) -> None:
             exchange = service.send(service.upsert(body))
         except Breach as breach:
             if breach.clause.endswith(".answers-every-request") and service.counters.statuses == {}:
-                raise CannotRun(
-                    f"{address} does not answer as an HTTP service ({breach.message}); check {service.api.upper()}_BASE_URL."
-                ) from None
+                suspects = f"{service.api.upper()}_BASE_URL"
+                if service.route.proxy is not None:
+                    suspects += f" and the proxy {service.route.proxy}"
+                raise CannotRun(f"{address} does not answer as an HTTP service ({breach.message}); check {suspects}.") from None
             raise
         except ServiceGone as gone:
             raise CannotRun(f"{address} does not answer ({gone}).") from None

@@ -125,6 +125,9 @@ def _run(settings: Settings, outcome: Outcome) -> None:
             service.close()
     if code == pytest.ExitCode.INTERRUPTED and not (settings.fail_fast and run.breaches):
         outcome.interrupted()
+    for service in run.services.values():
+        if service.environment_fault is not None:
+            outcome.cannot_run(f"{service.endpoint.base_url} could not be reached any more: {service.environment_fault}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         run.suite_errors.append(f"pytest ended with code {int(code)}")
 

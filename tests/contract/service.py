@@ -6,7 +6,6 @@ import gzip
 import http.client
 import json
 import shlex
-import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ import httpx
 from attrs import Factory, define, evolve, frozen
 
 from ..strategies import fixed_id
+from .connection import is_distrust, route_to
 from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
@@ -26,6 +26,7 @@ NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
 OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"}
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
+PAUSES_FOR_PROXY = (0.2, 1.0)  # seconds before a request is tried again that a proxy did not let through
 DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; after that none is used again
 
 
@@ -50,6 +51,10 @@ class Breach(AssertionError):
 
 class ServiceGone(Exception):
     """The service stopped answering; nothing more can be learned."""
+
+
+class Unreachable(ServiceGone):
+    """The caller's own environment keeps the run from the service, which is not judged by that; the text names the variable."""
 
 
 class NotExercised(Exception):
@@ -138,12 +143,10 @@ class Service:
         self.settings = settings
         self.api = endpoint.api
         self.counters = Counters()
-        self.client = httpx.Client(
-            timeout=TIMEOUT,
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=1),
-            headers=OWN_HEADERS,
-        )
+        self.route = route_to(endpoint)
+        self.client = self.route.client(timeout=TIMEOUT, headers=OWN_HEADERS)
+        #: What in the caller's environment keeps the run from the service, once it is known.
+        self.environment_fault: str | None = None
         self.salt = ""
         #: Clauses that this run has found broken.
         self.broken: set[str] = set()
@@ -272,7 +275,7 @@ class Service:
         started = time.monotonic()
         while True:
             try:
-                response = self.client.send(request)
+                response = self._send_on_route(request)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
                 # A server may close an idle connection at any moment; then the request never reached it. One that does so
                 # more than now and then gets a new connection for each request; a drop on one of these is the server's own.
@@ -292,6 +295,44 @@ class Service:
             else:
                 counters.failures_in_a_row = 0
                 return Exchange(call, response.status_code, dict(response.headers), response.content, time.monotonic() - started)
+
+    def _send_on_route(self, request: httpx.Request) -> httpx.Response:
+        """Sends a request; where the way to the service fails before it was sent, it is tried again, and then the run ends."""
+        if self.environment_fault is not None:
+            raise Unreachable(self.environment_fault)
+        for pause in (*PAUSES_FOR_PROXY, None):
+            try:
+                return self.client.send(request)
+            except httpx.HTTPError as error:
+                fault = self.route.environment_fault(error)
+                if fault is None:
+                    raise
+                if pause is None or is_distrust(error):
+                    self._unreachable(fault)
+                time.sleep(pause)
+                # httpx may keep a tunnel that came to nothing.
+                self.client.close()
+                self.client = self.route.client(timeout=TIMEOUT, headers=OWN_HEADERS)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _unreachable(self, fault: str) -> NoReturn:
+        self.environment_fault = fault
+        raise Unreachable(fault) from None
+
+    def _opened_connection(self) -> http.client.HTTPConnection:
+        """A connection of its own, open."""
+        proxy = self.route.proxy
+        if proxy is not None and not proxy.is_plain_http:
+            raise LeftOut(f"requests at the same moment are not sent through a proxy like {proxy}")
+        connection = self.route.connection(TIMEOUT.read or 10.0)
+        try:
+            connection.connect()
+        except OSError as error:
+            fault = self.route.environment_fault(error)
+            if fault is not None:
+                self._unreachable(fault)
+            raise
+        return connection
 
     def _gone(self, call: Call, message: str, error: Exception) -> NoReturn:
         self.counters.failures_in_a_row += 1
@@ -314,19 +355,11 @@ class Service:
         Each has a connection of its own; the last byte of each is held back until all the others are there.
         """
         self._pace()
-        parts = urlsplit(self.endpoint.base_url)
-        secure = parts.scheme == "https"
-        context = ssl.create_default_context() if secure else None
         connections = []
         try:
             for call in calls:
-                assert parts.hostname is not None
                 assert call.body
-                connection: http.client.HTTPConnection = (
-                    http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=context)
-                    if secure
-                    else http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
-                )
+                connection = self._opened_connection()
                 connections.append(connection)
                 connection.putrequest(call.method, urlsplit(call.url).path)
                 for name, value in (*OWN_HEADERS.items(), *call.headers):
