@@ -5,6 +5,8 @@ At 64 calls in flight it takes a tenth of the processor time that httpx takes.
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
@@ -16,9 +18,9 @@ import httpx
 import yarl
 
 from ._call import Unreadable
-from ._connections import proxy_for, setting_up, trusted
+from ._connections import drop, hold, proxy_for, setting_up, trusted
 from ._errors import ConfigurationError
-from ._session import BODY_LIMIT
+from ._session import BODY_LIMIT, Belongs
 
 
 class Answered(NamedTuple):
@@ -27,6 +29,37 @@ class Answered(NamedTuple):
     status_code: int
     headers: Mapping[str, str]
     content: bytes
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that remembers its connection, which aiohttp takes from it with the last byte."""
+
+    _over: asyncio.Transport | None = None
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """As aiohttp does."""
+        self._over = connection.transport
+        return await super().start(connection)
+
+    def discard(self) -> None:
+        """Closes the connection, whoever has it."""
+        if self._over is not None:
+            self._over.abort()
+
+
+class _Socket(socket.socket):
+    """A socket that a forked child lets go of."""
+
+    def abandon(self) -> None:
+        """See :func:`contact_apis._connections.drop`."""
+        if self.fileno() >= 0:
+            drop(self.fileno())
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = _Socket(*address[:3])
+    hold(made)
+    return made
 
 
 class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
@@ -43,7 +76,8 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context),
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context, socket_factory=_socket),
+            response_class=_Response,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
             requote_redirect_url=False,
@@ -55,7 +89,13 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         await self._session.close()
 
     async def exchange(
-        self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
+        self,
+        method: str,
+        headers: dict[str, str],
+        content: bytes,
+        timeouts: Mapping[str, float | None],
+        deadline: float | None,
+        belongs: Belongs,
     ) -> Answered:
         """One request and its answer, read whole. Ends at the deadline (seconds of the monotonic clock).
 
@@ -74,7 +114,10 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             async with self._session.request(
                 method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
             ) as response:
-                return Answered(response.status, response.headers, _decoded(response, await _read(response)))
+                answered = Answered(response.status, response.headers, _decoded(response, await _read(response)))
+                if isinstance(response, _Response) and not belongs(answered):
+                    response.discard()
+                return answered
         except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
             failure: Exception = httpx.ProxyError("the proxy does not let it through")
         except aiohttp.ConnectionTimeoutError:

@@ -5,13 +5,18 @@ The decisions about one call are those of :class:`~contact_apis._call.Call`; her
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import atexit
 import json
+import os
 import re
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
-from time import monotonic, time
+from queue import SimpleQueue
+from time import monotonic, sleep, time
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
@@ -19,9 +24,10 @@ import httpx
 from attrs import field, frozen
 
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
+from ._connections import OUT_OF_DESCRIPTORS, is_exhausted
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
-from ._session import FAILURES, AsyncSession, AsyncWire, Session, Wire, check_open, common_headers
+from ._session import FAILURES, AsyncSession, AsyncWire, Belongs, Session, Wire, check_open, common_headers
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
 SUCCEEDED: tuple[State, ...] = ("created", "updated", "accepted")
@@ -66,7 +72,13 @@ class BulkWire(Protocol):
     """What carries requests. It raises what httpx raises."""
 
     async def exchange(
-        self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
+        self,
+        method: str,
+        headers: dict[str, str],
+        content: bytes,
+        timeouts: Mapping[str, float | None],
+        deadline: float | None,
+        belongs: Belongs,
     ) -> Answer: ...
 
 
@@ -80,13 +92,19 @@ class LentWire(AbstractAsyncContextManager["LentWire"]):
         self._threads.shutdown(wait=False)
 
     async def exchange(
-        self, method: str, headers: dict[str, str], content: bytes, timeouts: Mapping[str, float | None], deadline: float | None
+        self,
+        method: str,
+        headers: dict[str, str],
+        content: bytes,
+        timeouts: Mapping[str, float | None],
+        deadline: float | None,
+        belongs: Belongs,
     ) -> httpx.Response:
         """One request and its answer, read whole."""
         request = httpx.Request(method, self._url, headers=headers, content=content, extensions={"timeout": timeouts})
         if isinstance(self._wire, AsyncWire):
-            return await self._wire.exchange(request, deadline)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._wire.exchange, request, deadline)
+            return await self._wire.exchange(request, deadline, belongs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._wire.exchange, request, deadline, belongs)
 
 
 def prepared(service: Service, make: Callable[[], Json]) -> Prepared:
@@ -263,7 +281,7 @@ class Bulk:
             timeouts = call.begin(monotonic())
             try:
                 outcome: Answer | Exception = await self._wire.exchange(
-                    self._operation.method, headers, ready.content, timeouts, call.deadline
+                    self._operation.method, headers, ready.content, timeouts, call.deadline, call.belongs
                 )
             except FAILURES as failure:
                 outcome = failure
@@ -411,49 +429,155 @@ def upserts_blocking(
     start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]], contacts: Iterable[object], window: int
 ) -> Iterator[UpsertOutcome]:
     """The outcomes for callers without an event loop: one runs in a thread; the input is read in the caller's own."""
-    from anyio import create_memory_object_stream
-    from anyio.from_thread import start_blocking_portal
-
     check(window, None)
-    waiting: asyncio.Task[Any] | None = None
-
-    async def following() -> UpsertOutcome:
-        nonlocal waiting
-        waiting = asyncio.current_task()
+    source = iter(contacts)
+    ahead = 0
+    broken: Exception | None = None
+    more = True
+    remote = _Remote(start)
+    try:
+        remote.begin()
+        while more or ahead:
+            while more and ahead < window:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    more = False
+                except Exception as error:  # noqa: BLE001 # the input's own: raised below, after what is in flight has ended
+                    more, broken = False, error
+                else:
+                    remote.give(item)
+                    ahead += 1
+            if not more:
+                remote.give(_END)
+            if ahead:
+                yield remote.take()
+                ahead -= 1
+        if broken is not None:
+            raise broken
+    finally:
         try:
-            return await anext(outcomes)
+            remote.end()
         finally:
-            waiting = None
+            remote.end()
 
-    async def end() -> None:
-        if waiting is not None:  # the caller was interrupted
-            waiting.cancel()
-            await asyncio.wait([waiting])
-        await outcomes.aclose()
-        take.close()
 
-    with start_blocking_portal() as portal:
-        give, take = create_memory_object_stream[object](window)
-        outcomes, source, ahead = start(take), iter(contacts), 0
-        broken: Exception | None = None
-        more = True
+class _Remote:
+    """A run in an event loop in a thread, for one caller without.
+
+    The two speak by queues that a signal handler can interrupt at any point without harm. In a process that was forked from the
+    caller's there is no such thread, so nothing is waited for.
+    """
+
+    def __init__(self, start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]]) -> None:
+        self._start = start
+        self._process = os.getpid()
+        self._results: SimpleQueue[object] = SimpleQueue()
+        self._input: asyncio.Queue[object] = asyncio.Queue()
+        self._wanted = asyncio.Semaphore(0)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun = self._stopping = self._over = False
+        # Where nobody takes the outcomes any more, the end of the interpreter comes first.
+        self._thread = threading.Thread(target=self._run, name="contact_apis", daemon=True)
+
+    def begin(self) -> None:
+        """Starts the thread.
+
+        Raises:
+            ConfigurationError: the system has none left, or no descriptor.
+        """
+        failure: object = None
         try:
-            while more or ahead:
-                while more and ahead < window:
-                    try:
-                        portal.call(give.send, next(source))
-                        ahead += 1
-                    except StopIteration:
-                        more = False
-                    except Exception as error:  # noqa: BLE001 # the input's own: raised below, after what is in flight has ended
-                        more, broken = False, error
-                if not more:
-                    give.close()
-                if ahead:
-                    yield portal.call(following)
-                    ahead -= 1
-            if broken is not None:
-                raise broken
+            atexit.register(self.end)
+            # Thread.start() waits by locks that a signal handler can leave locked, so another thread does that.
+            self._begun = True
+            _thread.start_new_thread(self._launch, ())
+            failure = self._results.get()
+        except RuntimeError as error:
+            failure = error
+            self._over = True
+        if isinstance(failure, Exception):
+            remedy = OUT_OF_DESCRIPTORS if is_exhausted(failure) else "the system starts no further thread"
+            raise ConfigurationError(f"upsert_many cannot begin: {remedy}") from None
+
+    def give(self, item: object) -> None:
+        """Hands an item over, or the end."""
+        self._tell(self._input.put_nowait, item)
+
+    def take(self) -> UpsertOutcome:
+        """The next outcome."""
+        self._tell(self._wanted.release)
+        result = self._results.get()
+        if isinstance(result, UpsertOutcome):
+            return result
+        if isinstance(result, BaseException):
+            raise result
+        raise ConfigurationError("the run has ended")
+
+    def end(self) -> None:
+        """Starts nothing more and waits for what is in flight. Does nothing where that is done, or in another process."""
+        if self._process != os.getpid():
+            return
+        while self._begun and self._loop is None and not self._over:
+            sleep(0.001)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._stop)
+            while not self._over:
+                self._results.get()
+            self._thread.join()
+        atexit.unregister(self.end)
+
+    def _tell(self, what: Callable[..., object], *arguments: object) -> None:
+        if self._process != os.getpid():
+            raise ConfigurationError("these outcomes belong to the process that began upsert_many; begin another in this one")
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed, and the result says why
+                self._loop.call_soon_threadsafe(what, *arguments)
+
+    # In other threads:
+
+    def _launch(self) -> None:
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._ended(error)
+
+    def _run(self) -> None:
+        result: object = _END
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._results.put(None)
+                runner.run(self._follow())
+        except BaseException as error:  # noqa: BLE001 # raised again where the caller is
+            result = error
+        self._ended(result)
+
+    def _ended(self, result: object) -> None:
+        self._over = True
+        self._results.put(result)
+
+    async def _follow(self) -> None:
+        self._task = asyncio.current_task()
+        if self._stopping:
+            return
+        outcomes = self._start(self._items())
+        try:
+            while True:
+                await self._wanted.acquire()
+                self._results.put(await anext(outcomes))
+        except (StopAsyncIteration, asyncio.CancelledError):
+            pass
         finally:
-            give.close()
-            portal.call(end)
+            await outcomes.aclose()
+
+    async def _items(self) -> AsyncIterator[object]:
+        while (item := await self._input.get()) is not _END:
+            yield item
+
+    def _stop(self) -> None:
+        if self._task is not None and not self._stopping:
+            self._task.cancel()
+        self._stopping = True

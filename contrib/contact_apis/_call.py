@@ -42,6 +42,7 @@ AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 PROBE = "contact_apis.probe"
 """Request extension: the body is meant to be refused, so 400 and 401 are answers and a success is none."""
 ID_HEADER = "X-Request-Id"
+NO_ID = UUID(int=0)
 
 # Retries and their pace are those of section 4 of the project's design.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -112,6 +113,10 @@ class Policy:
     max_retries: int = field(default=2, converter=_count)
 
 
+def _nothing_foreign(_sent: Json, _shown: object) -> list[Fault]:
+    return []
+
+
 @frozen
 class Service:
     """Whom a call addresses, and as whom."""
@@ -131,6 +136,10 @@ class Service:
     """What tells the account apart besides the address and the secret key."""
     base_url: httpx.URL = field(factory=httpx.URL)
     """Where it is."""
+    foreign: Callable[[Json, object], list[Fault]] = field(default=_nothing_foreign, kw_only=True)
+    """What shows that a response is that to another request: takes the body that was sent and the one that came."""
+    noticed: dict[str, object] = field(factory=dict[str, object], init=False, eq=False, repr=False)
+    """What a client says once in its log, and has said."""
 
 
 def delay(retry: int, asked: float | None, chance: float) -> float:
@@ -193,6 +202,7 @@ class Call:
         self.service, self.policy, self.operation, self.body = service, policy, operation, body
         self.request_id, self.probing = request_id, probing
         self.attempts, self.perhaps_written = 0, False
+        self._decoded: tuple[Answer, object] | None = None
         self.last = False  # whether this attempt is the last, whatever comes of it
         self.idempotent = service.idempotent(body) if operation is service.upsert else operation.method in IDEMPOTENT_METHODS
         self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
@@ -221,6 +231,7 @@ class Call:
         if isinstance(outcome, httpx.HTTPStatusError):  # by a hook of the caller's own client
             outcome = cast("AnyAnswer", outcome.response)
         self.perhaps_written = self.perhaps_written or delivery(outcome).may_be_written
+        self._compare_ids(outcome)
         text = None if isinstance(outcome, Exception) else outcome.headers.get("Retry-After")
         asked = None if text is None else retry_after(text, today)
         faults = self._faults(outcome)
@@ -243,11 +254,43 @@ class Call:
         if isinstance(outcome, Exception) or not hoped_for:
             return None
         schema = None if self.probing else self.operation.response_schema(status)
+        if schema is None:
+            return []
         try:
-            text = outcome.content.decode(json.detect_encoding(outcome.content), "surrogatepass")
-            return schema.faults(_decoder.decode(text)) if schema else []
+            value = self._value(outcome)
         except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
             return [Fault("", "must be JSON")]
+        return schema.faults(value) or self._foreign(value)
+
+    def _foreign(self, value: object) -> list[Fault]:
+        return self.service.foreign(self.body, value) if self.operation is self.service.upsert else []
+
+    def _value(self, response: Answer) -> object:
+        """The JSON of a response, decoded once."""
+        if self._decoded is None or self._decoded[0] is not response:
+            text = response.content.decode(json.detect_encoding(response.content), "surrogatepass")
+            self._decoded = response, _decoder.decode(text)
+        return self._decoded[1]
+
+    def belongs(self, response: Answer) -> bool:
+        """Whether a response can be that to this call. The connection of one that cannot must not serve another."""
+        if self.probing or not 200 <= response.status_code <= 299:
+            return True
+        try:
+            return not self._foreign(self._value(response))
+        except (httpx.ResponseNotRead, RecursionError, ValueError):
+            return True
+
+    def _compare_ids(self, outcome: Answer | Exception) -> None:
+        """Says once for each client that the service answers under correlation ids of its own, which it may."""
+        if isinstance(outcome, Exception) or ID_HEADER.lower() not in self.operation.header_parameters:
+            return
+        shown = outcome.headers.get(ID_HEADER)
+        if shown is None or shown == str(self.request_id) or id_in({ID_HEADER: shown}, NO_ID) == self.request_id:
+            return
+        if self.service.noticed.setdefault(ID_HEADER, self) is self:
+            text = "%s returned another %s than the one it was sent (request %s); results have the one it returned. This is logged once."
+            log.warning(text, self.service.name, ID_HEADER, self.request_id)
 
     def _wait(self, outcome: Answer | Exception, asked: float | None, now: float) -> float | None:
         """Seconds to wait before another try; ``None`` where there is none."""

@@ -62,7 +62,7 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         self._path_values = {"populationId": str(self._population_id)}
         upsert = terms.operation("upsertContact")
         credentials = upsert.security_headers({"ApiKeyAuth": key})
-        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert), **options)
+        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign), **options)
 
     @property
     def client(self) -> Client:
@@ -79,6 +79,18 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
         shown = None if isinstance(contact, Unset) else contact
         return PristoResult(created=response.status_code == 201, contact=shown, request_id=id_in(response.headers, sent))
+
+
+def foreign(sent: Json, shown: object) -> list[Fault]:
+    """What is wrong with a response that shows another contact than the one that was sent.
+
+    ``contact.id`` is a member of the request and of the response, and optional in the second (Pristo's document).
+    """
+    contact: Any = shown.get("contact") if isinstance(shown, dict) else None
+    found: Any = contact.get("id") if isinstance(contact, dict) else None
+    if not isinstance(found, str) or found.lower() == str(sent["contact"]["id"]).lower():
+        return []
+    return [Fault("contact.id", "must be the id that was sent: the response belongs to another request")]
 
 
 def identities(body: Json) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,12 @@ from uuid import UUID
 
 import httpx
 
-from ._call import Policy, Service, Unreadable, built, call_for, pruned
+from ._call import Answer, Policy, Service, Unreadable, built, call_for, pruned
 from ._errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ._connections import AsyncConnections, Connections
 
 BODY_LIMIT = 1 << 18  # bytes of an answer; either API's are under a hundredth of it
@@ -46,7 +48,7 @@ class Session(httpx.Client):
         while True:
             request.extensions["timeout"] = call.begin(monotonic())
             try:
-                outcome: httpx.Response | Exception = self.wire.exchange(request, call.deadline)
+                outcome: httpx.Response | Exception = self.wire.exchange(request, call.deadline, call.belongs)
             except FAILURES as failure:
                 outcome = failure
             verdict = call.settle(outcome, monotonic(), time())
@@ -74,7 +76,7 @@ class AsyncSession(httpx.AsyncClient):
         while True:
             request.extensions["timeout"] = call.begin(monotonic())
             try:
-                outcome: httpx.Response | Exception = await self.wire.exchange(request, call.deadline)
+                outcome: httpx.Response | Exception = await self.wire.exchange(request, call.deadline, call.belongs)
             except FAILURES as failure:
                 outcome = failure
             verdict = call.settle(outcome, monotonic(), time())
@@ -83,80 +85,152 @@ class AsyncSession(httpx.AsyncClient):
             await asyncio.sleep(verdict)
 
 
+Belongs = Callable[[Answer], bool]
+
+
 class Wire(httpx.BaseTransport):
     """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
 
     def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
-        self._url, self.given, self.closed = url, given, False
-        self._own: Connections | None = None
-        self._lock = threading.Lock()
+        load()
+        self.given, self.closed = given, False
+        self._url = url
+        self._own: dict[int, Connections] = {}
+        self._lent = Lent()
 
-    def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
-        """One request and its answer, read whole. Ends at the deadline (seconds of the monotonic clock).
+    def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
+        """One request and its response, read whole. Ends at the deadline (seconds of the monotonic clock).
+
+        A connection whose response does not belong to the request serves no other call.
 
         Raises:
             ConfigurationError: closed, or the environment's proxy or certificates cannot be used.
-            httpx.HTTPError, OSError, Unreadable: no whole answer.
+            httpx.HTTPError, OSError, Unreadable: no whole response.
         """
-        with self._opened(request, deadline) as response:
-            response.stream = _Body(response, deadline)
-            with _decisive(response):
-                response.read()
-            return response
 
-    def _opened(self, request: httpx.Request, deadline: float | None) -> AbstractContextManager[httpx.Response]:
+        def read(response: httpx.Response) -> bool:
+            response.stream = _Body(response, deadline)
+            with closing(response), _decisive(response):
+                response.read()
+            return belongs(response)
+
         check_open(self)
-        if self.given is not None:
-            return closing(self.given.send(request, stream=True, follow_redirects=False))
+        if self.given is None:
+            return self._connections().exchange(request, deadline, read)
+        self._lent.check()
+        response = self.given.send(request, stream=True, follow_redirects=False)
+        if not read(response) and "network_stream" in response.extensions:
+            response.extensions["network_stream"].close()
+        return response
+
+    def _connections(self) -> Connections:
+        """Those of this process."""
         from ._connections import Connections
 
-        with self._lock:
-            self._own = self._own or Connections(self._url)
-        return self._own.opened(request, deadline)
+        process = os.getpid()
+        own = self._own.get(process)
+        if own is None:
+            for other in list(self._own):  # of the process that this one was forked from
+                self._own.pop(other, None)
+            own = self._own.setdefault(process, Connections(self._url))
+        return own
 
     def close(self) -> None:
         """Closes the connections of our own, for good."""
         self.closed = True
-        if self._own is not None:
-            self._own.close()
+        own = self._own.pop(os.getpid(), None)
+        if own is not None:
+            own.close()
 
 
 class AsyncWire(httpx.AsyncBaseTransport):
     """What :class:`Wire` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        self._url, self.given, self.closed = url, given, False
-        self._own: AsyncConnections | None = None
+        import anyio._backends._asyncio
 
-    async def exchange(self, request: httpx.Request, deadline: float | None) -> httpx.Response:
+        del anyio
+        load()
+        self.given, self.closed = given, False
+        self._url = url
+        self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
+        self._lent = Lent()
+
+    async def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
         """As :meth:`Wire.exchange`."""
         import asyncio
 
-        response = None
+        response: httpx.Response | None = None
+
+        async def read(arrived: httpx.Response) -> bool:
+            nonlocal response
+            response = arrived
+            arrived.stream = _Body(arrived, None)
+            async with aclosing(arrived):
+                with _decisive(arrived):
+                    await arrived.aread()
+            return belongs(arrived)
+
+        check_open(self)
         try:
-            async with asyncio.timeout(None if deadline is None else deadline - monotonic()), await self._opened(request) as response:
-                response.stream = _Body(response, None)
-                with _decisive(response):
-                    await response.aread()
+            async with asyncio.timeout(None if deadline is None else deadline - monotonic()):
+                if self.given is None:
+                    return await (await self._connections()).exchange(request, read)
+                self._lent.check()
+                sent = await self.given.send(request, stream=True, follow_redirects=False)
+                if not await read(sent) and "network_stream" in sent.extensions:
+                    await sent.extensions["network_stream"].aclose()
+                return sent
         except TimeoutError:
             if response is None or response.is_success:
                 raise httpx.ReadTimeout("the time for the whole call is over") from None
         return response
 
-    async def _opened(self, request: httpx.Request) -> AbstractAsyncContextManager[httpx.Response]:
-        check_open(self)
-        if self.given is not None:
-            return aclosing(await self.given.send(request, stream=True, follow_redirects=False))
+    async def _connections(self) -> AsyncConnections:
+        """Those of this process and event loop. What loops that have ended left behind is closed."""
+        import asyncio
+
         from ._connections import AsyncConnections
 
-        self._own = self._own or AsyncConnections(self._url)
-        return self._own.opened(request)
+        owner = os.getpid(), asyncio.get_running_loop()
+        own = self._own.get(owner)
+        if own is None or len(self._own) > 1:
+            for other in list(self._own):
+                process, loop = other
+                if process != owner[0] or loop.is_closed():
+                    left = self._own.pop(other, None)
+                    if left is not None and process == owner[0]:
+                        left.close()
+        if own is None:
+            own = self._own[owner] = AsyncConnections(self._url)
+            await own.start()
+        return own
 
     async def aclose(self) -> None:
         """Closes the connections of our own, for good."""
+        import asyncio
+
         self.closed = True
-        if self._own is not None:
-            await self._own.aclose()
+        own = self._own.pop((os.getpid(), asyncio.get_running_loop()), None)
+        if own is not None:
+            await own.aclose()
+
+
+class Lent:
+    """Which process a client of the caller's is used in. Its connections are not ours to replace after a fork."""
+
+    _process: int | None = None
+
+    def check(self) -> None:
+        """Raises :class:`ConfigurationError` in another process than the one that made the first call."""
+        process = os.getpid()
+        if self._process is None:
+            self._process = process
+        if self._process != process:
+            raise ConfigurationError(
+                "this http_client was used before the process forked, and its connections are shared with the parent: "
+                "make a new http_client, and a new client with it, in each process"
+            )
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -199,6 +273,15 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
     except (httpx.TransportError, httpx.StreamError, Unreadable):
         if response.is_success:
             raise
+
+
+def load() -> None:
+    """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
+    import encodings.idna
+
+    from . import _blame, _connections, _faults
+
+    del encodings, _blame, _connections, _faults
 
 
 def check_open(wire: Wire | AsyncWire) -> None:

@@ -126,11 +126,13 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_is_written_or_read_when_time_is_over() -> None:
     """A connection of ours does nothing more for a call whose deadline has passed."""
-    token = contact_apis._connections.DEADLINE.set(0.001)  # noqa: SLF001 # what is tested
     transport = contact_apis._connections.Connections(httpx.URL("http://127.0.0.1"))  # noqa: SLF001 # what is tested
-    with transport, Hostile(hang) as service, pytest.raises(httpx.ReadTimeout):
-        transport.handle_request(httpx.Request("GET", service.url))
-    contact_apis._connections.DEADLINE.reset(token)  # noqa: SLF001 # what is tested
+    with Hostile(hang) as service:
+        request = httpx.Request("GET", service.url, extensions={"timeout": {"pool": None}})
+        with pytest.raises(httpx.ConnectTimeout):
+            transport.exchange(request, 0.001, lambda _: True)
+        assert service.requests == []
+    transport.close()
 
 
 # ------------------------------------------------------------------------------------------------ many callers at once
