@@ -578,6 +578,7 @@ class _Remote:
             yield item
 
     def _stop(self) -> None:
+        self._input.put_nowait(_END)
         if self._task is not None and not self._stopping:
             self._task.cancel()
         self._stopping = True

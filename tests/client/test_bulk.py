@@ -692,7 +692,7 @@ def test_failures_of_the_callers_client(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_private_authority(kind: Kind, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``SSL_CERT_FILE`` is obeyed; a certificate that nobody vouches for means that nothing was sent."""
-    with TlsServer(authority, answer(200, GOOD["pristo"])) as secure:
+    with TlsServer(authority, answer(200, {})) as secure:
         (outcome,) = many("pristo", kind, secure.url, people(1), max_retries=0)
         assert facts(outcome.error) == facts(single("pristo", secure.url, FIELDS["pristo"], max_retries=0))
         assert (outcome.state, secure.requests) == ("failed", [])
@@ -704,7 +704,7 @@ def test_private_authority(kind: Kind, authority: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", KINDS)
 def test_proxy(kind: Kind, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``HTTPS_PROXY`` is obeyed, with the key inside the tunnel alone, and so is ``NO_PROXY``."""
-    with TlsServer(authority, answer(200, GOOD["pristo"])) as secure:
+    with TlsServer(authority, answer(200, {})) as secure:
         proxy = Proxy(secure.port)
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))

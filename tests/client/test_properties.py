@@ -36,7 +36,7 @@ from contact_apis import (
 from contact_apis._contract import contract
 from tests import strategies
 
-from .kinds import GOOD, KEYS, POPULATION, Api
+from .kinds import KEYS, POPULATION, Api
 
 TERMS = {"pristo": contract("pristo_client"), "retainful": contract("retainful_client")}
 OPERATIONS = {api: terms.operation("upsertContact") for api, terms in TERMS.items()}
@@ -302,7 +302,7 @@ def test_known_limits_of_the_generated_clients(name: str) -> None:
     body = pristo_models.ContactUpsertRequest(contact=pristo_models.Contact(id=UUID(POPULATION)))
     with pytest.raises(escapes):
         pristo_upsert.sync_detailed(UUID(POPULATION), client=generated, body=body)
-    outcomes, _ = both("pristo", lambda client: client.upsert_contact(id=contact["id"]), status, content)
+    outcomes, _ = both("pristo", lambda client: client.upsert_contact(id=POPULATION), status, content)
     assert all(isinstance(each, typed) for each in outcomes)
 
 
