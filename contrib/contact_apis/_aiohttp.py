@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from time import monotonic
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import httpx
@@ -56,7 +56,7 @@ class _Socket(socket.socket):
             drop(self.fileno())
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def _socket(address: Any) -> socket.socket:
     made = _Socket(*address[:3])
     hold(made)
     return made

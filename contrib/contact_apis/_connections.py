@@ -235,7 +235,7 @@ class _Place:
             found = connection.handle_request(wanted)
         except HTTPCORE_ERRORS as error:
             raise _said(error) from error
-        return httpx.Response(found.status, headers=found.headers, stream=_Chunks(found), extensions=found.extensions)
+        return httpx.Response(found.status, headers=found.headers, stream=_Chunks(found), extensions=_extensions(found))
 
     def keep(self) -> None:
         """The call has come to its end."""
@@ -434,7 +434,7 @@ class _AsyncPlace:
             found = await connection.handle_async_request(wanted)
         except HTTPCORE_ERRORS as error:
             raise _said(error) from error
-        return httpx.Response(found.status, headers=found.headers, stream=_AsyncChunks(found), extensions=found.extensions)
+        return httpx.Response(found.status, headers=found.headers, stream=_AsyncChunks(found), extensions=_extensions(found))
 
     @property
     def reusable(self) -> bool:
@@ -619,6 +619,10 @@ def _said(error: Exception) -> httpx.TransportError:
     """An error of httpcore as httpx has it, under the same name."""
     kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
     return kind(str(error))
+
+
+def _extensions(response: Any) -> dict[str, Any]:
+    return dict(response.extensions)
 
 
 def _wanted(request: httpx.Request) -> httpcore.Request:

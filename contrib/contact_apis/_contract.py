@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 import jsonschema_rs
@@ -20,11 +20,30 @@ from attrs import field, frozen
 from ._errors import ConfigurationError, Fault
 
 Json = dict[str, Any]
+Value = TypeVar("Value")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 """Methods whose requests may be processed twice without harm (RFC 9110, 9.2.2)."""
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
 _JSON_MEDIA_TYPE = re.compile(r"application/(json|\*|[^;/]*\+json)|\*/\*", re.IGNORECASE)
+
+
+class once(Generic[Value]):  # noqa: N801 # it stands where ``property`` does
+    """A property that is computed when it is first asked for, without a lock.
+
+    ``functools.cached_property`` of Python 3.11 has one, which a fork can catch another thread with.
+    """
+
+    def __init__(self, make: Callable[[Any], Value]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: object, kind: type[object] | None = None) -> Value:
+        value: Value = owner.__dict__.setdefault(self._name, self._make(owner))
+        return value
 
 
 @cache
@@ -65,7 +84,7 @@ class Contract:
         """The base URL of the first server, without a slash at its end."""
         return str(self.document["servers"][0]["url"]).rstrip("/")
 
-    @cached_property
+    @once
     def operations(self) -> tuple[Operation, ...]:
         return tuple(
             Operation(self, method, template, spec, item.get("parameters", []))
@@ -152,19 +171,19 @@ class Operation:
         parameters = [owner.resolve(each) for each in [*shared, *spec.get("parameters", [])]]
         self._parameters = {(each["in"], each["name"]): each for each in parameters}
 
-    @cached_property
+    @once
     def path(self) -> re.Pattern[str]:
         """Matches a request's path; its groups are the path parameters, in the order of the template."""
         parts = _PARAMETER.split(self.template)
         literals = [re.escape(each) for each in parts[::2]]
         return re.compile("([^/]+)".join(literals))
 
-    @cached_property
+    @once
     def parameter_names(self) -> tuple[str, ...]:
         """The names of the path parameters, in the order of the template."""
         return tuple(_PARAMETER.findall(self.template))
 
-    @cached_property
+    @once
     def specificity(self) -> tuple[int, ...]:
         """Of two templates that match the same path, the one for which this is less has to be taken."""
         return tuple(_specificity(segment) for segment in self.template.split("/"))
@@ -184,11 +203,11 @@ class Operation:
         """
         return _PARAMETER.sub(lambda parameter: quote(values[parameter[1]], safe=""), self.template)
 
-    @cached_property
+    @once
     def path_parameters(self) -> dict[str, Schema]:
         return {name: self.contract.schema(self._parameters["path", name]["schema"]) for name in self.parameter_names}
 
-    @cached_property
+    @once
     def header_parameters(self) -> dict[str, tuple[Schema, bool]]:
         """Schema and requiredness by lower-case header name."""
         return {
@@ -197,13 +216,13 @@ class Operation:
             if place == "header"
         }
 
-    @cached_property
+    @once
     def security(self) -> tuple[tuple[str, ...], ...]:
         """The alternatives of the security requirement: of each, the names of all schemes that it asks for."""
         owner = self.spec if "security" in self.spec else self.contract.document
         return tuple(tuple(requirement) for requirement in owner.get("security", []))
 
-    @cached_property
+    @once
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
         return tuple(self.contract.security_header(scheme, "")[0] for scheme in next(iter(self.security), ()))
@@ -225,17 +244,17 @@ class Operation:
         wanted = " or ".join(" and ".join(requirement) for requirement in self.security)
         raise ConfigurationError(f"{self.operation_id} needs the credentials of {wanted}")
 
-    @cached_property
+    @once
     def request_body(self) -> Json:
         """The Request Body Object; empty where the operation takes none."""
         return self.contract.resolve(self.spec.get("requestBody", {}))
 
-    @cached_property
+    @once
     def body(self) -> Schema | None:
         """The schema of a JSON request body, or ``None`` where the operation takes none."""
         return self._json_schema(self.request_body)
 
-    @cached_property
+    @once
     def responses(self) -> dict[int, Schema | None]:
         """The schema of each status that is documented by its number; ``None`` where no JSON body is described.
 
@@ -259,11 +278,11 @@ class Operation:
         nodes = {name: self.contract.resolve(node) for name, node in headers.items()}
         return {name: self.contract.schema(node["schema"]) if "schema" in node else None for name, node in nodes.items()}
 
-    @cached_property
+    @once
     def _response_nodes(self) -> dict[str, Json]:
         return {str(status): self.contract.resolve(node) for status, node in self.spec["responses"].items()}
 
-    @cached_property
+    @once
     def _response_schemas(self) -> dict[str, Schema | None]:
         return {status: self._json_schema(node) for status, node in self._response_nodes.items()}
 

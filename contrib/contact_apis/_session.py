@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -147,10 +148,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
     """What :class:`Wire` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        import anyio._backends._asyncio
-
-        del anyio
-        load()
+        load("anyio._backends._asyncio")
         self.given, self.closed = given, False
         self._url = url
         self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
@@ -275,13 +273,10 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
             raise
 
 
-def load() -> None:
+def load(*names: str) -> None:
     """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
-    import encodings.idna
-
-    from . import _blame, _connections, _faults
-
-    del encodings, _blame, _connections, _faults
+    for name in ("encodings.idna", "contact_apis._connections", "contact_apis._blame", "contact_apis._faults", *names):
+        import_module(name)
 
 
 def check_open(wire: Wire | AsyncWire) -> None:
