@@ -29,7 +29,7 @@ from ._errors import (
 )
 from ._journal import Due, Ended, Journal, JournalError, Planned
 from ._mapping import ColumnMapping, Unfit
-from ._rows import OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
+from ._rows import LONGEST_NAME, OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 from ._shutdown import SignalEnding, Signals
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered wi
 GRACE = 10.0  # seconds that what is in flight gets after a signal
 WINDOW = 64  # rows that are rejected for one reason, and no other row ended, before an import stops
 DISK_PATIENCE = 60.0  # seconds that outcomes which the journal cannot take are kept for it
+LEAST_DESCRIPTORS = 8  # with one connection
 SPARE_DESCRIPTORS = 16  # for all but connections: the journal, its temporary files, modules, name look-ups
 
 
@@ -82,7 +83,9 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
 
 def _shown_path(path: str) -> str:
     """Where in a body something is, as it may stand on a terminal: a row that has the form of a body names its members itself."""
-    return path if path.isprintable() and not looks_like_data(path) else "a member whose name is not shown"
+    if path.isprintable() and len(path) <= 2 * LONGEST_NAME and not looks_like_data(path):
+        return path
+    return "a member whose name is not shown"
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], None], ending: SignalEnding) -> None:
@@ -166,17 +169,9 @@ class Sender:
 
     def _affordable(self, concurrency: int) -> int:
         """How many connections the process may open, up to so many."""
-        if sys.platform == "win32":
-            return concurrency
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        try:
-            used = len(list(Path("/dev/fd").iterdir()))
-        except OSError:  # not there, or it cannot be opened any more
-            used = SPARE_DESCRIPTORS
-        affordable = max(1, limit - used - SPARE_DESCRIPTORS)
-        if limit == resource.RLIM_INFINITY or affordable >= concurrency:
+        free, limit = free_descriptors()
+        affordable = max(1, free - SPARE_DESCRIPTORS)
+        if affordable >= concurrency:
             return concurrency
         self._watch.say(f"requests in flight at once: {affordable}, as the process may open only {limit} files and connections (ulimit -n)")
         return affordable
@@ -318,6 +313,31 @@ class Sender:
 
         # The handler of a signal runs within whatever the loop is doing, which is no place to do more than this.
         return lambda ending: _call_soon(loop, interrupt, ending)
+
+
+def free_descriptors() -> tuple[int, int]:
+    """How many files and connections the process may still open, and how many it may have open in all."""
+    if sys.platform == "win32":
+        return sys.maxsize, sys.maxsize
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize, sys.maxsize
+    try:
+        used = len(list(Path("/dev/fd").iterdir()))
+    except OSError:  # not there, or it cannot be opened any more
+        used = LEAST_DESCRIPTORS
+    return limit - used, limit
+
+
+def check_descriptors() -> None:
+    """Raises :class:`InputError` if the process may open too few files to do anything."""
+    free, limit = free_descriptors()
+    if free < LEAST_DESCRIPTORS:
+        raise InputError(
+            f"the process may open {max(0, free)} more files of {limit}, and needs {LEAST_DESCRIPTORS}; run ulimit -n 256 before"
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from . import AsyncPristo, AsyncRetainful, __version__
 from ._bulk import SUCCEEDED
-from ._import import EXIT_CODES, Ending, Sender, check_writable, planned, write_results, write_unsuccessful
+from ._import import EXIT_CODES, Ending, Sender, check_descriptors, check_writable, planned, write_results, write_unsuccessful
 from ._journal import Journal, JournalError, Planned
 from ._mapping import FORMS, ColumnMapping
 from ._progress import Watch
@@ -72,6 +72,7 @@ def run_import(wish: Request) -> int:
     Raises:
         InputError, JournalError, ConfigurationError: something that the user has to mend.
     """
+    check_descriptors()
     mapping = ColumnMapping(
         FORMS[wish.to](),
         columns=wish.columns,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ._contract import Json, Operation, contract
-from ._rows import OURS, SHOWN_NAMES, InputError, listed, looks_like_data, shown_name
+from ._rows import LONGEST_NAME, OURS, SHOWN_NAMES, InputError, listed, looks_like_data, shown_name
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -353,7 +353,7 @@ def _converted(convert: Callable[[str], Any], value: str, name: str) -> object:
 
 def _displayed(column: str) -> str:
     """The name of a column as it is: where it cannot be mistaken and is nobody's data."""
-    return column if column.isprintable() and not looks_like_data(column) else shown_name(column)
+    return column if column.isprintable() and len(column) <= LONGEST_NAME and not looks_like_data(column) else shown_name(column)
 
 
 def _plain(name: str) -> str:

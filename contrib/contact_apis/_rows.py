@@ -322,6 +322,7 @@ def _has_nul(value: object) -> bool:
 
 
 SHOWN_NAMES = 12  # in one sentence
+LONGEST_NAME = 100  # characters of a name that is shown
 
 
 def listed(names: list[str]) -> str:
@@ -337,7 +338,7 @@ def shown_name(name: str) -> str:
     What looks like somebody's data (an address, a number) is not shown: a file without a header, or an object whose members
     are named by what they hold, has it there. Control characters are shown by their escapes.
     """
-    if looks_like_data(name) or len(name) > 100:
+    if looks_like_data(name) or len(name) > LONGEST_NAME:
         return f"(a name of {len(name)} characters)"
     return repr(name)
 

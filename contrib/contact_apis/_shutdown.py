@@ -74,10 +74,20 @@ class Signals:
             raise Interrupted(ending)
 
 
-def exit_on_signals() -> None:
-    """Lets a signal before and after an import end the process with the code that a shell gives it, without a traceback."""
-    for number in handled_signals():
+@contextmanager
+def exit_on_signals() -> Generator[None, None, None]:
+    """Lets a signal before and after an import end the process with the code that a shell gives it, without a traceback.
+
+    When it is left, the process is about to end with a code that is decided, and no signal changes it any more.
+    """
+    numbers = list(handled_signals())
+    for number in numbers:
         signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _exit(number: int, _: FrameType | None) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
+
+from ._shutdown import exit_on_signals
 
 
 def main() -> None:
@@ -12,13 +15,10 @@ def main() -> None:
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if place == 0 else "w"))
     try:
-        if sys.argv[1:2] == ["import"]:
-            from contact_apis._shutdown import exit_on_signals
+        with exit_on_signals() if sys.argv[1:2] == ["import"] else nullcontext():
+            from contact_apis._command import app
 
-            exit_on_signals()
-        from contact_apis._command import app
-
-        app()
+            app()
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("aiohttp", "click", "orjson", "phonenumbers", "rich", "typer"):
             raise

@@ -157,7 +157,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         elif isinstance(answer, tuple):
             status, headers, value = answer
-            body = json.dumps(value).encode()
-            lines = [f"HTTP/1.1 {status} Scripted", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+            body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
+            lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {len(body)}"]
+            headers = {"Content-Type": "application/json", **headers}
             lines += [f"{name}: {text}" for name, text in headers.items()]
             self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
