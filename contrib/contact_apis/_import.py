@@ -76,9 +76,9 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
                 raise InputError(f"line {row.line}: {error}") from None
         if fault is None:
             sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-            yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None)
+            yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None, form.connects)
         else:
-            yield Planned(row.line, None, (), None, row.source, True, fault)
+            yield Planned(row.line, None, (), None, row.source, True, fault, form.connects)
 
 
 def _shown_path(path: str) -> str:

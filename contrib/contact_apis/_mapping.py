@@ -67,6 +67,8 @@ class Form(ABC):
     custom: bool
     """Whether there is a place for columns of the caller's own."""
     identities: Callable[[Json], tuple[str, ...]]
+    connects: bool
+    """Whether a contact can have more than one identity."""
     repeatable: Callable[[Json], bool]
 
     @abstractmethod
@@ -84,6 +86,8 @@ class Form(ABC):
 
 class PristoForm(Form):
     """Everything stands in ``contact``; other columns may go to its ``customFields``."""
+
+    connects = False
 
     def __init__(self) -> None:
         from ._pristo import identities
@@ -109,6 +113,7 @@ class PristoForm(Form):
 class RetainfulForm(Form):
     """``email`` and ``phone`` become identifiers, each with the consent, and subscribed unless ``subscribed`` says no."""
 
+    connects = True
     custom = False
 
     def __init__(self) -> None:
