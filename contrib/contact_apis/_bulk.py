@@ -198,6 +198,7 @@ class Bulk:
         prepare: makes a request of an item, or raises :class:`InvalidRequestError`.
         ended: told each outcome, and waited for.
         started: told the item right before each attempt, and waited for; ``False`` keeps the attempt from being made.
+        decide: asked what is sent for an item once its predecessors have ended; ``None`` for nothing, and then it has no outcome.
     """
 
     def __init__(
@@ -211,10 +212,11 @@ class Bulk:
         concurrency: int,
         rate: float | None,
         started: Callable[[Any], Awaitable[bool]] | None = None,
+        decide: Callable[[Any, Prepared], Awaitable[Prepared | None]] | None = None,
     ) -> None:
         check(concurrency, rate)
         self._service, self._policy, self._wire, self._prepare = service, policy, wire, prepare
-        self._ended, self._started, self._pace = ended, started, Pace(rate)
+        self._ended, self._started, self._decide, self._pace = ended, started, decide, Pace(rate)
         # At a low rate, more would only wait so long for their turn that no time is left for another try.
         self._concurrency = concurrency if rate is None else min(concurrency, max(1, round(rate * LONGEST_QUEUE)))
         self._operation = service.upsert
@@ -262,7 +264,8 @@ class Bulk:
             try:
                 if before:
                     await asyncio.wait(before)
-                outcome = await self._send(index, item, ready)
+                to_send = ready if self._decide is None else await self._decide(item, ready)
+                outcome = None if to_send is None else await self._send(index, item, to_send)
             finally:
                 done.set_result(None)
                 for each in ready.identities:

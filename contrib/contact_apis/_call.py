@@ -140,6 +140,8 @@ class Service:
     """What shows that a response is that to another request: takes the body that was sent and the one that came."""
     noticed: dict[str, object] = field(factory=dict[str, object], init=False, eq=False, repr=False)
     """What a client says once in its log, and has said."""
+    repeatable: Callable[[Json], Json] = field(default=lambda body: body, kw_only=True)
+    """A body that says the same and may be processed twice."""
 
 
 def delay(retry: int, asked: float | None, chance: float) -> float:

@@ -135,6 +135,14 @@ def import_(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Send on although all rows so far are rejected for the same reason.")
     ] = False,
+    resend_welcome: Annotated[
+        bool,
+        typer.Option(
+            "--resend-welcome",
+            help="Send the welcome e-mail to contacts that had one already, where a row that is sent asks for it. Without this option"
+            " such a row is sent without the e-mail.",
+        ),
+    ] = False,
     output: Annotated[Output, typer.Option(help="How the summary is written.")] = Output.TEXT,
 ) -> None:
     """Push a file of contacts. Run the same command again to go on after whatever stopped it.
@@ -165,6 +173,7 @@ def import_(
         failed=failed,
         retry_unknown=retry_unknown,
         keep_going=keep_going,
+        resend_welcome=resend_welcome,
         as_json=output is Output.JSON,
     )
     raise typer.Exit(_told(lambda: run_import(wish)))

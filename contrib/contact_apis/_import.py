@@ -20,6 +20,7 @@ from ._bulk import SUCCEEDED, Bulk, Prepared, UpsertOutcome, wire_to
 from ._call import LONGEST_RETRY_AFTER
 from ._errors import (
     APIConnectionError,
+    APIError,
     APIStatusError,
     AuthenticationError,
     Fault,
@@ -55,15 +56,15 @@ LEAST_DESCRIPTORS = 8  # with one connection
 SPARE_DESCRIPTORS = 16  # for all but connections: the journal, its temporary files, modules, name look-ups
 
 
-def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
+def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = None) -> Iterator[Planned]:
     """What is to be sent for each row, or why it cannot be.
 
     Raises:
-        InputError: a member of a JSON object fits nothing.
+        InputError: a member of a JSON object fits nothing. Of rows after ``limit``, which are not sent, that is only a fault.
     """
     form = mapping.form
     schema = form.operation.body
-    for row in rows:
+    for place, row in enumerate(rows):
         fault, body = row.fault, {}
         if fault is None:
             try:
@@ -73,7 +74,9 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping) -> Iterator[Planned]:
             except Unfit as error:
                 fault = str(error)
             except InputError as error:
-                raise InputError(f"line {row.line}: {error}") from None
+                if limit is None or place < limit:
+                    raise InputError(f"line {row.line}: {error}") from None
+                fault = str(error)
         if fault is None:
             sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
             yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None, form.connects)
@@ -95,10 +98,10 @@ def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], No
 class _Sending:
     """A row on its way."""
 
-    __slots__ = ("attempts", "body", "id")
+    __slots__ = ("attempts", "due", "id")
 
     def __init__(self, due: Due) -> None:
-        self.id, self.body, self.attempts = due.id, due.body, 0
+        self.id, self.due, self.attempts = due.id, due, 0
 
 
 class Sender:
@@ -151,6 +154,7 @@ class Sender:
                 concurrency=concurrency,
                 rate=rate,
                 started=self._started,
+                decide=self._decide if self._journal.decides else None,
             )
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             watching = asyncio.ensure_future(self._watch_on())
@@ -182,8 +186,27 @@ class Sender:
             self._watch.tick()
 
     def _prepared(self, item: _Sending) -> Prepared:
-        body = orjson.loads(item.body)
-        return Prepared(body, item.body, self._session.service.identities(body))
+        return Prepared(orjson.loads(item.due.body), item.due.body, (str(item.due.contact),))
+
+    async def _decide(self, item: _Sending, ready: Prepared) -> Prepared | None:
+        """What is sent for a row whose contact's earlier rows have ended."""
+        if self._scheduled:
+            await self._turn  # then the journal knows how they ended
+        if self._broken is not None:
+            return None
+        try:
+            decision = self._journal.decide(item.due)
+        except JournalError as error:
+            self._broken = error
+            self._bulk.stop()
+            return None
+        if decision == "leave":
+            self._watch("skipped")
+            return None
+        if decision == "send":
+            return ready
+        body = self._session.service.repeatable(ready.body)
+        return Prepared(body, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), ready.identities)
 
     async def _started(self, item: _Sending) -> bool:
         """Whether the journal has that a row is about to be sent."""
@@ -196,7 +219,9 @@ class Sender:
     async def _ended(self, outcome: UpsertOutcome) -> None:
         item, error = cast("_Sending", outcome.contact), outcome.error
         request_id = None if outcome.request_id is None else str(outcome.request_id)
-        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, None if error is None else str(error)))
+        why = None if error is None else str(error)
+        perhaps_written = isinstance(error, APIError) and error.perhaps_written
+        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, why, perhaps_written))
         self._note_soon()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)

@@ -63,6 +63,7 @@ class Request:
     failed: Path | None
     retry_unknown: bool
     keep_going: bool
+    resend_welcome: bool
     as_json: bool
 
 
@@ -143,10 +144,10 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
     # The journal is bound to the options; what else decides about the rows is the file and how it is read.
     digest = source.digest
     fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
-    if not journal.has_all_of(fingerprint):
+    if wish.resend_welcome or not journal.has_all_of(fingerprint):
         watch.phase("checking", None)
-        rows = planned(source if wish.limit is None else islice(source, wish.limit), mapping)
-        journal.plan(_watched(rows, watch), retry_unknown=wish.retry_unknown)
+        rows = _watched(planned(source, mapping, limit=wish.limit), watch)
+        journal.plan(rows, retry_unknown=wish.retry_unknown, resend_welcome=wish.resend_welcome, limit=wish.limit)
         if source.columns is None:
             mapping.check_named(mapping.found)
         _show(mapping, source)
@@ -206,14 +207,21 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, pro
         totals[name] = totals.get(name, 0) + count
     lacking = sum(count for (state, _), count in counts.items() if state not in (*SUCCEEDED, "pending"))
     code = EXIT_CODES.get(ending, int(lacking > 0))
+    withheld = journal.withheld_count()
     if problems and code in (0, 1):
         code = EXIT_CODES["unrecorded"]
     out = QuietStream(sys.stdout)
     if wish.as_json:
         summary = {"rows": sum(totals.values()), "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items()))}
+        if withheld:
+            summary["without_welcome"] = withheld
         lines = [json.dumps({**summary, "exit_code": code})]
     else:
         lines = _summary(wish, journal, totals, lacking)
+        if withheld:
+            lines.append(
+                f"{withheld} sent without the welcome e-mail that the row asks for: the contact may have had one; --resend-welcome sends it"
+            )
         if ending in ENDINGS:
             lines.append(ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "").format(reason=reason))
     out.write("".join(f"{line}\n" for line in lines))

@@ -71,7 +71,9 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
         upsert = terms.operation("upsertContact")
         app = setting("Retainful", "app_id", app_id)
         credentials = upsert.security_headers({"ApiKey": setting("Retainful", "api_key", api_key), "AppId": app})
-        self._set_up(Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, (app,)), **options)
+        self._set_up(
+            Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, (app,), repeatable=without_mail), **options
+        )
 
     @property
     def client(self) -> Client:
@@ -93,6 +95,11 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
 def sends_no_mail(body: Json) -> bool:
     """A second welcome e-mail is the one thing that sending a contact twice can do."""
     return body.get("triggerWelcomeEmail") is not True
+
+
+def without_mail(body: Json) -> Json:
+    """The same contact, and no welcome e-mail."""
+    return body if sends_no_mail(body) else {**body, "triggerWelcomeEmail": False}
 
 
 def identities(body: Json) -> tuple[str, ...]:
