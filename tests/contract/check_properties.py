@@ -32,9 +32,11 @@ def test_no_body_that_breaks_a_rule_is_stored(pristo: Service) -> None:
     }
     kept |= {"email": address_of(PLAIN_POOL[2], "kept"), "phone": PHONES[30], "language": "fr"}
     ledger.upsert({"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}})
-    for clause, calls in calls_by_clause(pristo).items():
-        if not clause.startswith(("pristo.body", "pristo.contact", "pristo.id")):
-            refused = [call for call in calls if pristo.send(call).status >= 400]
+    broken = calls_by_clause(pristo).items()
+    about_the_contact = [each for each in broken if not each[0].startswith(("pristo.body", "pristo.contact", "pristo.id"))]
+    for _, calls in pristo.within(about_the_contact):
+        if calls:
+            refused = [call for call in pristo.within(calls) if pristo.send(call).status >= 400]
             with nothing_written(refused[-1] if refused else calls[-1]):
                 ledger.upsert({"id": PLAIN_POOL[2]})
 
@@ -52,37 +54,48 @@ def nothing_written(call: Call) -> Iterator[None]:
 
 
 @pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")
+@pytest.mark.examples(requests=3)
 @given(st.data())
 def test_any_realistic_contact_is_accepted_and_shown(pristo: Service, data: st.DataObject) -> None:
     """Whatever a contact holds, an upsert of it is accepted and shows what was sent."""
+    contact = data.draw(pristo_contacts(properties_of(pristo), pristo.endpoint.custom_fields))
     pristo.begin_example()
     ledger = Ledger(pristo)
-    contact = data.draw(pristo_contacts(properties_of(pristo), pristo.endpoint.custom_fields))
-    ledger.reset(contact["id"])
-    ledger.upsert(contact)
-    ledger.upsert({"id": contact["id"]})
+    with pristo.sending():
+        ledger.reset(contact["id"])
+        ledger.upsert(contact)
+        ledger.upsert({"id": contact["id"]})
 
 
 @pytest.mark.clause("retainful.operation", "retainful.success-answer")
+@pytest.mark.examples(requests=1)
 @given(st.data())
 def test_any_realistic_contact_is_accepted(retainful: Service, data: st.DataObject) -> None:
     """Whatever a contact holds, an upsert of it is accepted."""
     contact = data.draw(retainful_contacts(properties_of(retainful), retainful.endpoint.list_id))
-    accept(retainful, retainful.upsert(contact), "retainful.operation")
+    retainful.begin_example()
+    with retainful.sending():
+        accept(retainful, retainful.upsert(contact), "retainful.operation")
 
 
 @pytest.mark.clause("pristo.documented-statuses", "pristo.no-server-error")
+@pytest.mark.examples(requests=1)
 @given(member=st.sampled_from(["name", "lastName", "phone", "language", "email"]), text=unusual_text())
 def test_unusual_text_gets_a_documented_answer_from_pristo(pristo: Service, member: str, text: str) -> None:
     """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
-    pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[16], member: text}}))
+    pristo.begin_example()
+    with pristo.sending():
+        pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[16], member: text}}))
 
 
 @pytest.mark.clause("retainful.documented-statuses", "retainful.no-server-error")
+@pytest.mark.examples(requests=1)
 @given(member=st.sampled_from(["firstName", "lastName", "city", "state", "postalCode", "gender"]), text=unusual_text())
 def test_unusual_text_gets_a_documented_answer_from_retainful(retainful: Service, member: str, text: str) -> None:
     """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
-    retainful.send(retainful.upsert({**least_contact(retainful, 16), member: text}))
+    retainful.begin_example()
+    with retainful.sending():
+        retainful.send(retainful.upsert({**least_contact(retainful, 16), member: text}))
 
 
 class PristoMachine(RuleBasedStateMachine):
@@ -94,28 +107,34 @@ class PristoMachine(RuleBasedStateMachine):
     def bring_contacts_to_a_known_state(self) -> None:
         self.service.begin_example()
         self.ledger = Ledger(self.service)
-        for contact_id in PLAIN_POOL[17:20]:
-            self.ledger.reset(contact_id)
+        with self.service.sending():
+            for contact_id in PLAIN_POOL[17:20]:
+                self.ledger.reset(contact_id)
 
     @rule(data=st.data())
     def upsert(self, data: st.DataObject) -> None:
         service = self.service
         contacts = pristo_contacts(properties_of(service), service.endpoint.custom_fields, ids=PLAIN_POOL[17:20])
-        self.ledger.upsert(data.draw(contacts))
+        contact = data.draw(contacts)
+        with service.sending():
+            self.ledger.upsert(contact)
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]))
     def touch(self, contact_id: str) -> None:
-        self.ledger.upsert({"id": contact_id})
+        with self.service.sending():
+            self.ledger.upsert({"id": contact_id})
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_without_key(self, contact_id: str, name: str) -> None:
         call = self.service.upsert({"contact": {"id": contact_id, "name": name}}).with_header("X-API-Key", None)
-        reject_credentials(self.service, call, "pristo.key-required", "a request without X-API-Key")
+        with self.service.sending():
+            reject_credentials(self.service, call, "pristo.key-required", "a request without X-API-Key")
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_what_is_refused(self, contact_id: str, name: str) -> None:
         call = self.service.upsert({"contact": {"id": contact_id, "name": name, "email": 7}})
-        refuse(self.service, call, "pristo.email-is-string", "a request whose email is a number")
+        with self.service.sending():
+            refuse(self.service, call, "pristo.email-is-string", "a request whose email is a number")
 
 
 class RetainfulMachine(RuleBasedStateMachine):
@@ -133,13 +152,15 @@ class RetainfulMachine(RuleBasedStateMachine):
         phone = PHONES[person] if with_phone else None
         identifiers = [identifier("email", POOL_EMAILS[person]), *([identifier("phone", phone)] if phone else [])]
         contact = {**least_contact(self.service), "firstName": name, "identifiers": identifiers}
-        accept(self.service, self.service.upsert(contact), "retainful.existing-contact-is-updated", "an upsert of a realistic contact")
+        with self.service.sending():
+            accept(self.service, self.service.upsert(contact), "retainful.existing-contact-is-updated", "an upsert of a realistic contact")
         self.known |= {phone} if phone else set()
 
     @rule(phone=st.sampled_from(PHONES[17:21]))
     def upsert_by_phone(self, phone: str) -> None:
         contact = {**least_contact(self.service), "identifiers": [identifier("phone", phone)]}
-        self.service.send(self.service.upsert(contact))
+        with self.service.sending():
+            self.service.send(self.service.upsert(contact))
 
 
 def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
@@ -148,12 +169,14 @@ def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
 
 
 @pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.update-replaces-what-was-given", "pristo.refused-writes-nothing")
+@pytest.mark.examples(requests=27)
 def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None:
     """The state machine of Pristo."""
     _run(PristoMachine, pristo)
 
 
 @pytest.mark.clause("retainful.existing-contact-is-updated", "retainful.answers-every-request")
+@pytest.mark.examples(requests=24)
 def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service) -> None:
     """The state machine of Retainful."""
     _run(RetainfulMachine, retainful)
@@ -163,7 +186,7 @@ def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service)
 def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
     """Contacts that were new, after a hundred others: an upsert is an update, and keeps what they were."""
     ledger = Ledger(pristo)
-    for number in range(min(100, pristo.contacts_left) if pristo.may_spend_contacts else 0):
+    for number in pristo.within(range(min(100, pristo.contacts_to_spare)), least=0):
         accept(pristo, pristo.upsert({"contact": {"id": pristo.fresh_id(f"one of many {number}")}}), "pristo.operation")
     for contact_id, contact in list(pristo.created.items()):
         ledger.stored[str(UUID(pristo.endpoint.population)), contact_id] = contact

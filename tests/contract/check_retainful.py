@@ -56,7 +56,7 @@ def test_unusual_identifiers_do_not_crash_the_service(retainful: Service) -> Non
     email = least_contact(retainful, 15)["identifiers"]
     odd: list[list[Json]] = [[identifier("phone", number)] for number in (10**30, -1, 0.5, 1e308, 0)]
     odd += [[identifier("phone", PHONES[15])] * 2, [identifier("phone", PHONES[15])] * 9, email]
-    for more in odd:
+    for more in retainful.within(odd):
         retainful.send(retainful.upsert({**least_contact(retainful, 15), "identifiers": [*email, *more]}))
 
 
@@ -64,7 +64,8 @@ def test_unusual_identifiers_do_not_crash_the_service(retainful: Service) -> Non
 def test_an_existing_contact_is_updated(retainful: Service) -> None:
     """By its address, with other fields each time."""
     contact = least_contact(retainful, 5)
-    for changed in ({}, {"lastName": "Lovelace"}, {"firstName": "Grace"}, {"city": "London", "countryCode": "GB"}, {}):
+    changes: list[Json] = [{}, {"lastName": "Lovelace"}, {"firstName": "Grace"}, {"city": "London", "countryCode": "GB"}, {}]
+    for changed in retainful.within(changes, least=2):
         contact |= changed
         accept(retainful, retainful.upsert(contact), "retainful.existing-contact-is-updated", "an update of a contact that exists")
 
@@ -72,7 +73,7 @@ def test_an_existing_contact_is_updated(retainful: Service) -> None:
 @pytest.mark.clause("retainful.concurrent-upserts")
 def test_concurrent_upserts_are_all_accepted(retainful: Service) -> None:
     """Eight upserts of one contact in the same moment."""
-    for number in range(1 if retainful.settings.is_gentle else 4):
+    for number in retainful.within(range(1 if retainful.settings.is_gentle else 4)):
         answers = retainful.send_at_once([retainful.upsert(page_example(retainful, 6 + number))] * 8)
         if any(each.status == 429 for each in answers):
             raise NotExercised("the service throttled the requests that were sent at once")
@@ -98,11 +99,11 @@ def test_channels_are_accepted_in_each_form(retainful: Service) -> None:
 @pytest.mark.clause("retainful.consent-ip-accepted", "retainful.consent-time-is-date-time")
 def test_consent_is_accepted_in_realistic_forms(retainful: Service) -> None:
     """Addresses of both IP versions, times on a leap day and at the end of a year, several sources."""
-    for ip in ADDRESSES:
+    for ip in retainful.within(ADDRESSES):
         accept(retainful, _with_consent(retainful, ip=ip), "retainful.consent-ip-accepted", f"consent from {ip}")
-    for time in DATES:
+    for time in retainful.within(DATES):
         accept(retainful, _with_consent(retainful, createdAt=time), "retainful.consent-time-is-date-time", f"consent at {time}")
-    for source in REALISTIC["source"]:
+    for source in retainful.within(REALISTIC["source"]):
         accept(retainful, _with_consent(retainful, source=source), "retainful.operation", f"consent through {source}")
 
 
@@ -116,7 +117,7 @@ def _with_consent(service: Service, **changes: str) -> Any:
 def test_dates_are_accepted_in_the_form_of_the_example(retainful: Service) -> None:
     """A leap day and the end of a year among them."""
     for name, clause in (("birthDate", "retainful.birth-date-is-date"), ("createdAt", "retainful.created-at-is-date")):
-        for time in DATES:
+        for time in retainful.within(DATES):
             accept(retainful, retainful.upsert({**least_contact(retainful, 8), name: time}), clause, f"{name} {time}")
 
 
@@ -133,11 +134,12 @@ def test_an_identifier_may_be_a_number(retainful: Service) -> None:
 @pytest.mark.clause("retainful.text-accepted")
 def test_text_in_any_script_is_accepted(retainful: Service) -> None:
     """Names in every script, and realistic places."""
-    for first, last in zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True):
+    for first, last in retainful.within(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True)):
         contact = {**least_contact(retainful, 10), "firstName": first, "lastName": last}
         accept(retainful, retainful.upsert(contact), "retainful.text-accepted", f"the name “{first}” or “{last}”")
     for name in properties_of(retainful):
-        for text in REALISTIC.get(name, []) if name not in ("firstName", "lastName", "triggerWelcomeEmail") else []:
+        texts = REALISTIC.get(name, []) if name not in ("firstName", "lastName", "triggerWelcomeEmail") else []
+        for text in retainful.within(texts, least=0):
             accept(retainful, retainful.upsert({**least_contact(retainful, 10), name: text}), "retainful.text-accepted", f"{name} “{text}”")
 
 
@@ -159,7 +161,7 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
     accept(retainful, retainful.upsert(least_contact(retainful, 11)), "retainful.operation")
     for email in (POOL_EMAILS[11], "never-taken@example.com"):
         contact = {**page_example(retainful, 11), "identifiers": [identifier("email", email), identifier("phone", phone)]}
-        for reason, (check, clause, call) in refusals(retainful, contact).items():
+        for reason, (check, clause, call) in retainful.within(refusals(retainful, contact).items()):
             refused = check(retainful, call, clause, f"a request {reason}")
             looked = phone_alone(retainful, phone)
             if looked.status == 200:
@@ -302,6 +304,6 @@ def test_probe_other_time_forms(retainful: Service, observe: Observe) -> None:
 def test_unusual_text_in_every_field_does_not_crash_the_service(retainful: Service) -> None:
     """Refused or accepted, it is answered."""
     members = [name for name, schema in properties_of(retainful).items() if schema.get("type") == "string"]
-    for text in UNUSUAL:
-        for name in members:
+    for text in retainful.within(UNUSUAL):
+        for name in retainful.within(members):
             retainful.send(retainful.upsert({**least_contact(retainful, 14), name: text}))

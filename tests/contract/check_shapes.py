@@ -113,23 +113,26 @@ def exchange_is_right(service: Service, call: Call) -> None:
 
 
 @pytest.mark.clause("{api}.documented-statuses", "{api}.answers-are-json", "{api}.no-server-error")
+@pytest.mark.estimate(requests=200)
 def test_requests_at_the_edges_of_the_schema_are_answered_as_documented(service: Service) -> None:
     """The coverage phase of schemathesis: each rule of each operation, kept and broken."""
     from schemathesis import GenerationMode
 
     for operation in operations_of(service):
         settings = operation.schema.config.generation_for(operation=operation, phase="coverage")
-        seen = set()
+        seen = dict[Call, None]()
         for case in operation.schema.iter_coverage_cases(
             operation, generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], generation_config=settings
         ):
             call = prepared(service, case)
-            if call.method == operation.method.upper() and call not in seen:
-                seen.add(call)
-                exchange_is_right(service, call)
+            if call.method == operation.method.upper():
+                seen[call] = None
+        for call in service.within(seen):
+            exchange_is_right(service, call)
 
 
 @pytest.mark.clause("{api}.documented-statuses", "{api}.answers-are-json", "{api}.no-server-error")
+@pytest.mark.examples(requests=2)
 def test_random_requests_are_answered_as_documented(service: Service) -> None:
     """The fuzzing phase of schemathesis: valid and invalid requests to each operation."""
     from schemathesis import GenerationMode
@@ -139,6 +142,9 @@ def test_random_requests_are_answered_as_documented(service: Service) -> None:
 
             @given(operation.as_strategy(generation_mode=mode))
             def check(case: Case[Any]) -> None:
-                exchange_is_right(service, prepared(service, case))
+                call = prepared(service, case)
+                service.begin_example()
+                with service.sending():
+                    exchange_is_right(service, call)
 
             check()

@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-from contact_apis._contract import Contract, Operation
+from contact_apis._contract import Contract, Operation, Schema
 
-from .clauses import Clause, broken_clause, load_clauses, load_specification, resolve_pointer
+from .clauses import FILES, Clause, broken_clause, load_clauses, load_specification, resolve_pointer
 from .service import Breach, Call, Exchange, Service
+from .settings import CannotRun
 
 # Which clause a misformed body of a status breaks.
 ENVELOPES = {
@@ -190,11 +191,104 @@ def _is_plain(rule: str, kind: dict[str, Any], value: Any) -> bool:
     return not (rule in ("minLength", "maxLength") and not value.strip())
 
 
+# ------------------------------------------------------------------------------------------ requests of our own
+
+
+def must_fit(api: str, call: Call, name: str) -> None:
+    """Makes sure that the document allows a request that the suite takes for valid.
+
+    Otherwise the document has changed and the suite has not: a refusal of it would be our fault, not a violation.
+
+    Raises:
+        CannotRun: it does not; the text has the place in the document and the request's name.
+    """
+    misfit = _misfit(api, call)
+    if misfit is not None:
+        raise CannotRun(
+            f"The suite's own request “{name}” does not fit {FILES[api].name}: {misfit}."
+            " The document asks for something that the suite does not send; adapt the suite before it judges the service."
+        )
+
+
+def _misfit(api: str, call: Call) -> str | None:
+    operation = operation_of(api, call)
+    if operation is None:
+        return f"#/paths has no operation for {call.method} {urlsplit(call.url).path}"
+    return _wrong_parameter(operation, call) or _wrong_body(operation, call)
+
+
+def _wrong_parameter(operation: Operation, call: Call) -> str | None:
+    steps = ["paths", operation.template, operation.method.lower(), "parameters"]
+    parts = urlsplit(call.url)
+    paths = operation.match(parts.path) or {}
+    queries = dict(parse_qsl(parts.query, keep_blank_values=True))
+    headers = {name.lower(): value for name, value in call.headers}
+    for number, (in_, name, schema, required) in enumerate(_parameters(operation)):
+        given = {"path": paths.get(name), "query": queries.get(name), "header": headers.get(name.lower())}.get(in_)
+        place = f"{_pointer(steps)}/{number} ({in_} parameter {name})"
+        if given is None and required:
+            return f"{place} is required and is not sent"
+        if given is not None and schema is not None and _matches_as_text(schema, given) is False:
+            return f"{place} does not take the value that is sent"
+    for name in operation.credentials:
+        if name.lower() not in headers:
+            return f"#/security: the header {name} is not sent"
+    return None
+
+
+def _parameters(operation: Operation) -> Iterator[tuple[str, str, Schema | None, bool]]:
+    """Where each parameter stands, its name, its schema, and whether it is required."""
+    contract = operation.contract
+    shared = contract.document["paths"][operation.template].get("parameters", [])
+    for node in [*operation.spec.get("parameters", []), *shared]:
+        parameter = contract.resolve(node)
+        schema = contract.schema(parameter["schema"]) if "schema" in parameter else None
+        yield parameter["in"], parameter["name"], schema, bool(parameter.get("required"))
+
+
+def _matches_as_text(schema: Schema, given: str) -> bool:
+    """Whether a parameter's text fits: as it is, or as the number or truth value that it spells."""
+    if not schema.faults(given):
+        return True
+    try:
+        return not schema.faults(json.loads(given))
+    except ValueError:
+        return False
+
+
+def _wrong_body(operation: Operation, call: Call) -> str | None:
+    steps = ["paths", operation.template, operation.method.lower(), "requestBody"]
+    content = operation.contract.resolve(operation.spec.get("requestBody", {})).get("content", {})
+    kind = (call.header("Content-Type") or "").partition(";")[0].strip().lower()
+    if call.body is not None and kind not in content:
+        return f"{_pointer([*steps, 'content'])} has no {kind or 'body without a Content-Type'}"
+    if operation.body is None or call.body is None:
+        return None
+    body = json.loads(call.body)
+    error = next(operation.body.validator.iter_errors(body), None)
+    if error is None:
+        return None
+    pointer = "/".join(["", *map(str, error.schema_path)])
+    if not pointer.startswith("/components/"):
+        pointer = _root_pointer(operation) + pointer
+    where = "/".join(map(str, error.instance_path)) or "the body"
+    return f"#{pointer} ({error.message} at {where})"
+
+
+def _pointer(steps: Sequence[str]) -> str:
+    return "#" + "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
 # --------------------------------------------------------------------------------------------------- expectations
 
 
 def accept(service: Service, call: Call, clause: str, why: str = "a valid request") -> Exchange:
-    """Sends a request that must be accepted."""
+    """Sends a request that must be accepted.
+
+    Raises:
+        CannotRun: the document does not allow it; nothing was sent.
+    """
+    must_fit(service.api, call, why)
     exchange = service.send(call)
     if not 200 <= exchange.status < 300:
         raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)

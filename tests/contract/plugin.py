@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,13 @@ from hypothesis.errors import Flaky
 
 from .clauses import Clause, load_clauses
 from .oracle import Judge
+from .plan import Plan, Progress
+from .preflight import preflight
+from .rehearsal import rehearse
 from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
-from .settings import Settings
+from .settings import CannotRun, Settings
+
+NOT_SELECTED = "CLAUSE selects others"
 
 
 @define
@@ -41,6 +47,8 @@ class Run:
     results: dict[str, ClauseResult] = field(init=False)
     breaches: list[Breach] = field(factory=list)
     suite_errors: list[str] = field(factory=list)
+    cannot_run: CannotRun | None = None
+    plan: Plan | None = None
     is_cut: bool = False
     """Whether the run ended before its last check."""
     judges: dict[str, Judge] = field(init=False)
@@ -50,6 +58,8 @@ class Run:
         self.results = {each: ClauseResult() for each in load_clauses()}
         self.judges = {api: Judge(api) for api in self.settings.apis}
         self.services = {each.api: Service(each, self.settings, self.judges[each.api]) for each in self.settings.endpoints}
+        for service in self.services.values():
+            service.ends_at = time.monotonic() + self.settings.max_seconds
 
     @property
     def clauses(self) -> list[Clause]:
@@ -74,6 +84,9 @@ class Run:
         found = {}
         for clause in self.clauses:
             result = self.results[clause.id]
+            if clause.evidence == "documented" and not self.settings.selects(clause.id) and not result.failed:
+                found[clause.id] = NOT_SELECTED
+                continue
             has_run = result.passed or result.failed
             cannot_run_here = result.not_exercised and not result.left_out
             if clause.evidence == "documented" and not has_run and not cannot_run_here:
@@ -104,8 +117,11 @@ class Run:
         else:
             for service in self.services.values():
                 service.end_check(None)
+            # A property that the budget ended has held, unless not one of its examples was sent whole.
+            cut_short = [each.cut_short for each in self.services.values() if each.cut_short and not each.whole_examples]
             for clause in clauses:
-                self.results[clause].passed += 1
+                self.results[clause].passed += not cut_short
+                self.results[clause].left_out += cut_short
         finally:
             for clause in clauses:
                 self.results[clause].requests += self.requests - before
@@ -119,6 +135,8 @@ class Run:
                 result = self.results[clause]
                 reasons = result.left_out if isinstance(skipped, LeftOut) else result.not_exercised
                 reasons.append(str(skipped))
+        elif (reason := _find(error, CannotRun)) is not None:
+            self.cannot_run = reason
         elif not isinstance(error, (ServiceGone, KeyboardInterrupt)):
             self.suite_errors.append("".join(traceback.format_exception(error)))
 
@@ -137,9 +155,10 @@ def _find(error: BaseException, kind: type[E]) -> E | None:
 class SuitePlugin:
     """Hooks and fixtures of one run."""
 
-    def __init__(self, run: Run, progress: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, progress: Callable[[str], None], say_plan: Callable[[Plan], None]) -> None:
         self.run = run
         self.progress = progress
+        self.say_plan = say_plan
         settings = run.settings
         hypothesis.settings.register_profile(
             "contract",
@@ -157,7 +176,9 @@ class SuitePlugin:
             database=None if settings.seed_is_given else DirectoryBasedExampleDatabase(".hypothesis/contract"),
             # Minimising costs hundreds of requests, which a live account is spared, and minutes, which FAILFAST is meant to save.
             phases=[
-                phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink or not (settings.rate or settings.fail_fast)
+                phase
+                for phase in hypothesis.Phase
+                if phase is not hypothesis.Phase.shrink or not (settings.rate or settings.is_gentle or settings.fail_fast)
             ],
         )
         hypothesis.settings.load_profile("contract")
@@ -198,6 +219,8 @@ class SuitePlugin:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "clause(*ids): the clauses of specs/clauses.yaml that a check or probe is about")
+        config.addinivalue_line("markers", "examples(requests): about how many requests one example of a property takes")
+        config.addinivalue_line("markers", "estimate(requests): about how many requests a check takes that is slow to rehearse")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "service" in metafunc.fixturenames:
@@ -209,11 +232,50 @@ class SuitePlugin:
         for item in items:
             if not clauses_of(item) or any(each not in known for each in clauses_of(item)):
                 raise pytest.UsageError(f"{item.nodeid} names no clause, or an unknown one: {clauses_of(item)}")
-        items[:] = [item for item in items if all(known[each].api in apis for each in clauses_of(item))]
+        items[:] = [
+            item
+            for item in items
+            if all(known[each].api in apis for each in clauses_of(item))
+            and any(self.run.settings.selects(each) for each in clauses_of(item))
+        ]
         checked = {each for item in items for each in clauses_of(item)}
-        missing = [each.id for each in self.run.clauses if each.id not in checked]
+        missing = [each.id for each in self.run.clauses if each.id not in checked and self.run.settings.selects(each.id)]
         if missing and not self.run.settings.fail_fast:
             raise pytest.UsageError(f"no check or probe is about {', '.join(missing)}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Any:
+        """Plan and preflight come before the first check."""
+        try:
+            self._begin(session.items)
+        except CannotRun as reason:
+            self.run.cannot_run = reason
+        if self.run.cannot_run is not None or self.run.is_cut:
+            session.items.clear()
+        return (yield)
+
+    def _begin(self, items: list[pytest.Item]) -> None:
+        run = self.run
+        checks = {item.nodeid: (item, self._api_of(item)) for item in items if isinstance(item, pytest.Function)}
+        needs = rehearse(checks, run.services)
+        run.plan = Plan(run.settings, run.services, needs, {name: clauses_of(item) for name, (item, _) in checks.items()})
+        self.say_plan(run.plan)
+        progress = Progress(run.plan, lambda text: print(text, flush=True))
+        for service in run.services.values():
+            service.after_request = progress
+            try:
+                preflight(service)
+            except Breach as breach:
+                run.breach(breach)
+            except ServiceGone as gone:
+                run.book(gone, [])
+                run.is_cut = True
+                return
+        run.is_cut = bool(run.breaches and run.settings.fail_fast)
+
+    @staticmethod
+    def _api_of(item: pytest.Item) -> str:
+        return load_clauses()[clauses_of(item)[0]].api
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
@@ -223,6 +285,13 @@ class SuitePlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Any:
         clauses = clauses_of(pyfuncitem)
+        plan = self.run.plan
+        assert plan is not None
+        if pyfuncitem.nodeid in plan.left_out:
+            for clause in clauses:
+                self.run.results[clause].left_out.append(plan.left_out[pyfuncitem.nodeid])
+            return True
+        self.run.services[self._api_of(pyfuncitem)].begin_check(plan.allowance_for(pyfuncitem.nodeid), pyfuncitem.name)
         try:
             with self.run.recording(clauses):
                 return (yield)
@@ -231,6 +300,9 @@ class SuitePlugin:
             self.run.is_cut = True
             return True
         finally:
+            if self.run.cannot_run is not None:
+                pyfuncitem.session.shouldstop = "a request of the suite does not fit the document"
+                self.run.is_cut = True
             if self.run.settings.fail_fast and self.run.breaches:
                 pyfuncitem.session.shouldstop = "FAILFAST"
                 self.run.is_cut = True

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
 from .oracle import contract_of
-from .service import Breach, Call, Exchange, NotExercised, Service, ServiceGone
+from .service import Breach, Call, Exchange, LeftOut, Service, ServiceGone
 from .settings import CannotRun
 
 Json = dict[str, Any]
@@ -78,6 +78,22 @@ def shapes(service: Service) -> list[tuple[str, str, Json]]:
     ]
 
 
+def valid_bodies(service: Service) -> list[Any]:
+    """Bodies that carry every member; each rule of the document is broken in one of them."""
+    if service.api == "pristo":
+        return [{"contact": full_contact(service, PLAIN_POOL[2])}]
+    both = page_example(service, 2)
+    for each in both["identifiers"]:
+        each["channels"] = {"email": {"status": "subscribed"}, "phone": {"status": "unsubscribed"}}
+    return [both, least_contact(service, 2)]
+
+
+def base_requests(service: Service) -> list[tuple[str, Call]]:
+    """The requests that the others are made of, with their names; each must be valid by the document."""
+    named = [(name, service.upsert(body)) for _, name, body in shapes(service)]
+    return [*named, *(("a contact with every member", service.upsert(body)) for body in valid_bodies(service))]
+
+
 def preflight(service: Service) -> None:
     """Sends the shapes.
 
@@ -100,8 +116,8 @@ def preflight(service: Service) -> None:
             raise
         except ServiceGone as gone:
             raise CannotRun(f"{address} does not answer ({gone}).") from None
-        except NotExercised as throttled:
-            raise CannotRun(f"{address}: {throttled}.") from None
+        except LeftOut as reason:
+            raise CannotRun(f"{address}: the first {len(planned)} requests could not be sent: {reason}.") from None
         if exchange.status == 401:
             names = "PRISTO_API_KEY" if service.api == "pristo" else "RETAINFUL_API_KEY and RETAINFUL_APP_ID"
             raise CannotRun(f"{address} refuses the credentials (401); check {names}.")
@@ -146,9 +162,10 @@ def _first_contact(service: Service) -> None:
         service.salt = salt
         try:
             exchange = service.send(service.upsert({"contact": full_contact(service, service.fresh_id("first"))}))
-        except NotExercised:
+        except LeftOut:
             return
         if exchange.status == 201:
             service.first_created = exchange
             return
+        service.counters.fresh -= 1  # it was there already
     raise Breach(clause, f"the first upsert of a new id is answered {exchange.status} instead of 201", exchange)

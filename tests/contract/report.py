@@ -69,7 +69,7 @@ class Outcome:
         if self.reason is None and run is not None and run.suite_errors:
             return "The suite itself failed: " + run.suite_errors[0].strip().splitlines()[-1]
         if self.verdict == "incomplete" and run is not None:
-            return _incomplete(run.left_out)
+            return _incomplete(run)
         return self.reason
 
     def result_of(self, clause: Clause) -> str:
@@ -77,6 +77,8 @@ class Outcome:
         result = self.run.results[clause.id]
         if result.failed:
             return "fail"
+        if not self.run.settings.selects(clause.id):
+            return "not-exercised"
         if result.observations:
             return "observed"
         if result.passed and clause.evidence == "documented":
@@ -119,17 +121,31 @@ class Outcome:
         return {"id": clause.id, "evidence": clause.evidence, **seen, "requests": result.requests, "since": since}
 
 
-def _incomplete(left_out: dict[str, str]) -> str:
-    """One sentence that names the clauses that were left out, by the reason."""
+def _incomplete(run: Run) -> str:
+    """What was left out: how many by ``CLAUSE``, and the others by name and reason."""
+    left_out = run.left_out
+    if run.settings.selection:
+        documented = sum(clause.evidence == "documented" for clause in run.clauses)
+        selected = sum(clause.evidence == "documented" and run.settings.selects(clause.id) for clause in run.clauses)
+        told = (
+            f"CLAUSE={','.join(run.settings.selection)} selects {selected} of {documented} documented clauses; the others were not checked."
+        )
+        left_out = {clause: reason for clause, reason in left_out.items() if run.settings.selects(clause)}
+        return told if not left_out else f"{told} Of those selected, {_left_out(left_out)}"
+    return _left_out(left_out)
+
+
+def _left_out(left_out: dict[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for clause, reason in left_out.items():
         by_reason.setdefault(reason, []).append(clause)
-    parts = [f"{_listed(clauses)} ({reason})" for reason, clauses in by_reason.items()]
+    parts = [f"{listed(clauses)} ({reason})" for reason, clauses in by_reason.items()]
     number = len(left_out)
     return f"{number} documented clause{'s were' if number > 1 else ' was'} not checked: {'; '.join(parts)}."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of these names, and how many more there are."""
     shown = ", ".join(names[:8])
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
 
@@ -297,7 +313,7 @@ def print_verdict(outcome: Outcome) -> None:
     if cut:
         say(f"The run ended early: {cut} clauses were not looked at to the end.\n")
     if idle:
-        say(f"Not exercised: {_listed([each['id'] for each in idle])}\n")
+        say(f"Not exercised: {listed([each['id'] for each in idle])}\n")
     say(f"Report: {outcome.folder / 'index.html'}\n")
     words = {
         "conforms": "the service keeps every documented promise that could be exercised",

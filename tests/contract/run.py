@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from contact_apis._suite import isolated_command, isolated_environment
 
-from .report import EXIT_CODES, Outcome, print_verdict, write_reports
+from .report import EXIT_CODES, Outcome, listed, print_verdict, write_reports
 from .settings import CannotRun, Settings, load_settings
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 HERE = Path(__file__).parent
 # Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
@@ -90,24 +94,9 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     import pytest
 
     from .plugin import Run, SuitePlugin
-    from .preflight import preflight
-    from .service import Breach, ServiceGone
 
     run = Run(settings)
     outcome.begin(run)
-    print_plan(settings, print)
-    for service in run.services.values():
-        try:
-            preflight(service)
-        except Breach as breach:
-            run.breach(breach)
-        except ServiceGone as gone:
-            run.book(gone, [])
-            run.is_cut = True
-            return
-    if run.breaches and settings.fail_fast:
-        run.is_cut = True
-        return
     # Whoever calls this in a process of its own, as the mutants' matrix does, has pytest's variables there still.
     environment = isolated_environment(os.environ)
     os.environ.clear()
@@ -115,7 +104,7 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     arguments = [*PYTEST_OPTIONS, f"--rootdir={HERE}", f"--config-file={HERE / 'checks.ini'}", f"--hypothesis-seed={settings.seed}"]
     arguments += ["--pyargs", *(f"{__package__}.{name}" for name in CHECKS)]
     try:
-        code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress())])
+        code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress(), print_plan)])
     finally:
         for service in run.services.values():
             run.judged(service.api)
@@ -123,11 +112,15 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         # After Ctrl-C the lock of httpx's pool may never be given back: the signal can come between its taking and its use.
         for service in run.services.values():
             service.close()
-    if code == pytest.ExitCode.INTERRUPTED and not (settings.fail_fast and run.breaches):
+    if run.cannot_run is not None:
+        raise run.cannot_run
+    if code == pytest.ExitCode.INTERRUPTED and not run.is_cut:
         outcome.interrupted()
     for service in run.services.values():
         if service.environment_fault is not None:
             outcome.cannot_run(f"{service.endpoint.base_url} could not be reached any more: {service.environment_fault}.")
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED and run.is_cut:
+        return
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         run.suite_errors.append(f"pytest ended with code {int(code)}")
 
@@ -145,15 +138,28 @@ def _say_progress() -> Callable[[str], None]:
     return say
 
 
-def print_plan(settings: Settings, say: Callable[[str], None]) -> None:
+def print_plan(plan: Plan) -> None:
     """What the run will do to a service, before the first request."""
+    from .plan import duration
+
+    settings = plan.settings
+    say = print
     say(f"Contract run · profile {settings.profile} · seed {settings.seed} (SEED={settings.seed} repeats it)")
+    if settings.selection:
+        say(f"  only the clauses of CLAUSE={','.join(settings.selection)}")
     for endpoint in settings.endpoints:
-        say(f"  {endpoint.api}: {endpoint.base_url}")
-    pace = f"{settings.rate:g} requests a second" if settings.rate else "as fast as it answers"
-    say(f"  pace: {pace}; at most {settings.max_requests} requests an API")
+        api = endpoint.api
+        number = plan.requests(api)
+        takes = f", about {duration(number / settings.rate)}" if settings.rate else ""
+        say(f"  {api}: {endpoint.base_url}")
+        say(f"    about {number:,} requests{takes} (CONTRACT_MAX_REQUESTS={settings.max_requests})")
+        say(f"    new contacts needed: {plan.contacts(api)} (CONTRACT_NEW_CONTACTS={settings.new_contacts})")
+        left_out = plan.documented_left_out(api)
+        if left_out:
+            say(f"    the budget has no room for {listed(left_out)}")
+    pace = f"{settings.rate:g} requests a second" if settings.rate else "as fast as the service responds"
+    say(f"  pace: {pace}; at most {duration(settings.max_seconds)} (CONTRACT_MAX_SECONDS)")
     say(
-        f"  writes: a fixed pool of 45 contacts an API and at most {settings.new_contacts} new ones;"
-        " addresses under example.com, .org and .net, phones from ranges reserved for fiction, no welcome e-mail"
+        "  writes: a fixed pool of 45 contacts an API; addresses under example.com, .org and .net, phones reserved for fiction, no welcome e-mail"
     )
     sys.stdout.flush()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
+import random
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, NoReturn
+from functools import cached_property
+from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,15 +20,17 @@ import httpx
 from attrs import Factory, define, evolve, frozen
 
 from ..strategies import fixed_id
-from .connection import is_distrust, route_to
+from .bounded import LARGEST_BODY, RESPONSE_SECONDS, Deadline, TooLarge, cut_at_deadline, decoded, keep_deadline, read_body
+from .connection import Route, is_distrust, route_to
 from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
-OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json"}
+OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
 PAUSES_FOR_PROXY = (0.2, 1.0)  # seconds before a request is tried again that a proxy did not let through
+KEPT_BODY = 20_000  # bytes of a response's body that are kept once it was judged
 DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; after that none is used again
 
 
@@ -38,8 +42,9 @@ class Breach(AssertionError):
 
     def __init__(self, clause: str, message: str, *exchanges: Exchange) -> None:
         super().__init__(f"{clause}: {message}")
-        self.clause, self.message, self.exchanges = clause, message, exchanges
-        self.steps = exchanges
+        self.clause, self.message = clause, message
+        self.exchanges = tuple(exchange.kept for exchange in exchanges)
+        self.steps = self.exchanges
         """What to send to see it again, in order: the last request is the one that shows the breach."""
         Breach.latest = self
 
@@ -109,6 +114,11 @@ class Exchange:
         """
         return json.loads(self.body.decode("utf-8"), parse_constant=_refuse_constant)
 
+    @property
+    def kept(self) -> Exchange:
+        """The same with no more than the beginning of its body, to be kept until the run ends."""
+        return self if len(self.body) <= KEPT_BODY else evolve(self, body=self.body[:KEPT_BODY])
+
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
@@ -131,6 +141,23 @@ class Counters:
     waited: float = 0.0
 
 
+@define
+class Allowance:
+    """What the check that runs may use of the run's budget; the plan sets it before each check."""
+
+    depth: float = 1.0
+    """From 0, where each loop over cases does the least that can show a violation, to 1, where it does all of them."""
+    requests: float = float("inf")
+    """The requests after which a property begins no further example."""
+    most: float = float("inf")
+    """The requests that it cannot exceed: beyond are those that the later checks need at least."""
+    contacts: float = float("inf")
+    """The new contacts that it may create: beyond are those that the later checks need at least."""
+
+
+T = TypeVar("T")
+
+
 class Service:
     """One API at its endpoint.
 
@@ -143,29 +170,102 @@ class Service:
         self.settings = settings
         self.api = endpoint.api
         self.counters = Counters()
-        self.route = route_to(endpoint)
-        self.client = self.route.client(timeout=TIMEOUT, headers=OWN_HEADERS)
         #: What in the caller's environment keeps the run from the service, once it is known.
         self.environment_fault: str | None = None
+        self.deadline = Deadline()
+        #: When the run's time is over, on the clock of ``time.monotonic``.
+        self.ends_at = float("inf")
+        #: Called after each request; the run reports its progress there.
+        self.after_request: Callable[[], None] = lambda: None
+        #: What is made once for this service and for the rehearsal of its checks.
+        self.shared: dict[str, Any] = {}
         self.salt = ""
         #: Clauses that this run has found broken.
         self.broken: set[str] = set()
         self.first_created: Exchange | None = None
         self._example: list[Exchange] | None = None
+        self._has_example = False
+        self.begin_check(Allowance(), "")
         #: Contacts that answered 201 in the population of the run, by id, as they must be stored since.
         self.created: dict[str, Any] = {}
 
+    @cached_property
+    def route(self) -> Route:
+        """The way to the service."""
+        return route_to(self.endpoint)
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """The one connection's."""
+        client = self.route.client(timeout=TIMEOUT, headers=OWN_HEADERS)
+        keep_deadline(client, self.deadline)
+        return client
+
     def close(self) -> None:
-        self.client.close()
+        """Closes the connection; the next request opens another."""
+        client = self.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
 
     # ------------------------------------------------------------------------------------------------------ examples
+
+    def begin_check(self, allowance: Allowance, name: str) -> None:
+        """The next requests are those of this check, and it may use so much."""
+        self.allowance = allowance
+        self._check = name
+        self._requests_before = self.counters.requests
+        self._contacts_before = self.counters.fresh
+        self._is_idle = False
+        self.cut_short: str | None = None
+        """Why the check's property ended before its last example, if it did."""
+        self.whole_examples = 0
+        """How many examples of the check's property were sent whole."""
+
+    @property
+    def requests_in_check(self) -> int:
+        return self.counters.requests - self._requests_before
+
+    def within(self, cases: Iterable[T], *, least: int = 1) -> list[T]:
+        """Those of the cases that the check's allowance has room for: the first ``least``, and of the others a share drawn by the seed.
+
+        The order stays; with a full allowance all of them.
+        """
+        known = list(cases)
+        rest = range(min(least, len(known)), len(known))
+        number = int(self.allowance.depth * len(rest) + 1e-9)
+        drawn = set(random.Random(f"{self.settings.seed}/{self._check}").sample(rest, number))
+        return [case for place, case in enumerate(known) if place < least or place in drawn]
 
     def begin_example(self) -> None:
         """From here on requests belong together: what breaks needs those before it, and they are reported with it."""
         self._example = []
+        self._end_example()
+        has_failed = Breach.latest is not None  # then what failed is sent again, to be made small
+        self._is_idle = self.cut_short is not None or (self.requests_in_check >= self.allowance.requests and not has_failed)
+        self._has_example = True
+
+    def _end_example(self) -> None:
+        if self._has_example and not self._is_idle and self.cut_short is None:
+            self.whole_examples += 1
+        self._has_example = False
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """The requests of one step of an example. Where the budget ends, the rest of the step is left out in silence.
+
+        Hypothesis must not see that: it replays examples and takes whatever differs from the first time for a fault of the
+        check. So every value is drawn before, and nothing is drawn inside.
+        """
+        try:
+            yield
+        except LeftOut as reason:
+            if not self._is_idle:
+                self._is_idle = True
+                self.cut_short = str(reason)
 
     def end_check(self, error: BaseException | None) -> None:
         """Gives a breach the requests of its example, if the check had any; the next check starts without."""
+        self._end_example()
         example, self._example = self._example or [], None
         if isinstance(error, Breach) and error.exchanges and error.exchanges[-1].call.url.startswith(self.endpoint.base_url):
             last = error.exchanges[-1]
@@ -190,20 +290,24 @@ class Service:
         raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return Call("POST", self.endpoint.base_url + path, tuple(headers), raw)
 
-    @property
-    def may_spend_contacts(self) -> bool:
-        """Whether new contacts may be made where the pool would nearly do."""
-        return self.settings.new_contacts > 20
+    def can_spare(self, contacts: int = 1) -> bool:
+        """Whether so many new contacts may be created where the pool would nearly do: no later check needs them."""
+        return contacts <= self.contacts_to_spare
 
     @property
-    def contacts_left(self) -> int:
-        """What is left of ``CONTRACT_NEW_CONTACTS``."""
-        return self.settings.new_contacts - self.counters.fresh
+    def contacts_to_spare(self) -> int:
+        """What is left of ``CONTRACT_NEW_CONTACTS`` for this check."""
+        left = self.settings.new_contacts - self.counters.fresh
+        return int(min(left, self._contacts_before + self.allowance.contacts - self.counters.fresh))
 
     def fresh_id(self, purpose: str, *, contacts: int = 1) -> str:
-        """An id that this service has not seen; uses up so many of ``CONTRACT_NEW_CONTACTS``."""
-        if contacts > self.contacts_left:
-            raise LeftOut(f"the budget of {self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) is used up")
+        """An id that this service has not seen; uses up so many of ``CONTRACT_NEW_CONTACTS``.
+
+        Raises:
+            LeftOut: there are not so many left.
+        """
+        if not self.can_spare(contacts):
+            raise LeftOut(f"{self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) are not enough")
         self.counters.fresh += contacts
         return fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
 
@@ -217,13 +321,14 @@ class Service:
         Raises:
             Breach: no answer came, or the answer breaks a clause.
             ServiceGone: no answer came several times in a row.
-            NotExercised: the run's budget of requests is used up, or the service throttles for too long.
+            LeftOut: the run's budget of requests or of time is used up, or the service throttles for too long.
         """
         waited, attempt = 0.0, 0
         while True:
             self._pace()
             exchange = self._deliver(call)
             self._note(exchange)
+            self.after_request()
             self.judge(exchange, judged)
             if exchange.status != 429:
                 self.counters.dynamic_interval *= 0.98
@@ -231,7 +336,7 @@ class Service:
             self.counters.throttled += 1
             delay = self._delay(exchange, attempt)
             attempt += 1
-            if waited + delay > LONGEST_WAIT:
+            if waited + delay > LONGEST_WAIT or time.monotonic() + delay > self.ends_at:
                 raise LeftOut(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help")
             waited += delay
             self.counters.waited += delay
@@ -249,10 +354,19 @@ class Service:
                 )
         return float(min(0.1 * 2**attempt, 5.0))
 
-    def _pace(self) -> None:
+    def _admit(self, number: int) -> None:
+        """Makes sure that so many requests may be sent."""
+        if self._is_idle:
+            raise LeftOut("the property has used its share of the budget")
+        if self.counters.requests + number > self.settings.max_requests or self.requests_in_check + number > self.allowance.most:
+            raise LeftOut(f"{self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) are not enough")
+        if time.monotonic() > self.ends_at:
+            raise LeftOut(f"{self.settings.max_seconds:g} seconds (CONTRACT_MAX_SECONDS) are not enough")
+
+    def _pace(self, number: int = 1) -> None:
+        """Waits until so many requests may be sent in the same moment."""
+        self._admit(number)
         counters = self.counters
-        if counters.requests >= self.settings.max_requests // len(self.settings.endpoints):
-            raise LeftOut(f"the budget of {self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) is used up")
         interval = max(
             1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0
         )
@@ -260,7 +374,7 @@ class Service:
         wait = counters.last_sent + interval - now
         if wait > 0:
             time.sleep(wait)
-        counters.last_sent = time.monotonic()
+        counters.last_sent = time.monotonic() + (number - 1) * interval
 
     def _deliver(self, call: Call) -> Exchange:
         counters = self.counters
@@ -274,27 +388,38 @@ class Service:
         reused = counters.requests > 1 and counters.drops <= DROPS_EXCUSED
         started = time.monotonic()
         while True:
+            self.deadline.start()
             try:
                 response = self._send_on_route(request)
+                try:
+                    body = read_body(response)
+                finally:
+                    response.close()
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
                 # A server may close an idle connection at any moment; then the request never reached it. One that does so
                 # more than now and then gets a new connection for each request; a drop on one of these is the server's own.
                 if reused:
                     reused = False
+                    self._admit(1)
+                    counters.requests += 1
                     counters.drops += 1
                     if counters.drops > DROPS_EXCUSED:
                         request.headers["Connection"] = self.client.headers["Connection"] = "close"
                     continue
                 self._gone(call, f"the connection was dropped or garbled instead of an answer ({type(error).__name__})", error)
             except httpx.TimeoutException as error:
+                if self.deadline.left <= 0:
+                    self._gone(call, f"the response did not end within {RESPONSE_SECONDS:.0f} seconds", error)
                 self._gone(call, f"no answer came within {TIMEOUT.read:.0f} seconds", error)
+            except TooLarge as error:
+                self._gone(call, f"the response has more than {LARGEST_BODY} bytes", error)
             except httpx.ConnectError as error:
                 self._gone(call, "the connection was refused", error)
             except httpx.HTTPError as error:
                 self._gone(call, f"the answer could not be read as HTTP ({type(error).__name__})", error)
             else:
                 counters.failures_in_a_row = 0
-                return Exchange(call, response.status_code, dict(response.headers), response.content, time.monotonic() - started)
+                return Exchange(call, response.status_code, dict(response.headers), body, time.monotonic() - started)
 
     def _send_on_route(self, request: httpx.Request) -> httpx.Response:
         """Sends a request; where the way to the service fails before it was sent, it is tried again, and then the run ends."""
@@ -302,7 +427,7 @@ class Service:
             raise Unreachable(self.environment_fault)
         for pause in (*PAUSES_FOR_PROXY, None):
             try:
-                return self.client.send(request)
+                return self.client.send(request, stream=True)
             except httpx.HTTPError as error:
                 fault = self.route.environment_fault(error)
                 if fault is None:
@@ -311,8 +436,7 @@ class Service:
                     self._unreachable(fault)
                 time.sleep(pause)
                 # httpx may keep a tunnel that came to nothing.
-                self.client.close()
-                self.client = self.route.client(timeout=TIMEOUT, headers=OWN_HEADERS)
+                self.close()
         raise AssertionError("the last attempt returns or raises")
 
     def _unreachable(self, fault: str) -> NoReturn:
@@ -343,7 +467,7 @@ class Service:
 
     def _note(self, exchange: Exchange) -> None:
         if self._example is not None and exchange.status != 429:
-            self._example.append(exchange)
+            self._example.append(exchange.kept)
         self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
         if exchange.status < 300:
             with suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -354,29 +478,27 @@ class Service:
 
         Each has a connection of its own; the last byte of each is held back until all the others are there.
         """
-        self._pace()
-        connections = []
+        self._pace(len(calls))
+        connections: list[http.client.HTTPConnection] = []
+        sockets: list[Any] = []
         try:
-            for call in calls:
-                assert call.body
-                connection = self._opened_connection()
-                connections.append(connection)
-                connection.putrequest(call.method, urlsplit(call.url).path)
-                for name, value in (*OWN_HEADERS.items(), *call.headers):
-                    connection.putheader(name, value)
-                connection.putheader("Content-Length", str(len(call.body)))
-                connection.endheaders(call.body[:-1])
-            for connection, call in zip(connections, calls, strict=True):
-                connection.send((call.body or b"")[-1:])
-            found = []
-            for connection, call in zip(connections, calls, strict=True):
-                response = connection.getresponse()
-                headers = {name.lower(): value for name, value in response.getheaders()}
-                body = response.read()
-                if headers.get("content-encoding") == "gzip":  # unasked, but it may
-                    body = gzip.decompress(body)
-                found.append(Exchange(call, response.status, headers, body))
-        except (OSError, http.client.HTTPException) as error:
+            with cut_at_deadline(sockets):
+                for call in calls:
+                    assert call.body
+                    connection = self._opened_connection()
+                    connections.append(connection)
+                    sockets.append(connection.sock)
+                    connection.putrequest(call.method, urlsplit(call.url).path, skip_accept_encoding=True)
+                    for name, value in (*OWN_HEADERS.items(), *call.headers):
+                        connection.putheader(name, value)
+                    connection.putheader("Content-Length", str(len(call.body)))
+                    connection.endheaders(call.body[:-1])
+                for connection, call in zip(connections, calls, strict=True):
+                    connection.send((call.body or b"")[-1:])
+                found = [_received(connection, call) for connection, call in zip(connections, calls, strict=True)]
+        except TooLarge as error:
+            self._gone(calls[0], f"of {len(calls)} requests at once one has a response of more than {LARGEST_BODY} bytes", error)
+        except (OSError, http.client.HTTPException, zlib.error) as error:
             self._gone(calls[0], f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
         finally:
             for connection in connections:
@@ -385,7 +507,18 @@ class Service:
         for exchange in found:
             self._note(exchange)
             self.judge(exchange, True)
+        self.after_request()
         return found
+
+
+def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
+    """The response that a connection brings, read under the bounds."""
+    response = connection.getresponse()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    body = response.read(LARGEST_BODY + 1)
+    if len(body) > LARGEST_BODY:
+        raise TooLarge
+    return Exchange(call, response.status, headers, decoded(body, headers.get("content-encoding", "")))
 
 
 def _identities(call: Call) -> Iterable[str]:

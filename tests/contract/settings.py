@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from .clauses import APIS, load_specification
+from .clauses import APIS, load_clauses, load_specification
 
 Profile = Literal["quick", "ci", "deep"]
 EXAMPLES: dict[Profile, int] = {"quick": 12, "ci": 60, "deep": 500}
@@ -53,8 +55,17 @@ class Settings:
     previous: dict[str, Any] | None = field(repr=False)
     """The results of the earlier run to compare with."""
     rate: float | None
+    """Requests a second, all APIs together."""
     new_contacts: int
+    """The most that an API gets."""
     max_requests: int
+    """The most that are sent to an API."""
+    max_seconds: float
+    """The most that the run takes."""
+    is_gentle: bool
+    """Whether the services are treated as live ones: safe methods, no hundreds of variations, no minimising."""
+    selection: tuple[str, ...] = ()
+    """The names and patterns of ``CLAUSE``; empty for all clauses."""
 
     @property
     def apis(self) -> list[str]:
@@ -71,10 +82,9 @@ class Settings:
         """How many examples a property gets."""
         return EXAMPLES[self.profile]
 
-    @property
-    def is_gentle(self) -> bool:
-        """Whether a service beyond loopback is met, which gets safe methods and no hundreds of variations."""
-        return not all(each.is_loopback for each in self.endpoints)
+    def selects(self, clause: str) -> bool:
+        """Whether a clause is among those that ``CLAUSE`` asks for."""
+        return not self.selection or any(fnmatchcase(clause, pattern) for pattern in self.selection)
 
 
 def selected_apis(environ: Mapping[str, str]) -> list[str]:
@@ -83,11 +93,32 @@ def selected_apis(environ: Mapping[str, str]) -> list[str]:
     Raises:
         CannotRun: it names none.
     """
-    text = environ.get("API") or "both"
+    text = environ.get("API") or _apis_of(selected_clauses(environ))
     chosen = list(APIS) if text == "both" else [each.strip() for each in text.split(",")]
     if not chosen or any(each not in APIS for each in chosen):
         raise CannotRun(f"API={text} names no API; it is pristo, retainful or both.")
     return [each for each in APIS if each in chosen]
+
+
+def selected_clauses(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names and patterns of clauses that ``CLAUSE`` gives, separated by commas or blanks.
+
+    Raises:
+        CannotRun: one of them matches no clause.
+    """
+    patterns = tuple((environ.get("CLAUSE") or "").replace(",", " ").split())
+    for pattern in patterns:
+        if not any(fnmatchcase(clause, pattern) for clause in load_clauses()):
+            near = get_close_matches(pattern, load_clauses(), 1)
+            hint = f"did you mean {near[0]}?" if near else "specs/clauses.yaml lists them."
+            raise CannotRun(f"CLAUSE={pattern} matches no clause; {hint}")
+    return patterns
+
+
+def _apis_of(patterns: tuple[str, ...]) -> str:
+    """The APIs that have the clauses that these patterns match; all of them where there are no patterns."""
+    matched = [clause.api for clause in load_clauses().values() if any(fnmatchcase(clause.id, each) for each in patterns)]
+    return ",".join(api for api in APIS if api in matched) or "both"
 
 
 def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
@@ -103,7 +134,12 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
     if profile not in EXAMPLES:
         raise CannotRun(f"PROFILE={profile} is unknown; it is {', '.join(EXAMPLES)}.")
     endpoints = tuple(_endpoint(api, environ) for api in selected_apis(environ))
-    local = all(each.is_loopback for each in endpoints)
+    selection = selected_clauses(environ)
+    for pattern in selection:
+        if not any(fnmatchcase(clause.id, pattern) for clause in load_clauses().values() if clause.api in [each.api for each in endpoints]):
+            raise CannotRun(f"CLAUSE={pattern} matches no clause of the API that is selected; leave API out, or choose the other.")
+    told = environ.get("CONTRACT_GENTLE")
+    is_gentle = _is_yes(told) if told else not all(each.is_loopback for each in endpoints)
     seed = environ.get("SEED")
 
     def limit(name: str, default: str) -> float:
@@ -115,12 +151,15 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
         profile="quick" if profile == "quick" else "deep" if profile == "deep" else "ci",
         seed=int(_number("SEED", seed)) if seed else random.SystemRandom().randrange(1 << 32),
         seed_is_given=bool(seed),
-        fail_fast=(environ.get("FAILFAST") or "0") not in ("0", "no", "false"),
+        fail_fast=_is_yes(environ.get("FAILFAST") or "0"),
         reports=reports,
         previous=_previous(environ.get("PREVIOUS")),
-        rate=limit("RATE", "0" if local else "5") or None,
-        new_contacts=int(limit("NEW_CONTACTS", "200" if local else "5")),
-        max_requests=int(limit("MAX_REQUESTS", "20000" if local else "2000")),
+        rate=limit("RATE", "5" if is_gentle else "0") or None,
+        new_contacts=int(limit("NEW_CONTACTS", "5" if is_gentle else "200")),
+        max_requests=int(limit("MAX_REQUESTS", "2000" if is_gentle else "20000")),
+        max_seconds=limit("MAX_SECONDS", "3600"),
+        is_gentle=is_gentle,
+        selection=selection,
     )
 
 
@@ -174,6 +213,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_yes(text: str) -> bool:
+    return text.strip().lower() not in ("0", "no", "false", "off")
 
 
 def _number(name: str, text: str) -> float:
