@@ -157,7 +157,7 @@ def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
     """A fresh id answers 201 once (in the preflight), and 200 from then on."""
     exchange = pristo.first_created
     if exchange is None:
-        raise LeftOut("no new contact may be created (CONTRACT_NEW_CONTACTS)")
+        raise LeftOut(f"it does not fit into CONTRACT_NEW_CONTACTS={pristo.settings.new_contacts}")
     ledger, contact = Ledger(pristo), exchange.call.json()["contact"]
     ledger.compare(exchange, contact)
     ledger.upsert(contact)

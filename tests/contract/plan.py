@@ -15,7 +15,7 @@ from attrs import define, field
 from .clauses import load_clauses
 from .rehearsal import Need
 from .service import Allowance, Service
-from .settings import Settings
+from .settings import CannotRun, Settings
 
 
 @define
@@ -38,6 +38,10 @@ class Plan:
         self.started = time.monotonic()
         self.left_out = {}
         for api in self.services:
+            number = self.needs[api].least
+            if number > self._most_requests(api):
+                reason = f"its first {number} requests, which tell whether the service is there, do not fit into {self._tightest(api)}"
+                raise CannotRun(f"{api}: {reason}.")
             self._choose(api)
         self.total = sum(map(self.requests, self.services))
 
@@ -76,12 +80,17 @@ class Plan:
     def _lack(self, need: Need, room: float, contacts: int) -> str | None:
         settings = self.settings
         if need.contacts and need.contacts > contacts:
-            return f"{settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) are not enough"
+            return f"it does not fit into CONTRACT_NEW_CONTACTS={settings.new_contacts}"
         if need.least <= room:
             return None
-        if self._most_requests(need.api) < settings.max_requests:
-            return f"{settings.max_seconds:g} seconds (CONTRACT_MAX_SECONDS) are not enough"
-        return f"{settings.max_requests} requests (CONTRACT_MAX_REQUESTS) are not enough"
+        return f"it does not fit into {self._tightest(need.api)}"
+
+    def _tightest(self, api: str) -> str:
+        """The variable that decides how many requests there are, with its value."""
+        settings = self.settings
+        if self._most_requests(api) < settings.max_requests:
+            return f"CONTRACT_MAX_SECONDS={settings.max_seconds:g}"
+        return f"CONTRACT_MAX_REQUESTS={settings.max_requests}"
 
     # --------------------------------------------------------------------------------------------- what each may use
 

@@ -19,10 +19,9 @@ from .oracle import Judge
 from .plan import Plan, Progress
 from .preflight import preflight
 from .rehearsal import rehearse
+from .report import NOT_SELECTED
 from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
 from .settings import CannotRun, Settings
-
-NOT_SELECTED = "CLAUSE selects others"
 
 
 @define
@@ -58,8 +57,6 @@ class Run:
         self.results = {each: ClauseResult() for each in load_clauses()}
         self.judges = {api: Judge(api) for api in self.settings.apis}
         self.services = {each.api: Service(each, self.settings, self.judges[each.api]) for each in self.settings.endpoints}
-        for service in self.services.values():
-            service.ends_at = time.monotonic() + self.settings.max_seconds
 
     @property
     def clauses(self) -> list[Clause]:
@@ -165,7 +162,7 @@ class SuitePlugin:
             # Where Hypothesis sees CI, another profile is the one in force, and what is not said here would come from it.
             parent=hypothesis.settings.get_profile("default"),
             max_examples=settings.examples,
-            stateful_step_count=12 if settings.profile == "quick" else 25,
+            stateful_step_count=settings.steps,
             deadline=None,
             # The seed would mean nothing with it.
             derandomize=False,
@@ -219,7 +216,9 @@ class SuitePlugin:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "clause(*ids): the clauses of specs/clauses.yaml that a check or probe is about")
-        config.addinivalue_line("markers", "examples(requests): about how many requests one example of a property takes")
+        config.addinivalue_line(
+            "markers", "examples(requests, steps): about how many requests an example of a property takes, and each of its steps"
+        )
         config.addinivalue_line("markers", "estimate(requests): about how many requests a check takes that is slow to rehearse")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -259,10 +258,15 @@ class SuitePlugin:
         checks = {item.nodeid: (item, self._api_of(item)) for item in items if isinstance(item, pytest.Function)}
         needs = rehearse(checks, run.services)
         run.plan = Plan(run.settings, run.services, needs, {name: clauses_of(item) for name, (item, _) in checks.items()})
+        for item in [item for item in items if item.nodeid in run.plan.left_out]:
+            items.remove(item)
+            for clause in clauses_of(item):
+                run.results[clause].left_out.append(run.plan.left_out[item.nodeid])
         self.say_plan(run.plan)
         progress = Progress(run.plan, lambda text: print(text, flush=True))
         for service in run.services.values():
             service.after_request = progress
+            service.ends_at = time.monotonic() + run.settings.max_seconds
             try:
                 preflight(service)
             except Breach as breach:
@@ -287,10 +291,6 @@ class SuitePlugin:
         clauses = clauses_of(pyfuncitem)
         plan = self.run.plan
         assert plan is not None
-        if pyfuncitem.nodeid in plan.left_out:
-            for clause in clauses:
-                self.run.results[clause].left_out.append(plan.left_out[pyfuncitem.nodeid])
-            return True
         self.run.services[self._api_of(pyfuncitem)].begin_check(plan.allowance_for(pyfuncitem.nodeid), pyfuncitem.name)
         try:
             with self.run.recording(clauses):

@@ -117,7 +117,7 @@ def preflight(service: Service) -> None:
         except ServiceGone as gone:
             raise CannotRun(f"{address} does not answer ({gone}).") from None
         except LeftOut as reason:
-            raise CannotRun(f"{address}: the first {len(planned)} requests could not be sent: {reason}.") from None
+            raise CannotRun(f"{address}: “{why}” could not be sent: {reason}.") from None
         if exchange.status == 401:
             names = "PRISTO_API_KEY" if service.api == "pristo" else "RETAINFUL_API_KEY and RETAINFUL_APP_ID"
             raise CannotRun(f"{address} refuses the credentials (401); check {names}.")

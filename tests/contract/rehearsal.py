@@ -153,7 +153,7 @@ def _estimated(item: pytest.Function, settings: Settings) -> tuple[int, int] | N
     """The requests, at least and in full, of a check that says itself what it takes: a property, or what is slow to rehearse."""
     examples = item.get_closest_marker("examples")
     if examples is not None:
-        each = int(examples.kwargs["requests"])
+        each = int(examples.kwargs["requests"]) + int(examples.kwargs.get("steps", 0)) * settings.steps
         return each * min(LEAST_EXAMPLES, settings.examples), each * settings.examples
     estimate = item.get_closest_marker("estimate")
     return None if estimate is None else (1, int(estimate.kwargs["requests"]))

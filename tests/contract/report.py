@@ -26,6 +26,7 @@ Verdict = Literal["conforms", "violates", "could-not-run", "incomplete"]
 EXIT_CODES: dict[Verdict, int] = {"conforms": 0, "violates": 1, "could-not-run": 2, "incomplete": 3}
 MASK = "***"
 CUT = "the run ended before"
+NOT_SELECTED = "CLAUSE selects others"
 
 
 @define
@@ -112,6 +113,8 @@ class Outcome:
         notes = result.observations
         if self.result_of(clause) == "not-exercised":
             notes = [*result.left_out, *result.not_exercised]
+            if not self.run.settings.selects(clause.id):
+                notes = [NOT_SELECTED]
         if self.is_cut and not notes and self.result_of(clause) == "not-exercised":
             notes = [CUT]
         seen = {"result": self.result_of(clause), "observation": "; ".join(dict.fromkeys(notes)) or None}
@@ -308,7 +311,7 @@ def print_verdict(outcome: Outcome) -> None:
     passed = sum(each["result"] == "pass" for each in results["clauses"])
     say(f"\n{passed} clauses hold, {len({each['clause'] for each in results['failures']})} broken, {len(observed)} observed")
     say(f"; {results['requests']} requests in {results['seconds']:.1f} s, {results['contacts']} contacts written\n")
-    idle = [each for each in results["clauses"] if each["result"] == "not-exercised" and each["observation"] != CUT]
+    idle = [each for each in results["clauses"] if each["result"] == "not-exercised" and each["observation"] not in (CUT, NOT_SELECTED)]
     cut = sum(each["observation"] == CUT for each in results["clauses"])
     if cut:
         say(f"The run ended early: {cut} clauses were not looked at to the end.\n")

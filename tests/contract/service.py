@@ -307,7 +307,7 @@ class Service:
             LeftOut: there are not so many left.
         """
         if not self.can_spare(contacts):
-            raise LeftOut(f"{self.settings.new_contacts} new contacts (CONTRACT_NEW_CONTACTS) are not enough")
+            raise LeftOut(f"it does not fit into CONTRACT_NEW_CONTACTS={self.settings.new_contacts}")
         self.counters.fresh += contacts
         return fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
 
@@ -359,9 +359,9 @@ class Service:
         if self._is_idle:
             raise LeftOut("the property has used its share of the budget")
         if self.counters.requests + number > self.settings.max_requests or self.requests_in_check + number > self.allowance.most:
-            raise LeftOut(f"{self.settings.max_requests} requests (CONTRACT_MAX_REQUESTS) are not enough")
+            raise LeftOut(f"it does not fit into CONTRACT_MAX_REQUESTS={self.settings.max_requests}")
         if time.monotonic() > self.ends_at:
-            raise LeftOut(f"{self.settings.max_seconds:g} seconds (CONTRACT_MAX_SECONDS) are not enough")
+            raise LeftOut(f"it does not fit into CONTRACT_MAX_SECONDS={self.settings.max_seconds:g}")
 
     def _pace(self, number: int = 1) -> None:
         """Waits until so many requests may be sent in the same moment."""

@@ -78,6 +78,11 @@ class Settings:
         return {value: name for each in self.endpoints for value, name in zip(each.credentials.values(), names[each.api], strict=False)}
 
     @property
+    def steps(self) -> int:
+        """How many steps an example of a state machine takes."""
+        return 12 if self.profile == "quick" else 25
+
+    @property
     def examples(self) -> int:
         """How many examples a property gets."""
         return EXAMPLES[self.profile]
