@@ -18,7 +18,7 @@ import httpx
 import yarl
 
 from ._call import Unreadable
-from ._connections import drop, hold, proxy_for, setting_up, trusted
+from ._connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
 from ._errors import ConfigurationError
 from ._session import BODY_LIMIT, Belongs
 
@@ -123,7 +123,8 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         except aiohttp.ConnectionTimeoutError:
             failure = httpx.ConnectTimeout("no connection in time")
         except aiohttp.ClientConnectorError as error:
-            failure = httpx.ConnectError(str(error.os_error) or type(error.os_error).__name__)
+            text = OUT_OF_DESCRIPTORS if is_exhausted(error.os_error) else str(error.os_error)
+            failure = httpx.ConnectError(text or type(error.os_error).__name__)
         except TimeoutError:
             failure = httpx.ReadTimeout("no answer in time")
         except aiohttp.ServerDisconnectedError:

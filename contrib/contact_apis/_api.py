@@ -56,6 +56,8 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
 
     _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
     _session: AnySession
+    _identity: Callable[[], dict[str, Any]]
+    """What tells who calls; a function, so that nothing that shows attributes shows a credential."""
     _path_values: Mapping[str, str] = MappingProxyType({})
     """The path parameters of the upsert that are the same for every contact, by name."""
     _borrowed = False
@@ -76,10 +78,36 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         Raises:
             ConfigurationError: a limit that is none.
         """
-        session, other = copy.copy(self._session), copy.copy(self)
+        session = copy.copy(self._session)
         session.policy = attrs.evolve(session.policy, **limits)
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
         vars(other).update(_session=session, _borrowed=True)
         return other
+
+    def _options(self) -> dict[str, Any]:
+        """What a client of the same kind is built with, credentials among it."""
+        policy = self._session.policy
+        limits = {"timeout": policy.timeout, "total_timeout": policy.total_timeout, "max_retries": policy.max_retries}
+        return {**self._identity(), **limits, "base_url": str(self._session.service.base_url)}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles to the settings, credentials included; the copy opens connections of its own.
+
+        Raises:
+            TypeError: the client was given an ``http_client``, whose connections stay in their process.
+        """
+        if self._session.wire.given is not None:
+            raise TypeError("a client with http_client= cannot be pickled: build it in the process that uses it")
+        return _rebuilt, (type(self), self._options())
+
+    def __copy__(self) -> Self:
+        """A client with the same settings, and connections of its own (or the same ``http_client``)."""
+        kind: Callable[..., Self] = type(self)
+        return kind(http_client=self._session.wire.given, **self._options())
+
+    def __deepcopy__(self, _: dict[int, object]) -> Self:
+        return self.__copy__()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={str(self._session.service.base_url)!r})"
@@ -141,7 +169,10 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
         Raises:
             ConfigurationError: the extra is missing, or a number is none.
         """
-        from ._bulk import upserts, upserts_blocking
+        from ._connections import loading
+
+        with loading("upsert_many"):
+            from ._bulk import upserts, upserts_blocking
 
         return upserts_blocking(lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate), contacts, concurrency)
 
@@ -174,7 +205,10 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
         rate: float | None = None,
     ) -> AsyncGenerator[UpsertOutcome, None]:
         """As :meth:`Blocking.upsert_many`; the contacts may come from an asynchronous iterable."""
-        from ._bulk import upserts
+        from ._connections import loading
+
+        with loading("upsert_many"):
+            from ._bulk import upserts
 
         return upserts(*self._target(), self._prepare, contacts, concurrency, rate)
 
@@ -188,6 +222,10 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _rebuilt(kind: Callable[..., object], options: dict[str, Any]) -> object:
+    return kind(**options)
 
 
 def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:

@@ -24,7 +24,7 @@ import httpx
 from attrs import field, frozen
 
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
-from ._connections import OUT_OF_DESCRIPTORS, is_exhausted
+from ._connections import OUT_OF_DESCRIPTORS, is_exhausted, loading
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
 from ._session import FAILURES, AsyncSession, AsyncWire, Belongs, Session, Wire, check_open, common_headers
@@ -379,7 +379,8 @@ def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> Abstrac
     if wire.given is not None:
         return LentWire(wire, url, connections)
     try:
-        from ._aiohttp import AiohttpWire
+        with loading("upsert_many"):
+            from ._aiohttp import AiohttpWire
     except ModuleNotFoundError:
         raise ConfigurationError("upsert_many needs an extra; install it with: pip install 'contact-apis[bulk]'") from None
     return AiohttpWire(url, connections)

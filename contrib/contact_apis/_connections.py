@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from types import FunctionType
@@ -474,7 +475,8 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None
     ) -> httpcore.AsyncNetworkStream:
         """Opens a connection, to whichever address of the host answers first."""
-        connecting = asyncio.get_running_loop().create_connection(self._stream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS)
+        delay = None if _is_address(host) else HAPPY_EYEBALLS
+        connecting = asyncio.get_running_loop().create_connection(self._stream, host, port, happy_eyeballs_delay=delay)
         _, stream = await _in_time(connecting, timeout)
         return stream
 
@@ -487,6 +489,15 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         for stream in self._opened:
             stream.abort()
         self._opened.clear()
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is written as its one address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def _in_time(work: Awaitable[Checked], timeout: float | None) -> Checked:
@@ -618,7 +629,7 @@ HTTPCORE_ERRORS = (
 def _said(error: Exception) -> httpx.TransportError:
     """An error of httpcore as httpx has it, under the same name."""
     kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-    return kind(str(error))
+    return kind(OUT_OF_DESCRIPTORS if is_exhausted(error.__cause__) else str(error))
 
 
 def _extensions(response: Any) -> dict[str, Any]:
@@ -681,9 +692,22 @@ def setting_up() -> Generator[None, None, None]:
     raise ConfigurationError("no connection can be set up: look at SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY")
 
 
-def is_exhausted(error: BaseException) -> bool:
+def is_exhausted(error: BaseException | None) -> bool:
     """Whether a process or the system has run out of descriptors."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+@contextmanager
+def loading(what: str) -> Generator[None, None, None]:
+    """Says what is wrong where modules cannot be loaded because no descriptor is left."""
+    try:
+        yield
+    except OSError as error:
+        if not is_exhausted(error):
+            raise
+    else:
+        return
+    raise ConfigurationError(f"{what} cannot begin: {OUT_OF_DESCRIPTORS}")
 
 
 def trusted(url: httpx.URL) -> ssl.SSLContext | bool:

@@ -62,6 +62,8 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         self._path_values = {"populationId": str(self._population_id)}
         upsert = terms.operation("upsertContact")
         credentials = upsert.security_headers({"ApiKeyAuth": key})
+        population = self._population_id
+        self._identity = lambda: {"api_key": key, "population_id": population}
         self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign), **options)
 
     @property

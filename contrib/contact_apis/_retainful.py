@@ -70,7 +70,9 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
         terms = contract("retainful_client")
         upsert = terms.operation("upsertContact")
         app = setting("Retainful", "app_id", app_id)
-        credentials = upsert.security_headers({"ApiKey": setting("Retainful", "api_key", api_key), "AppId": app})
+        key = setting("Retainful", "api_key", api_key)
+        credentials = upsert.security_headers({"ApiKey": key, "AppId": app})
+        self._identity = lambda: {"api_key": key, "app_id": app}
         self._set_up(
             Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, (app,), repeatable=without_mail), **options
         )
