@@ -103,8 +103,8 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
 
     def __copy__(self) -> Self:
         """A client with the same settings, and connections of its own (or the same ``http_client``)."""
-        kind: Callable[..., Self] = type(self)
-        return kind(http_client=self._session.wire.given, **self._options())
+        kind: Any = type(self)
+        return cast("Self", kind(http_client=self._session.wire.given, **self._options()))
 
     def __deepcopy__(self, _: dict[int, object]) -> Self:
         return self.__copy__()
