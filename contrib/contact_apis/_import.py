@@ -28,7 +28,7 @@ from ._errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from ._journal import Due, Ended, Journal, JournalError, Planned
+from ._journal import Due, Ended, Journal, JournalError, Planned, journal_of, reference
 from ._mapping import ColumnMapping, Unfit
 from ._rows import LONGEST_NAME, OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 from ._shutdown import SignalEnding, Signals
@@ -419,6 +419,14 @@ def write_results(journal: Journal, path: Path) -> None:
     with _replacing(path) as file:
         for result in journal.results():
             file.write(orjson.dumps(result) + b"\n")
+
+
+def write_reference(path: Path, journal: Journal) -> None:
+    """Has a later import of failed rows go on with the journal of this import, unless that file has a journal of its own."""
+    beside = Path(f"{path}.journal")
+    if not beside.exists() or journal_of(beside) != beside:
+        with _replacing(beside) as file:
+            file.write(reference(beside, journal.path))
 
 
 def write_unsuccessful(path: Path, source: Input, rows: Iterable[tuple[bytes, str]]) -> None:

@@ -16,8 +16,18 @@ from attrs import frozen
 
 from . import AsyncPristo, AsyncRetainful, __version__
 from ._bulk import SUCCEEDED
-from ._import import EXIT_CODES, Ending, Sender, check_descriptors, check_writable, planned, write_results, write_unsuccessful
-from ._journal import Journal, JournalError, Planned
+from ._import import (
+    EXIT_CODES,
+    Ending,
+    Sender,
+    check_descriptors,
+    check_writable,
+    planned,
+    write_reference,
+    write_results,
+    write_unsuccessful,
+)
+from ._journal import Journal, JournalError, Planned, journal_of
 from ._mapping import FORMS, ColumnMapping
 from ._progress import Watch
 from ._rows import Input, InputError
@@ -84,7 +94,7 @@ def run_import(wish: Request) -> int:
     )
     client = None if wish.dry_run else _client(wish)
     given = None if wish.file == "-" else Path(wish.file)
-    path = wish.journal or (Path(f"{given}.journal") if given else None)
+    path = wish.journal or (journal_of(Path(f"{given}.journal")) if given else None)
     if path is None and client is not None:
         raise InputError("an import from standard input needs a journal: name one with --journal")
     for option, file, others in (
@@ -169,6 +179,8 @@ def _written(wish: Request, source: Input, journal: Journal, *, sent: bool) -> l
     try:
         if wish.failed is not None:
             write_unsuccessful(wish.failed, source, journal.unsuccessful(pending=sent, unrepeatable=wish.retry_unknown))
+            if sent:
+                write_reference(wish.failed, journal)
     except (InputError, JournalError) as error:
         problems.append(str(error))
     return problems

@@ -177,6 +177,8 @@ _IN_WORDS = {
 }
 """By the primary code of SQLite, whose own words may have a value in them."""
 
+_REFERENCE, _LONGEST_REFERENCE = b'{"contact-apis journal":', 100_000
+
 Decision = Literal["send", "send without welcome", "leave"]
 
 
@@ -702,7 +704,7 @@ class Journal:
         with self._telling():
             self._db.execute("DELETE FROM lacking")
             self._db.execute(
-                f"INSERT INTO lacking SELECT DISTINCT {_WHOSE}, 0 FROM row WHERE contact <> 0 AND {unsuccessful}",  # noqa: S608 # made of constants
+                f"INSERT INTO lacking SELECT DISTINCT {_WHOSE}, -1 FROM row WHERE contact <> 0 AND {unsuccessful}",  # noqa: S608 # made of constants
                 wish,
             )
             self._db.execute(
@@ -717,7 +719,7 @@ class Journal:
             yield from self._db.execute(
                 f"""
                 SELECT source, coalesce(error, 'not sent yet') FROM row
-                WHERE {unsuccessful} AND line > coalesce((SELECT line FROM lacking WHERE contact = {_WHOSE}), 0) ORDER BY line
+                WHERE {unsuccessful} AND line > coalesce((SELECT line FROM lacking WHERE contact = {_WHOSE}), -1) ORDER BY line
                 """,  # noqa: S608 # made of constants
                 wish,
             )
@@ -747,6 +749,35 @@ class Journal:
         else:
             return
         raise JournalError(f"the journal {self.path} {why}")
+
+
+def journal_of(path: Path) -> Path:
+    """The journal that a file's default one refers to (see :func:`reference`), or else that itself.
+
+    Raises:
+        JournalError: what it refers to is gone.
+    """
+    if path.is_symlink() or not path.is_file():
+        return path
+    with path.open("rb") as file:
+        text = file.read(_LONGEST_REFERENCE)
+    if not text.startswith(_REFERENCE):
+        return path
+    _check_owner(path, path.lstat())
+    try:
+        name = json.loads(text)["contact-apis journal"]
+        found = path.parent / str(name)
+    except (ValueError, KeyError):
+        raise JournalError(f"{path} is damaged; name the journal of the import that wrote the file with --journal") from None
+    if not found.is_file():
+        raise JournalError(f"{path} refers to the journal {found}, which is not there; put it back, or name a journal with --journal")
+    return found
+
+
+def reference(path: Path, journal: Path) -> bytes:
+    """What stands in the default journal of a file of failed rows: that they belong to the journal of the import that wrote it."""
+    name = os.path.relpath(journal.absolute(), path.absolute().parent)
+    return json.dumps({"contact-apis journal": name}).encode()
 
 
 def _check_file(path: Path) -> None:
