@@ -91,6 +91,7 @@ soak: setup ## the long ones: 200 killed imports, 10,000 damaged inputs, all mut
 	@IMPORT_KILLS=200 IMPORT_ROWS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_kill.py
 	@IMPORT_SIGNALS=2000 $(PY) -m pytest -n 2 -q tests/importing/test_signals.py
 	@IMPORT_INPUTS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_inputs.py
+	@HOSTILE_SIZES=1 $(PY) -m pytest -q tests/client/test_memory.py
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@CONTRACT_ENVIRONMENTS=1 $(PY) -m pytest -n 2 -q tests/test_contract_environment.py
 	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done

@@ -9,18 +9,24 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 import httpx
 import yarl
+from aiohttp.client_proto import ResponseHandler
 
+from ._body import Body
 from ._call import Unreadable
 from ._connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
 from ._errors import ConfigurationError
-from ._session import BODY_LIMIT, Belongs
+from ._session import Belongs
+
+_PIECE = 1 << 14  # bytes
+_LONG_ONES = 4  # bodies past a piece that are read at once: no service sends such, and a hostile one sends them on all connections
+_MOST_RESPONSES = 20  # that wait to be read: one, and the interim ones before it
 
 
 class Answered(NamedTuple):
@@ -75,13 +81,18 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         self._url, self._connections = yarl.URL(str(url), encoded=True), connections
 
     async def __aenter__(self) -> Self:
+        self._long_ones = asyncio.Semaphore(_LONG_ONES)
+        connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context, socket_factory=_socket)
+        # aiohttp has no parameter for this.
+        connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context, socket_factory=_socket),
+            connector=connector,
             response_class=_Response,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
             requote_redirect_url=False,
             auto_decompress=False,
+            read_bufsize=_PIECE,
         )
         return self
 
@@ -114,7 +125,7 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             async with self._session.request(
                 method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
             ) as response:
-                answered = Answered(response.status, response.headers, _decoded(response, await _read(response)))
+                answered = Answered(response.status, response.headers, await _read(response, self._long_ones))
                 if isinstance(response, _Response) and not belongs(answered):
                     response.discard()
                 return answered
@@ -127,7 +138,7 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             failure = httpx.ConnectError(text or type(error.os_error).__name__)
         except TimeoutError:
             failure = httpx.ReadTimeout("no answer in time")
-        except aiohttp.ServerDisconnectedError:
+        except (aiohttp.EofStream, aiohttp.ServerDisconnectedError):
             failure = httpx.RemoteProtocolError("the connection was closed without an answer")
         except aiohttp.ClientOSError:
             failure = httpx.ReadError("the connection broke")
@@ -137,32 +148,43 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         raise failure
 
 
+class _Protocol(ResponseHandler):
+    """One connection. Closes it where a service sends interim responses without end, which aiohttp would keep, all that come at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Has asyncio take a piece at a time from the socket, where it would take sixteen before anybody can ask for a pause."""
+        super().connection_made(transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _PIECE
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what came in pieces, for a response of normal size in one."""
+        for start in range(0, len(data), _PIECE):
+            super().data_received(data[start : start + _PIECE])
+            if len(self._buffer) > _MOST_RESPONSES:
+                self._buffer.clear()
+                self.set_exception(aiohttp.ClientPayloadError("too many interim responses"))
+                self.close()
+                return
+
+
 @lru_cache(maxsize=16)
 def _limits(total: float | None, connect: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, connect=connect)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, long_ones: asyncio.Semaphore) -> bytes:
     """The body. A status that is no success is answer enough, whatever becomes of it."""
-    body = b""
+    body = Body(response.status, None)
     try:
-        while chunk := await response.content.readany():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise Unreadable(response.status, f"is longer than {BODY_LIMIT} bytes")
+        while (chunk := await response.content.readany()) and body.size <= _PIECE:
+            body.add(chunk)
+        if chunk:
+            async with long_ones:
+                while chunk:
+                    body.add(chunk)
+                    chunk = await response.content.readany()
     except (aiohttp.ClientError, TimeoutError, Unreadable):
-        if response.ok:
+        if 200 <= response.status <= 299:
             raise
-    return body
-
-
-def _decoded(response: aiohttp.ClientResponse, body: bytes) -> bytes:
-    """The body without the encoding that a service may use although it was asked not to."""
-    if "Content-Encoding" not in response.headers:
-        return body
-    try:
-        return httpx.Response(response.status, headers=[*response.headers.items()], content=body).content
-    except httpx.DecodingError:
-        if response.ok:
-            raise Unreadable(response.status, "is not encoded as its Content-Encoding says") from None
-        return body
+    return body.content(",".join(response.headers.getall("Content-Encoding", ())))

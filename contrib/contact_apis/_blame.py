@@ -11,7 +11,7 @@ import httpx
 from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
 from ._call import Answer, Unreadable, delivery, id_in
 from ._errors import Fault
-from ._privacy import speakable, without
+from ._privacy import LONGEST_WORDS, speakable, without
 
 if TYPE_CHECKING:
     from ._call import Call
@@ -31,7 +31,7 @@ def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None
     if faults is not None:
         return _unfit(call, status, request_id, faults)
     secrets = call.service.credentials.values()
-    words = [each and without(secrets, each) for each in _words(outcome)]
+    words = [each and without(secrets, each)[:LONGEST_WORDS] for each in _words(outcome)]
     said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(outcome)
     facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
     text = f"{call.service.name} answered {status}: {said}"

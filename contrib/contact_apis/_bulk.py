@@ -256,6 +256,7 @@ class Bulk:
             try:
                 ready = self._prepare(item)
             except InvalidRequestError as error:
+                error.with_traceback(None)
                 await self._ended(UpsertOutcome(index, state_of(self._operation, None, error), None, None, 0, error, item))
                 continue
             done = asyncio.get_running_loop().create_future()
@@ -287,7 +288,7 @@ class Bulk:
                     self._operation.method, headers, ready.content, timeouts, call.deadline, call.belongs
                 )
             except FAILURES as failure:
-                outcome = failure
+                outcome = failure.with_traceback(None)  # which would keep what was received
             try:
                 verdict = call.settle(outcome, monotonic(), time())
                 if not isinstance(verdict, int | float):
@@ -317,7 +318,8 @@ class Bulk:
                     getattr(error, "status_code", None),
                     error.request_id,
                     call.attempts,
-                    error,
+                    # It was never raised to anybody; its traceback would keep the whole response for as long as the outcome is kept.
+                    error.with_traceback(None),
                     item,
                 )
 

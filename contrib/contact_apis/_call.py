@@ -49,6 +49,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 HOPELESS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 LONGEST_RETRY_AFTER = 120.0  # seconds; who is asked to wait longer is told instead
 LONGEST = 86400.0  # seconds; what is far above it overflows in the system's calls
+MOST_FAULTS = 20  # of a response that are told; a hostile one has as many as it likes
 FIRST_DELAY, DOUBLINGS = 0.5, 4  # 0.5 s, 1 s, 2 s, 4 s, then 8 s
 
 
@@ -237,6 +238,7 @@ class Call:
         text = None if isinstance(outcome, Exception) else outcome.headers.get("Retry-After")
         asked = None if text is None else retry_after(text, today)
         faults = self._faults(outcome)
+        self._decoded = None  # an error's traceback would keep it
         wait = None if faults == [] else self._wait(outcome, asked, now)
         result = type(outcome).__name__ if isinstance(outcome, Exception) else outcome.status_code
         told = (self.service.name, self.operation.method, self.operation.operation_id, result, self.attempts, wait, self.request_id)
@@ -262,7 +264,7 @@ class Call:
             value = self._value(outcome)
         except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
             return [Fault("", "must be JSON")]
-        return schema.faults(value) or self._foreign(value)
+        return schema.faults(value, MOST_FAULTS) or self._foreign(value)
 
     def _foreign(self, value: object) -> list[Fault]:
         return self.service.foreign(self.body, value) if self.operation is self.service.upsert else []

@@ -100,7 +100,7 @@ class APIStatusError(APIError):
     code: str | None
     """The service's code for the error, where its body has one; credentials are masked."""
     message: str | None
-    """The service's own words, where its body has some; credentials are masked, other data may show."""
+    """The service's own words, up to 2,000 characters, where its body has some; credentials are masked, other data may show."""
     retry_after: float | None
     """Seconds to wait before the next try, as the answer's ``Retry-After`` says."""
 
@@ -134,7 +134,7 @@ class APIResponseValidationError(APIError):
 
     status_code: int
     faults: tuple[Fault, ...]
-    """Everything that is wrong with the answer, by path; values are never shown."""
+    """What is wrong with the answer, by path, up to twenty faults; values are never shown."""
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {

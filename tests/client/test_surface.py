@@ -27,6 +27,7 @@ FOLDER = Path(contact_apis.__file__).parent
 MODULES = [
     "__init__",
     "_api",
+    "_body",
     "_call",
     "_contract",
     "_errors",
