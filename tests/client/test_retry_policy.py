@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import retainful_client.types
@@ -77,6 +77,7 @@ IDENTIFIER = {
 }
 
 
+@settings(deadline=None)
 @given(
     script=st.lists(outcomes, min_size=8, max_size=8),
     sends_mail=st.booleans(),
