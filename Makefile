@@ -84,7 +84,7 @@ lint-specs: setup node-setup ## lint both OpenAPI documents (needs Node)
 contract: setup ## run the contract suite: TARGET=mock|live API=pristo|retainful|both PROFILE=quick|ci|deep SEED=N FAILFAST=1 (README)
 	@$(PY) -m tests.contract
 
-mutants: setup ## the proof that the suite bites: it against every mutant and variant (ONLY=NAME API=... SEED=N); reports/mutants
+mutants: setup ## the proof that the suite bites: it against every mutant and variant (ONLY=NAME API=... SEED=N LIMITS=live); reports/mutants
 	@$(PY) -m tests.mutants
 
 soak: setup ## the long ones: 200 killed imports, 10,000 damaged inputs, all mutants with three seeds, the contract suite ten times
@@ -94,6 +94,7 @@ soak: setup ## the long ones: 200 killed imports, 10,000 damaged inputs, all mut
 	@HOSTILE_SIZES=1 $(PY) -m pytest -q tests/client/test_memory.py
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@CONTRACT_ENVIRONMENTS=1 $(PY) -m pytest -n 2 -q tests/test_contract_environment.py
+	@BUDGET_SEEDS=20 BUDGET_PROFILES=quick,ci,deep $(PY) -m pytest -n 2 -q tests/test_contract_budget.py
 	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
 
 mock: setup ## serve both APIs on loopback, in memory: PORT=8025

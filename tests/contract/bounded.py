@@ -109,9 +109,14 @@ def cut_at_deadline(sockets: list[Any]) -> Iterator[None]:
     """Shuts these sockets down when ``RESPONSE_SECONDS`` are over, so that whoever reads from one goes on.
 
     ``sockets`` may grow meanwhile.
+
+    Raises:
+        TimeoutError: they were shut down; what was read until then may look whole.
     """
+    is_over = threading.Event()
 
     def cut() -> None:
+        is_over.set()
         for connection in sockets:
             with contextlib.suppress(OSError):
                 connection.shutdown(2)
@@ -123,6 +128,8 @@ def cut_at_deadline(sockets: list[Any]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError("the responses did not end in time")
 
 
 def read_body(response: httpx.Response) -> bytes:

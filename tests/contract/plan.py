@@ -1,7 +1,7 @@
 """How a run's requests, new contacts and time are shared among its checks, before the first request is sent.
 
-Documented clauses come first, each with the fewest requests that can show a violation; then the rest at least; what is left makes
-every check deeper by the same share. Before each check the share is computed again from what is really left, so that retries and slow
+Documented clauses come first, each with the fewest requests that can show a violation; then the rest at least; then each check gets
+more of its own cases, all of them the same share; what is left becomes further examples of the properties. Before each check the share is computed again from what is really left, so that retries and slow
 responses make the later checks shallower and leave none of them out.
 """
 
@@ -99,15 +99,16 @@ class Plan:
         chosen = [each for each in self.clauses if each not in self.left_out]
         return chosen if name is None else chosen[chosen.index(name) :]
 
-    def _depth(self, api: str, names: Sequence[str], reserved: int = 0) -> float:
-        """The share of their full extent that these checks get, in requests and time."""
+    def _depths(self, api: str, names: Sequence[str], reserved: int = 0) -> tuple[float, float]:
+        """The share of their full extent that these checks get, in requests and time: those with cases, and the properties."""
         service = self.services[api]
         own = [self.needs[name] for name in names if self.needs[name].api == api]
         left = self.settings.max_requests - service.counters.requests - reserved
-        by_requests = _share(left, own)
+        by_requests = _shares(left, own)
         seconds = self.seconds_a_request
         in_time = (service.ends_at - time.monotonic()) / seconds if seconds else float("inf")
-        return min(by_requests, _share(in_time, [self.needs[name] for name in names]))
+        by_time = _shares(in_time, [self.needs[name] for name in names])
+        return min(by_requests[0], by_time[0]), min(by_requests[1], by_time[1])
 
     @property
     def seconds_a_request(self) -> float:
@@ -122,7 +123,7 @@ class Plan:
         names = self._later(name)
         later = [self.needs[each] for each in names[1:] if self.needs[each].api == need.api]
         service = self.services[need.api]
-        depth = self._depth(need.api, names)
+        depth = self._depths(need.api, names)[need.is_property]
         return Allowance(
             depth=depth,
             requests=need.least + depth * (need.full - need.least),
@@ -135,8 +136,8 @@ class Plan:
         names = self._later(None)
         own = [self.needs[name] for name in names if self.needs[name].api == api]
         preflight = self.needs[api].least
-        depth = self._depth(api, names, preflight)
-        return round(preflight + sum(need.least + depth * (need.full - need.least) for need in own))
+        depths = self._depths(api, names, preflight)
+        return round(preflight + sum(need.least + depths[need.is_property] * (need.full - need.least) for need in own))
 
     def contacts(self, api: str) -> int:
         """The new contacts without which what is planned cannot be shown."""
@@ -186,10 +187,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
 
 
-def _share(room: float, needs: Sequence[Need]) -> float:
-    """Which part of what these take beyond the least fits into this room."""
-    extra = sum(need.full - need.least for need in needs)
+def _shares(room: float, needs: Sequence[Need]) -> tuple[float, float]:
+    """Which part of what these take beyond the least fits into this room: first the cases of checks, then examples of properties."""
     spare = room - sum(need.least for need in needs)
-    if extra == 0 or spare >= extra:
-        return 1.0
-    return max(0.0, spare / extra)
+    cases = sum(need.full - need.least for need in needs if not need.is_property)
+    examples = sum(need.full - need.least for need in needs if need.is_property)
+    return _part(spare, cases), _part(spare - cases, examples)
+
+
+def _part(spare: float, wanted: float) -> float:
+    return 1.0 if spare >= wanted else max(0.0, spare / wanted)

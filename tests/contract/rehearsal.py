@@ -35,6 +35,8 @@ class Need:
     """Requests, where it does everything."""
     contacts: int
     """New contacts without which it cannot run."""
+    is_property: bool = False
+    """Whether what it takes beyond the least are further random examples."""
 
 
 class Rehearsal(Service):
@@ -133,7 +135,7 @@ def rehearse(checks: Mapping[str, tuple[pytest.Function, str]], services: Mappin
     for name, (item, api) in checks.items():
         estimate = _estimated(item, services[api].settings)
         if estimate is not None:
-            needs[name] = Need(api, *estimate, 0)
+            needs[name] = Need(api, *estimate, 0, is_property=item.get_closest_marker("examples") is not None)
     return needs
 
 

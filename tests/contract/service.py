@@ -513,9 +513,9 @@ class Service:
 
 def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
     """The response that a connection brings, read under the bounds."""
-    response = connection.getresponse()
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    body = response.read(LARGEST_BODY + 1)
+    with connection.getresponse() as response:
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        body = response.read(LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
         raise TooLarge
     return Exchange(call, response.status, headers, decoded(body, headers.get("content-encoding", "")))

@@ -1,7 +1,7 @@
 """``python -m tests.mutants``: the suite against each mutant and variant; what ``make mutants`` calls.
 
 Variables: ``API`` (one alone), ``SEED`` (1), ``ONLY`` (subjects whose name has one of these texts, comma-separated),
-``KIND`` (``mutants`` or ``variants``), ``EVERY`` (3: each third of them), ``JOBS`` (3: some only wait), ``REPORTS`` (``reports/mutants``). ``python -m tests.mutants serve NAME --port N`` serves one by hand; ``list`` names them all.
+``KIND`` (``mutants`` or ``variants``), ``EVERY`` (3: each third of them), ``JOBS`` (3: some only wait), ``LIMITS=live`` (under the limits of a remote host), ``REPORTS`` (``reports/mutants``). ``python -m tests.mutants serve NAME --port N`` serves one by hand; ``list`` names them all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.mutants.catalogue import SubjectServer, load
-from tests.mutants.matrix import run_all, uncovered, write_matrix
+from tests.mutants.matrix import LEAST_SHARE, limits, run_all, uncovered, write_matrix
 
 
 def main() -> int:
@@ -59,6 +59,9 @@ def _matrix() -> int:
         and (os.environ.get("KIND") or "both") in ("both", "variants" if each.is_variant else "mutants")
         and any(text in each.name for text in texts)
     ][:: int(os.environ.get("EVERY") or 1)]
+    if limits() not in LEAST_SHARE:
+        print(f"LIMITS={limits()} is not valid; it is none or live", file=sys.stderr)
+        return 2
     if not subjects:
         print("no subject has such a name; python -m tests.mutants list names them all", file=sys.stderr)
         return 2
