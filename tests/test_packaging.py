@@ -180,13 +180,12 @@ def test_the_wheel_alone_checks_the_embedded_mock(run: Run, wheel_only: Path, tm
 def test_the_wheel_alone_judges_a_live_service(run: Run, wheel_only: Path, tmp_path: Path) -> None:
     """An honest one conforms, one that breaks a promise violates it; options override variables."""
     with MockServer(second_population=True, custom_fields=["tier"]) as server:
-        honest = contract_from_wheel(
-            run, wheel_only, tmp_path, "--target", "live", "--api", "pristo", **live(server, TARGET="mock", API="both")
-        )
+        options: tuple[str, ...] = ("--target", "live", "--api", "retainful")
+        honest = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, TARGET="mock", API="both"))
     with MockServer(faults=["malformed=0.05"]) as server:
-        options = ("--target", "live", "--api", "retainful", "--failfast", "--seed", "7")
+        options += ("--failfast", "--seed", "7")
         broken = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, SEED="8", FAILFAST="0"))
-    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (0, "conforms", ["pristo"], "live")
+    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (0, "conforms", ["retainful"], "live")
     assert (broken[0], broken[1]["verdict"], broken[1]["seed"]) == (1, "violates", 7)
     assert broken[1]["failures"][0]["clause"] == "retainful.answers-are-json"
 
