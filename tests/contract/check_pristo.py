@@ -29,6 +29,8 @@ from ..strategies import (
     fixed_id,
 )
 from .clauses import load_clauses, load_specification, resolve_pointer
+from .expectations import ACCEPTED, Fact, at_once, not_status, pointer, status, updated
+from .expectations import shown as shown_facts
 from .oracle import accept, refuse, reject_credentials
 from .preflight import full_contact
 from .service import NAMESPACE, Breach, Call, Exchange, LeftOut, NotExercised, Service
@@ -59,7 +61,7 @@ class Ledger:
         key = (str(UUID(population or self.service.endpoint.population)), str(UUID(contact["id"])))
         before = self.stored.get(key)
         if before is not None and exchange.status != 200:
-            raise Breach("pristo.update-answers-200", f"an update is answered {exchange.status}", exchange)
+            raise Breach("pristo.update-answers-200", f"an update is answered {exchange.status}", exchange, expects=updated())
         expected = merge(before or {}, contact)
         if before is not None or exchange.status == 201:
             self.stored[key] = expected
@@ -94,35 +96,47 @@ def flat(contact: Json) -> Json:
     return fields | {f"customFields.{name}": value for name, value in contact.get("customFields", {}).items()}
 
 
+def properties_of_a_contact() -> list[str]:
+    """The members that the document knows, without the id and the custom ones."""
+    members = load_specification("pristo")["components"]["schemas"]["Contact"]["properties"]
+    return [name for name in members if name not in ("id", "customFields")]
+
+
 def compare_shown(exchange: Exchange, given: Json, before: Json, expected: Json, *, created: bool) -> None:
     """Judges the contact that an answer shows; one that shows none, or an id alone, is right."""
     body = exchange.json()
     shown = body.get("contact")
     if not shown:
         return
+    wanted = flat(expected)
+    forbidden = [name for name in dict.fromkeys([*flat(shown), *properties_of_a_contact()]) if name not in wanted]
+    facts = shown_facts(wanted, given["id"], forbidden)
     if "id" in shown and UUID(shown["id"]) != UUID(given["id"]):
-        raise Breach("pristo.answer-shows-what-was-sent", "the answer shows another contact's id", exchange)
+        raise Breach("pristo.answer-shows-what-was-sent", "the answer shows another contact's id", exchange, expects=facts)
     if set(shown) <= {"id"}:
         return
     if "id" not in shown:
-        raise Breach("pristo.answer-shows-whole-contact", "the answer shows a contact without its id", exchange)
-    now, then, sent, wanted = flat(shown), flat(before), flat(given), flat(expected)
+        raise Breach("pristo.answer-shows-whole-contact", "the answer shows a contact without its id", exchange, expects=facts)
+    now, then, sent = flat(shown), flat(before), flat(given)
     for name, value in wanted.items():
         if name not in now:
             whole = created or name in sent
             clause = "pristo.answer-shows-whole-contact" if whole else "pristo.update-keeps-the-rest"
-            raise Breach(clause, f"{name} was {'sent' if name in sent else 'stored before'} and is not shown", exchange)
+            message = f"{name} was {'sent' if name in sent else 'stored before'} and is not shown"
+            raise Breach(clause, message, exchange, expects=facts)
         if now[name] != value:
             if name not in sent:
-                raise Breach("pristo.update-keeps-the-rest", f"{name} was left out, was {value!a}, and is {now[name]!a} now", exchange)
+                message = f"{name} was left out, was {value!a}, and is {now[name]!a} now"
+                raise Breach("pristo.update-keeps-the-rest", message, exchange, expects=facts)
             alike = _alike(value, now[name])
             if not created and name in then and now[name] == then[name] and not alike:
-                raise Breach("pristo.update-replaces-what-was-given", f"{name} was given and still has its old value", exchange)
+                message = f"{name} was given and still has its old value"
+                raise Breach("pristo.update-replaces-what-was-given", message, exchange, expects=facts)
             clause = "pristo.text-unchanged" if alike else "pristo.answer-shows-what-was-sent"
-            raise Breach(clause, f"{name} is shown as {now[name]!a} and was sent as {value!a}", exchange)
+            raise Breach(clause, f"{name} is shown as {now[name]!a} and was sent as {value!a}", exchange, expects=facts)
     for name in now:
         if name not in wanted:
-            raise Breach("pristo.answer-shows-what-was-sent", f"{name} is shown and was never sent", exchange)
+            raise Breach("pristo.answer-shows-what-was-sent", f"{name} is shown and was never sent", exchange, expects=facts)
 
 
 def _alike(sent: object, shown: object) -> bool:
@@ -147,7 +161,7 @@ def blamed_on(clause: str, message: str = "") -> Iterator[None]:
     except Breach as breach:
         if not breach.is_about_what_is_stored:
             raise
-        raise Breach(clause, message or breach.message, *breach.exchanges) from None
+        raise Breach(clause, message or breach.message, *breach.exchanges, expects=breach.expects) from None
 
 
 @pytest.mark.clause(
@@ -167,7 +181,8 @@ def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
             fresh = {name: value for name, value in full.items() if name in ("id", *members)}
             exchange = ledger.upsert(fresh)
             if exchange.status != 201:
-                raise Breach("pristo.create-answers-201", f"the first upsert of a new id is answered {exchange.status}", exchange)
+                message = f"the first upsert of a new id is answered {exchange.status}"
+                raise Breach("pristo.create-answers-201", message, exchange, expects=status(201))
 
 
 @pytest.mark.clause(
@@ -187,7 +202,8 @@ def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> No
     for _ in pristo.within(range(3)):
         exchange = pristo.send(pristo.upsert({"contact": dict(ledger.state(contact_id))}))
         if exchange.status != 200:
-            raise Breach("pristo.repeat-changes-nothing", f"the same upsert again is answered {exchange.status}", exchange)
+            message = f"the same upsert again is answered {exchange.status}"
+            raise Breach("pristo.repeat-changes-nothing", message, exchange, expects=updated())
         ledger.compare(exchange, ledger.state(contact_id))
 
 
@@ -252,12 +268,13 @@ def test_an_id_in_capitals_is_the_same_contact(pristo: Service) -> None:
     ledger.reset(contact_id)
     exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id.upper()}}), "pristo.id-compared-as-uuid", "an id in capitals")
     if exchange.status != 200:
-        raise Breach("pristo.id-compared-as-uuid", "an id in capitals creates a second contact", exchange)
+        raise Breach("pristo.id-compared-as-uuid", "an id in capitals creates a second contact", exchange, expects=status(200))
     ledger.compare(exchange, {"id": contact_id})
     call = pristo.upsert({"contact": {"id": contact_id}}, population=pristo.endpoint.population.upper())
     exchange = accept(pristo, call, "pristo.id-compared-as-uuid", "a population's id in capitals")
     if exchange.status != 200:
-        raise Breach("pristo.id-compared-as-uuid", "a population's id in capitals is another population", exchange)
+        message = "a population's id in capitals is another population"
+        raise Breach("pristo.id-compared-as-uuid", message, exchange, expects=status(200))
 
 
 @pytest.mark.clause("pristo.id-identifies")
@@ -274,7 +291,8 @@ def test_contacts_are_told_apart_by_their_id_alone(pristo: Service) -> None:
             third = {"id": pristo.fresh_id("same address"), "email": "grace@example.com", "phone": PHONES[8], "name": "Grace"}
             exchange = pristo.send(pristo.upsert({"contact": third}))
             if exchange.status == 200:
-                raise Breach("pristo.id-identifies", "a new id with another contact's email updates that contact", exchange)
+                message = "a new id with another contact's email updates that contact"
+                raise Breach("pristo.id-identifies", message, exchange, expects=not_status(200))
             if exchange.status == 201:
                 ledger.compare(exchange, third)
         # Ids that differ in one digit, at either end, are other contacts.
@@ -299,7 +317,8 @@ def test_populations_do_not_share_contacts(pristo: Service) -> None:
         "the second population",
     )
     if exchange.status != 201:
-        raise Breach("pristo.populations-apart", f"an id of the first population is answered {exchange.status} in the second", exchange)
+        message = f"an id of the first population is answered {exchange.status} in the second"
+        raise Breach("pristo.populations-apart", message, exchange, expects=status(201))
     with blamed_on("pristo.populations-apart"):
         ledger.compare(exchange, {"id": contact_id, "name": "Other"}, second)
         ledger.upsert({"id": contact_id})
@@ -323,7 +342,8 @@ def test_concurrent_first_upserts_create_once(pristo: Service) -> None:
         created = sum(each.status == 201 for each in answers)
         if created != 1 or any(each.status not in (200, 201) for each in answers):
             statuses = ", ".join(str(each.status) for each in answers)
-            raise Breach("pristo.concurrent-creates-once", f"of eight first upserts at once {created} answer 201 ({statuses})", answers[0])
+            message = f"of eight first upserts at once {created} answer 201 ({statuses})"
+            raise Breach("pristo.concurrent-creates-once", message, answers[0], expects=at_once(8, *["200"] * 7, "201"))
 
 
 @pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.id-identifies")
@@ -358,7 +378,8 @@ def _all_taken(service: Service, contacts: list[Json]) -> list[Exchange]:
         raise NotExercised("the service throttled the requests that were sent at once")
     for each in answers:
         if each.status not in (200, 201):
-            raise Breach("pristo.operation", f"of {len(answers)} valid requests at once one is answered {each.status}", each)
+            message = f"of {len(answers)} valid requests at once one is answered {each.status}"
+            raise Breach("pristo.operation", message, each, expects=at_once(len(answers)))
     return answers
 
 
@@ -392,7 +413,8 @@ def test_a_refused_request_creates_nothing(pristo: Service) -> None:
 def _is_still_new(service: Service, contact_id: str, reason: str) -> None:
     exchange = accept(service, service.upsert({"contact": {"id": contact_id}}), "pristo.operation")
     if exchange.status != 201:
-        raise Breach("pristo.refused-writes-nothing", f"a new contact that was refused, {reason}, exists all the same", exchange)
+        message = f"a new contact that was refused, {reason}, exists all the same"
+        raise Breach("pristo.refused-writes-nothing", message, exchange, expects=status(201))
     with blamed_on("pristo.refused-writes-nothing", f"a request {reason} was refused, and its fields are shown"):
         Ledger(service).compare(exchange, {"id": contact_id})
 
@@ -535,7 +557,10 @@ def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -
         observe("custom-field: shown in customFields")
     else:
         raise Breach(
-            "pristo.unknown-members-of-contact", "the member is neither refused nor a custom field: it is dropped in silence", exchange
+            "pristo.unknown-members-of-contact",
+            "the member is neither refused nor a custom field: it is dropped in silence",
+            exchange,
+            expects=[Fact("member", ACCEPTED, pointer("contact", "customFields", key), "blue")],
         )
 
 

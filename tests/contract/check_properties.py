@@ -50,7 +50,8 @@ def nothing_written(call: Call) -> Iterator[None]:
         if not breach.is_about_what_is_stored:
             raise
         message = f"a request was refused, and what it brought is stored: {breach.message}"
-        raise Breach("pristo.refused-writes-nothing", message, Exchange(call, 400, {}, b""), *breach.exchanges) from None
+        refused = Exchange(call, 400, {}, b"")
+        raise Breach("pristo.refused-writes-nothing", message, refused, *breach.exchanges, expects=breach.expects) from None
 
 
 @pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")

@@ -9,6 +9,8 @@ from uuid import uuid5
 import pytest
 
 from ..strategies import ADDRESSES, DATES, FOREIGN_PHONES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
+from .expectations import at_once, not_status
+from .expectations import status as answers_with
 from .oracle import accept, refuse, reject_credentials
 from .preflight import identifier, least_contact, page_example, properties_of
 from .service import NAMESPACE, Breach, Call, Exchange, NotExercised, Service
@@ -26,7 +28,8 @@ def phone_alone(service: Service, phone: str) -> Exchange:
     """Asks, in effect, whether this number is known; changes nothing where the answer is no."""
     exchange = service.send(service.upsert(by_phone(service, phone)))
     if exchange.status not in (200, 400):
-        raise Breach("retainful.email-to-create", f"a phone alone is answered {exchange.status}", exchange)
+        message = f"a phone alone is answered {exchange.status}"
+        raise Breach("retainful.email-to-create", message, exchange, expects=answers_with(200, 400))
     return exchange
 
 
@@ -79,7 +82,8 @@ def test_concurrent_upserts_are_all_accepted(retainful: Service) -> None:
             raise NotExercised("the service throttled the requests that were sent at once")
         for each in answers:
             if each.status != 200:
-                raise Breach("retainful.concurrent-upserts", f"of eight upserts at once one is answered {each.status}", each)
+                message = f"of eight upserts at once one is answered {each.status}"
+                raise Breach("retainful.concurrent-upserts", message, each, expects=at_once(8))
 
 
 @pytest.mark.clause("retainful.channel-forms-accepted")
@@ -166,7 +170,7 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
             looked = phone_alone(retainful, phone)
             if looked.status == 200:
                 message = f"a request {reason} was refused, and what it brought is known"
-                raise Breach("retainful.refused-writes-nothing", message, refused, looked)
+                raise Breach("retainful.refused-writes-nothing", message, refused, looked, expects=not_status(200))
 
 
 def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Service, Call, str, str], Exchange], str, Call]]:

@@ -17,6 +17,7 @@ from hypothesis import given
 
 from ..strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
 from .clauses import load_specification
+from .expectations import ACCEPTED, not_status
 from .oracle import contract_of, faults_of, is_uuid
 from .service import Breach, Call, Service
 
@@ -106,7 +107,8 @@ def exchange_is_right(service: Service, call: Call) -> None:
         exchange = service.send(call)
         plain = [clause for clause, must in faults if must]
         if plain and exchange.status < 300:
-            raise Breach(plain[0].id, f"a request that breaks “{plain[0].says}” is answered {exchange.status}", exchange)
+            message = f"a request that breaks “{plain[0].says}” is answered {exchange.status}"
+            raise Breach(plain[0].id, message, exchange, expects=not_status(ACCEPTED))
     except Breach as breach:
         if breach.clause not in service.broken:
             raise

@@ -18,6 +18,7 @@ from uuid import UUID
 from contact_apis._contract import Contract, Operation, Schema
 
 from .clauses import FILES, Clause, broken_clause, load_clauses, load_specification, resolve_pointer
+from .expectations import ACCEPTED, FORMATS, Fact, accepted, fits
 from .service import Breach, Call, Exchange, Service
 from .settings import CannotRun
 
@@ -76,7 +77,8 @@ class Judge:
     def __call__(self, exchange: Exchange, strictly: bool) -> None:
         """Raises :class:`Breach` for an answer that no request may get."""
         operation = operation_of(self.api, exchange.call)
-        self._expect("no-server-error", exchange.status < 500, f"the answer is {exchange.status}", exchange)
+        inside = Fact("status", value="[1-4]..", scope="answers")
+        self._expect("no-server-error", exchange.status < 500, f"the answer is {exchange.status}", exchange, inside)
         if operation is None or not strictly:
             return
         self._statuses(operation, exchange)
@@ -85,9 +87,12 @@ class Judge:
         schema = operation.response_schema(exchange.status)
         if schema is not None:
             faults = "; ".join(str(each) for each in schema.faults(body))
-            self._expect(clause, not faults, f"the body of the {exchange.status} is wrong: {faults}", exchange)
+            facts = fits(schema.validator, body, exchange.status) if faults else ()
+            self._expect(clause, not faults, f"the body of the {exchange.status} is wrong: {faults}", exchange, *facts)
             if exchange.status >= 400:
-                self._expect(clause, isinstance(body, dict), f"the body of the {exchange.status} is no object", exchange)
+                an_object = Fact("type", str(exchange.status), "", "object", "answers")
+                message = f"the body of the {exchange.status} is no object"
+                self._expect(clause, isinstance(body, dict), message, exchange, an_object)
         if operation.documents(exchange.status):
             self._headers(operation, exchange)
 
@@ -95,18 +100,21 @@ class Judge:
         # Retainful's page says nothing about throttling: a 429 is obeyed and reported as observed.
         known = operation.documents(exchange.status) or (self.api == "retainful" and exchange.status == 429)
         message = f"the answer is {exchange.status}, which the contract does not list"
-        self._expect("documented-statuses", known, message, exchange)
+        listed = "|".join(re.sub("[xX]", ".", str(each)) for each in operation.spec["responses"])
+        self._expect("documented-statuses", known, message, exchange, Fact("status", value=listed, scope="answers"))
 
     def _parse(self, exchange: Exchange) -> Any:
         operation = operation_of(self.api, exchange.call)
         if operation is not None and operation.response_schema(exchange.status) is None:
             return None
         kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._expect("answers-are-json", kind == "application/json", f"the Content-Type is {kind or 'missing'}", exchange)
+        media = Fact("media", scope="answers")
+        self._expect("answers-are-json", kind == "application/json", f"the Content-Type is {kind or 'missing'}", exchange, media)
         try:
             body = exchange.json()
         except (ValueError, RecursionError):
-            raise Breach(f"{self.api}.answers-are-json", "the body does not parse as JSON in UTF-8", exchange) from None
+            message = "the body does not parse as JSON in UTF-8"
+            raise Breach(f"{self.api}.answers-are-json", message, exchange, expects=[Fact("json", scope="answers")]) from None
         return body
 
     def _headers(self, operation: Operation, exchange: Exchange) -> None:
@@ -115,17 +123,20 @@ class Judge:
             if value is None or schema is None:
                 continue
             clause = _HEADER_CLAUSES.get(name, f"{self.api}.documented-statuses")
-            self._expect(clause, not schema.faults(value), f"the header {name} does not fit its schema", exchange)
+            form = FORMATS.get(schema.document.get("format", ""), ".*")
+            facts = Fact("header", ACCEPTED, name, form, "answers")
+            self._expect(clause, not schema.faults(value), f"the header {name} does not fit its schema", exchange, facts)
             sent = exchange.call.header(name)
             if name == "X-Request-Id" and sent and is_uuid(sent):
                 same = UUID(value) == UUID(sent)
-                self._expect("request-id-comes-back", same, "the X-Request-Id is not the one that was sent", exchange)
+                echo = Fact("echo", ACCEPTED, name, sent)
+                self._expect("request-id-comes-back", same, "the X-Request-Id is not the one that was sent", exchange, echo)
 
-    def _expect(self, clause: str, holds: bool, message: str, exchange: Exchange) -> None:
+    def _expect(self, clause: str, holds: bool, message: str, exchange: Exchange, *expects: Fact) -> None:
         name = clause if "." in clause else f"{self.api}.{clause}"
         self.judged[name] += 1
         if not holds:
-            raise Breach(name, message, exchange)
+            raise Breach(name, message, exchange, expects=expects)
 
 
 def is_uuid(text: object) -> bool:
@@ -291,7 +302,7 @@ def accept(service: Service, call: Call, clause: str, why: str = "a valid reques
     must_fit(service.api, call, why)
     exchange = service.send(call)
     if not 200 <= exchange.status < 300:
-        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)
+        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange, expects=accepted())
     return exchange
 
 
@@ -309,8 +320,10 @@ def _expect_error(service: Service, call: Call, status: int, clause: str, why: s
     exchange = service.send(call, judged=False)
     # Before the answer is judged: one that shows what should have been refused is wrong for that reason.
     if exchange.status < 300:
-        raise Breach(clause, f"{why} is answered {exchange.status} instead of {status}", exchange)
+        message = f"{why} is answered {exchange.status} instead of {status}"
+        raise Breach(clause, message, exchange, expects=[Fact("status", value=str(status))])
     service.judge(exchange, True)
     if exchange.status != status:
-        raise Breach(clause, f"{why} is answered {exchange.status} instead of {status}", exchange)
+        message = f"{why} is answered {exchange.status} instead of {status}"
+        raise Breach(clause, message, exchange, expects=[Fact("status", value=str(status))])
     return exchange

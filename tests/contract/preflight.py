@@ -6,6 +6,7 @@ import time
 from typing import Any, NoReturn
 
 from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
+from .expectations import accepted, status
 from .oracle import contract_of
 from .service import Breach, Call, Exchange, LeftOut, Service, ServiceGone
 from .settings import CannotRun
@@ -127,7 +128,7 @@ def preflight(service: Service) -> None:
         _all_refused(service, refused[0][2])
     if refused:
         clause, why, exchange = refused[0]
-        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange)
+        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange, expects=accepted())
     if service.api == "pristo":
         _first_contact(service)
 
@@ -135,7 +136,8 @@ def preflight(service: Service) -> None:
 def _all_refused(service: Service, exchange: Exchange) -> NoReturn:
     for clause, why, call in telling(service):
         if service.send(call).status < 300:
-            raise Breach(clause, f"every valid request is refused with {exchange.status} unless {why}", exchange)
+            message = f"every valid request is refused with {exchange.status} unless {why}"
+            raise Breach(clause, message, exchange, expects=accepted())
     said = exchange.body[:200].decode("utf-8", "replace").strip() or "nothing"
     known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
     raise CannotRun(f"{service.endpoint.base_url} refuses every valid request ({exchange.status}); check {known}. It says: {said}")
@@ -168,4 +170,5 @@ def _first_contact(service: Service) -> None:
             service.first_created = exchange
             return
         service.counters.fresh -= 1  # it was there already
-    raise Breach(clause, f"the first upsert of a new id is answered {exchange.status} instead of 201", exchange)
+    message = f"the first upsert of a new id is answered {exchange.status} instead of 201"
+    raise Breach(clause, message, exchange, expects=status(201))

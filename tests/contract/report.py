@@ -21,10 +21,12 @@ from .clauses import Clause, checksum, load_clauses
 if TYPE_CHECKING:
     from .plugin import Run
     from .service import Breach, Exchange
+    from .settings import Settings
 
 Verdict = Literal["conforms", "violates", "could-not-run", "incomplete"]
 EXIT_CODES: dict[Verdict, int] = {"conforms": 0, "violates": 1, "could-not-run": 2, "incomplete": 3}
 MASK = "***"
+SHOWN_STEPS = 40  # requests of a sequence that results and page show; its scripts have all of them
 CUT = "the run ended before"
 NOT_SELECTED = "CLAUSE selects others"
 
@@ -103,7 +105,7 @@ class Outcome:
             "finished": finished,
             "left_out": list(run.left_out) if run and self.verdict == "incomplete" else [],
             "clauses": [self._clause(each, finished) for each in (run.clauses if run else [])],
-            "failures": [_failure(each, run.settings.variables) for each in run.breaches] if run else [],
+            "failures": _failures(run) if run else [],
         }
 
     def _clause(self, clause: Clause, finished: str) -> dict[str, Any]:
@@ -162,17 +164,33 @@ def _selected() -> list[str]:
         return []
 
 
-def _failure(breach: Breach, variables: dict[str, str]) -> dict[str, Any]:
-    from .service import as_curl, as_python
+def _failures(run: Run) -> list[dict[str, Any]]:
+    """The failures; those that are probably of one cause stand together and carry its number, the most telling first."""
+    from .reproducers import causes
 
-    calls = [each.call for each in breach.steps]
+    groups = causes(run.breaches)
+    return [
+        {**_failure(each, run.settings), "cause": number, "same_cause": [other.clause for other in group if other is not each]}
+        for number, group in enumerate(groups, 1)
+        for each in group
+    ]
+
+
+def _failure(breach: Breach, settings: Settings) -> dict[str, Any]:
+    from .reproducers import as_curl, reproducer
+
+    scripts = reproducer(breach, settings)
+    steps = [exchange for step in breach.sequence for exchange in step.exchanges][-SHOWN_STEPS:]
     return {
         "clause": breach.clause,
         "message": breach.message,
         "at": load_clauses()[breach.clause].place,
-        "curl": as_curl(calls, variables) if calls else None,
-        "python": as_python(calls, variables) if calls else None,
-        "minimal": _minimal(breach.steps) if calls else None,
+        "curl": scripts.as_shell() if scripts else None,
+        "python": scripts.as_python() if scripts else None,
+        "request": as_curl([breach.exchanges[-1].call], settings.variables) if scripts else None,
+        "minimal": _minimal(steps) if scripts else None,
+        "requests": sum(len(step.exchanges) for step in breach.sequence),
+        "at_once": any(len(step.exchanges) > 1 for step in breach.sequence),
     }
 
 
@@ -233,9 +251,20 @@ def write_reports(outcome: Outcome) -> None:
     secrets = _secrets(outcome)
     results = _masked_json(outcome.as_json(), secrets)
     previous = outcome.run.settings.previous if outcome.run else None
+    _write_reproducers(outcome.folder / "reproducers", results["failures"], secrets)
     _write(outcome.folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     _write(outcome.folder / "junit.xml", masked(_junit(results), secrets))
     _write(outcome.folder / "index.html", masked(render_page(results, previous), secrets))
+
+
+def _write_reproducers(folder: Path, failures: list[dict[str, Any]], secrets: list[str]) -> None:
+    """One script of each language for each failure; those of an earlier run go."""
+    for old in [*folder.glob("*.sh"), *folder.glob("*.py")]:
+        old.unlink()
+    for failure in failures:
+        if failure["curl"]:
+            _write(folder / f"{failure['clause']}.sh", masked(failure["curl"], secrets))
+            _write(folder / f"{failure['clause']}.py", masked(failure["python"], secrets))
 
 
 def _masked_json(value: Any, secrets: list[str]) -> Any:
@@ -275,7 +304,10 @@ def _junit(results: dict[str, Any]) -> str:
             case = ET.SubElement(suite, "testcase", classname=f"contract.{api}", name=clause["id"])
             if clause["id"] in failures:
                 failure = failures[clause["id"]]
-                ET.SubElement(case, "failure", message=_printable(failure["message"])).text = _printable(failure["curl"] or "")
+                message = failure["message"]
+                if failure["same_cause"]:
+                    message += f" (probably one cause with {', '.join(failure['same_cause'])})"
+                ET.SubElement(case, "failure", message=_printable(message)).text = _printable(failure["curl"] or "")
             elif clause["result"] == "not-exercised":
                 ET.SubElement(case, "skipped", message=_printable(clause["observation"] or ""))
             elif clause["observation"]:
@@ -291,19 +323,24 @@ def _printable(text: str) -> str:
     )
 
 
+def _sequence(failure: dict[str, Any]) -> str:
+    """What a script sends, in words."""
+    number = failure["requests"]
+    together = ", some of them at once" if failure["at_once"] else ""
+    return f"{number} request{'s' if number > 1 else ''} a round{together}; exit code 1 when the violation shows, 0 when it does not"
+
+
 def print_verdict(outcome: Outcome) -> None:
     """The last lines of a run: failures with their reproducers, clauses that could not be exercised, and the verdict in words."""
     results = _masked_json(outcome.as_json(), _secrets(outcome))
     say = sys.stdout.write
     for each in results["failures"]:
         say(f"\n✗ {each['clause']}: {each['message']}\n  where: {each['at']}\n")
-        say(
-            "  again: " + each["curl"].replace("\n", "\n         ") + "\n"
-            if each["curl"] and len(each["curl"]) < 2000
-            else "  again: see the report\n"
-            if each["curl"]
-            else ""
-        )
+        if each["same_cause"]:
+            say(f"  probably one cause with: {', '.join(each['same_cause'])}\n")
+        if each["request"]:
+            scripts = outcome.folder / "reproducers" / each["clause"]
+            say(f"  again: bash {scripts}.sh, or python {scripts}.py; {_sequence(each)}\n")
     if outcome.run is not None:
         for text in outcome.run.suite_errors:
             say("\n" + masked(text, _secrets(outcome)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import shlex
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
@@ -22,11 +22,13 @@ from attrs import Factory, define, evolve, frozen
 from ..strategies import fixed_id
 from .bounded import LARGEST_BODY, RESPONSE_SECONDS, Deadline, TooLarge, cut_at_deadline, decoded, keep_deadline, read_body
 from .connection import Route, is_distrust, route_to
+from .expectations import Fact
 from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
 OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+ANSWERED = (Fact("answered", scope="answers"),)
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
 PAUSES_FOR_PROXY = (0.2, 1.0)  # seconds before a request is tried again that a proxy did not let through
@@ -40,12 +42,16 @@ class Breach(AssertionError):
     latest: ClassVar[Breach | None] = None
     """The last one that was made: Hypothesis drops it where a service that fails now and then confuses its replay."""
 
-    def __init__(self, clause: str, message: str, *exchanges: Exchange) -> None:
+    def __init__(self, clause: str, message: str, *exchanges: Exchange, expects: Sequence[Fact] = ()) -> None:
         super().__init__(f"{clause}: {message}")
         self.clause, self.message = clause, message
         self.exchanges = tuple(exchange.kept for exchange in exchanges)
-        self.steps = self.exchanges
-        """What to send to see it again, in order: the last request is the one that shows the breach."""
+        self.expects = tuple(expects)
+        """What must be so of the last of these answers; without it, whatever status it had must not come."""
+        self.sequence: list[Step] = [Step((each,)) for each in exchanges]
+        """What to send to see it again, in order: the last step is the one that shows the breach."""
+        self.fresh: tuple[str, ...] = ()
+        """Ids that must be new whenever the sequence is sent."""
         Breach.latest = self
 
     @property
@@ -120,6 +126,17 @@ class Exchange:
         return self if len(self.body) <= KEPT_BODY else evolve(self, body=self.body[:KEPT_BODY])
 
 
+@frozen(eq=False)
+class Step:
+    """Requests that were sent at once, or one alone."""
+
+    exchanges: tuple[Exchange, ...]
+    is_judged: bool = True
+    """Whether its answer had to be one of those that are documented."""
+    started: float = 0.0
+    """On a clock of seconds that knows no date."""
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
@@ -183,7 +200,12 @@ class Service:
         #: Clauses that this run has found broken.
         self.broken: set[str] = set()
         self.first_created: Exchange | None = None
-        self._example: list[Exchange] | None = None
+        self._steps: list[Step] = []
+        self._earlier_steps: deque[list[Step]] = deque(maxlen=100)
+        #: Ids that were new when they were first sent.
+        self.fresh: list[str] = []
+        #: The first writes of each of these, which later checks may rely on.
+        self._first_writes: dict[str, list[Step]] = {}
         self._has_example = False
         self.begin_check(Allowance(), "")
         #: Contacts that answered 201 in the population of the run, by id, as they must be stored since.
@@ -238,11 +260,15 @@ class Service:
 
     def begin_example(self) -> None:
         """From here on requests belong together: what breaks needs those before it, and they are reported with it."""
-        self._example = []
+        self._next_steps()
         self._end_example()
         has_failed = Breach.latest is not None  # then what failed is sent again, to be made small
         self._is_idle = self.cut_short is not None or (self.requests_in_check >= self.allowance.requests and not has_failed)
         self._has_example = True
+
+    def _next_steps(self) -> None:
+        self._earlier_steps.append(self._steps)
+        self._steps = []
 
     def _end_example(self) -> None:
         if self._has_example and not self._is_idle and self.cut_short is None:
@@ -264,12 +290,30 @@ class Service:
                 self.cut_short = str(reason)
 
     def end_check(self, error: BaseException | None) -> None:
-        """Gives a breach the requests of its example, if the check had any; the next check starts without."""
+        """Gives a breach the requests of its check or example; the next check starts without."""
         self._end_example()
-        example, self._example = self._example or [], None
+        self._next_steps()
         if isinstance(error, Breach) and error.exchanges and error.exchanges[-1].call.url.startswith(self.endpoint.base_url):
-            last = error.exchanges[-1]
-            error.steps = (*example[: example.index(last)], last) if last in example else (*example, *error.exchanges)
+            error.sequence = self._sequence(error)
+            error.fresh = tuple(self.fresh)
+        self._earlier_steps.clear()
+
+    def _sequence(self, breach: Breach) -> list[Step]:
+        """All that was sent up to the request that shows the breach, and the first writes of its contact in earlier checks."""
+        last = breach.exchanges[-1]
+        for steps in reversed(self._earlier_steps):
+            for number, step in enumerate(steps):
+                if any(each is last or (len(last.body) >= KEPT_BODY and each == last) for each in step.exchanges):
+                    return [*self._needed(breach, steps[: number + 1]), *steps[: number + 1]]
+        latest = self._earlier_steps[-1] if self._earlier_steps else []
+        shown = [Step((each,), started=time.monotonic()) for each in breach.exchanges if each.status or each is last]
+        return [*self._needed(breach, latest), *latest, *shown]
+
+    def _needed(self, breach: Breach, steps: list[Step]) -> list[Step]:
+        if not any(fact.scope == "updates" or fact.kind == "member" for fact in breach.expects):
+            return []
+        earlier = self._first_writes.get(_subject(breach.exchanges[-1].call), [])
+        return [each for each in earlier if each not in steps]
 
     # ---------------------------------------------------------------------------------------------- building requests
 
@@ -309,7 +353,9 @@ class Service:
         if not self.can_spare(contacts):
             raise LeftOut(f"it does not fit into CONTRACT_NEW_CONTACTS={self.settings.new_contacts}")
         self.counters.fresh += contacts
-        return fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
+        contact_id = fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
+        self.fresh.append(contact_id)
+        return contact_id
 
     # ------------------------------------------------------------------------------------------------------- sending
 
@@ -327,7 +373,7 @@ class Service:
         while True:
             self._pace()
             exchange = self._deliver(call)
-            self._note(exchange)
+            self._note([exchange], judged)
             self.after_request()
             self.judge(exchange, judged)
             if exchange.status != 429:
@@ -406,17 +452,17 @@ class Service:
                     if counters.drops > DROPS_EXCUSED:
                         request.headers["Connection"] = self.client.headers["Connection"] = "close"
                     continue
-                self._gone(call, f"the connection was dropped or garbled instead of an answer ({type(error).__name__})", error)
+                self._gone([call], f"the connection was dropped or garbled instead of an answer ({type(error).__name__})", error)
             except httpx.TimeoutException as error:
                 if self.deadline.left <= 0:
-                    self._gone(call, f"the response did not end within {RESPONSE_SECONDS:.0f} seconds", error)
-                self._gone(call, f"no answer came within {TIMEOUT.read:.0f} seconds", error)
+                    self._gone([call], f"the response did not end within {RESPONSE_SECONDS:.0f} seconds", error)
+                self._gone([call], f"no answer came within {TIMEOUT.read:.0f} seconds", error)
             except TooLarge as error:
-                self._gone(call, f"the response has more than {LARGEST_BODY} bytes", error)
+                self._gone([call], f"the response has more than {LARGEST_BODY} bytes", error)
             except httpx.ConnectError as error:
-                self._gone(call, "the connection was refused", error)
+                self._gone([call], "the connection was refused", error)
             except httpx.HTTPError as error:
-                self._gone(call, f"the answer could not be read as HTTP ({type(error).__name__})", error)
+                self._gone([call], f"the answer could not be read as HTTP ({type(error).__name__})", error)
             else:
                 counters.failures_in_a_row = 0
                 return Exchange(call, response.status_code, dict(response.headers), body, time.monotonic() - started)
@@ -458,20 +504,27 @@ class Service:
             raise
         return connection
 
-    def _gone(self, call: Call, message: str, error: Exception) -> NoReturn:
+    def _gone(self, calls: Sequence[Call], message: str, error: Exception) -> NoReturn:
         self.counters.failures_in_a_row += 1
-        breach = Breach(f"{self.api}.answers-every-request", message, Exchange(call, 0, {}, b""))
+        breach = Breach(f"{self.api}.answers-every-request", message, *(Exchange(each, 0, {}, b"") for each in calls), expects=ANSWERED)
+        self._steps.append(Step(breach.exchanges, started=time.monotonic()))
         if self.counters.failures_in_a_row >= 3:
             raise ServiceGone(message) from breach
         raise breach from error
 
-    def _note(self, exchange: Exchange) -> None:
-        if self._example is not None and exchange.status != 429:
-            self._example.append(exchange.kept)
-        self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
-        if exchange.status < 300:
-            with suppress(ValueError, TypeError, KeyError, AttributeError):
-                self.counters.contacts.update(_identities(exchange.call))
+    def _note(self, exchanges: list[Exchange], judged: bool) -> None:
+        step = Step(tuple(each.kept for each in exchanges), judged, time.monotonic())
+        if exchanges[0].status != 429 or len(exchanges) > 1:
+            self._steps.append(step)
+        for exchange in exchanges:
+            self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
+            if exchange.status < 300:
+                with suppress(ValueError, TypeError, KeyError, AttributeError):
+                    self.counters.contacts.update(identities(exchange.call))
+                subject = _subject(exchange.call)
+                if subject.rpartition("/")[2] in self.fresh:
+                    self._first_writes.setdefault(subject, [])
+                    self._first_writes[subject] = [*self._first_writes[subject], step][:4]
 
     def send_at_once(self, calls: Sequence[Call]) -> list[Exchange]:
         """Sends several requests so that all reach the service in the same moment.
@@ -497,15 +550,15 @@ class Service:
                     connection.send((call.body or b"")[-1:])
                 found = [_received(connection, call) for connection, call in zip(connections, calls, strict=True)]
         except TooLarge as error:
-            self._gone(calls[0], f"of {len(calls)} requests at once one has a response of more than {LARGEST_BODY} bytes", error)
+            self._gone(calls, f"of {len(calls)} requests at once one has a response of more than {LARGEST_BODY} bytes", error)
         except (OSError, http.client.HTTPException, zlib.error) as error:
-            self._gone(calls[0], f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
+            self._gone(calls, f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
         finally:
             for connection in connections:
                 connection.close()
         self.counters.requests += len(calls)
+        self._note(found, True)
         for exchange in found:
-            self._note(exchange)
             self.judge(exchange, True)
         self.after_request()
         return found
@@ -521,50 +574,16 @@ def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
     return Exchange(call, response.status, headers, decoded(body, headers.get("content-encoding", "")))
 
 
-def _identities(call: Call) -> Iterable[str]:
+def _subject(call: Call) -> str:
+    """The contact that a request is about, where it can be made out."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        return next(iter(identities(call)), "")
+    return ""
+
+
+def identities(call: Call) -> Iterable[str]:
     body = call.json()
     if "contact" in body:
         yield f"{call.url.rpartition('/')[2]}/{UUID(body['contact']['id'])}"
     for identifier in body.get("identifiers", []):
         yield f"{identifier['type']}/{identifier['id']}"
-
-
-# ------------------------------------------------------------------------------------------------------- reproducers
-
-# Reproducers name the variables that hold the credentials, so that they can be pasted and hold no secret.
-Variables = dict[str, str]
-
-
-def as_curl(calls: Iterable[Call], variables: Variables) -> str:
-    """Command lines that send the requests again; ``variables`` are names by the secret values they hold."""
-    return "\n".join(_curl_line(each, variables) for each in calls)
-
-
-def _curl_line(call: Call, variables: Variables) -> str:
-    parts = ["curl", "-i", "-X", call.method, call.url]
-    text = shlex.join(parts)
-    for name, value in call.headers:
-        if value in variables:
-            text += f' -H "{name}: ${variables[value]}"'
-        else:
-            text += " -H " + shlex.quote(f"{name}: {value}" if value else f"{name};")
-    if call.body is None:
-        return text
-    try:
-        return text + " --data-raw " + shlex.quote(call.body.decode("utf-8"))
-    except UnicodeDecodeError:
-        octal = "".join(f"\\{byte:03o}" for byte in call.body)
-        return f"printf '{octal}' | {text} --data-binary @-"
-
-
-def as_python(calls: Iterable[Call], variables: Variables) -> str:
-    """A snippet that sends the requests again, with httpx, and prints each answer."""
-    lines = ["import os", "", "import httpx"]
-    for call in calls:
-        lines += ["", "response = httpx.request(", f"    {call.method!r},", f"    {call.url!r},", "    headers={"]
-        lines += [
-            f'        {name!r}: os.environ["{variables[value]}"],' if value in variables else f"        {name!r}: {value!r},"
-            for name, value in call.headers
-        ]
-        lines += ["    },", f"    content={call.body!r},", ")", "print(response.status_code, response.headers, response.text)"]
-    return "\n".join(lines) + "\n"

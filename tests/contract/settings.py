@@ -71,6 +71,14 @@ class Settings:
     def apis(self) -> list[str]:
         return [each.api for each in self.endpoints]
 
+    def endpoint(self, api: str) -> Endpoint:
+        """Where this API is reached.
+
+        Raises:
+            StopIteration: the run does not know it.
+        """
+        return next(each for each in self.endpoints if each.api == api)
+
     @property
     def variables(self) -> dict[str, str]:
         """The names of the variables that hold credentials, by their values."""
