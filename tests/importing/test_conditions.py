@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -414,3 +415,32 @@ def test_columns_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return seen / count
 
     assert steps(10_000) < 1.2 * steps(1000)
+
+
+def test_a_disk_that_stays_full(file: File, tmp_path: Path) -> None:
+    """A real limit on the size of files: one sentence, exit code 5, and the next run sends again only what was in flight."""
+    path, results = file(content(range(3000))), tmp_path / "results.jsonl"
+    with Service(latency=0.005) as service:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "contact_apis", "import", str(path), "--to", "pristo"],
+            env={**os.environ, **service.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while len(service.times) < 300:
+            time.sleep(0.01)
+        full = Path(f"{path}.journal-wal").stat().st_size + 30_000
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+        assert process.stderr is not None
+        line = next(each for each in process.stderr if "waiting up to" in each)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 5, out + err
+        assert "Traceback" not in line + out + err
+        before = len(service.times)
+        assert before < 3000
+        done = run(path, service, "--results", results)
+        assert done.returncode == 0, done.stderr
+        assert len(service.times) <= 3000 + 2 * 64
+    assert {each["state"] for each in results_in(results)} <= {"created", "updated"}
