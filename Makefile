@@ -87,11 +87,12 @@ contract: setup ## run the contract suite: TARGET=mock|live API=pristo|retainful
 mutants: setup ## the proof that the suite bites: it against every mutant and variant (ONLY=NAME API=... SEED=N LIMITS=live); reports/mutants
 	@$(PY) -m tests.mutants
 
-soak: setup ## the long ones: 200 killed imports, 10,000 damaged inputs, all mutants with three seeds, the contract suite ten times
+soak: setup ## the long ones: 200,000 calls amid forks, cancellations and signals, 200 killed imports, 10,000 damaged inputs, all mutants with three seeds, the contract suite ten times
 	@IMPORT_KILLS=200 IMPORT_ROWS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_kill.py
 	@IMPORT_SIGNALS=2000 $(PY) -m pytest -n 2 -q tests/importing/test_signals.py
 	@IMPORT_INPUTS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_inputs.py
 	@HOSTILE_SIZES=1 $(PY) -m pytest -q tests/client/test_memory.py
+	@SOAK=10 SOAK_CALLS=200000 SOAK_SECONDS=7200 $(PY) -m pytest -n 2 -q tests/client/test_processes.py
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@CONTRACT_ENVIRONMENTS=1 $(PY) -m pytest -n 2 -q tests/test_contract_environment.py
 	@BUDGET_SEEDS=20 BUDGET_PROFILES=quick,ci,deep $(PY) -m pytest -n 2 -q tests/test_contract_budget.py

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import random
@@ -129,7 +130,7 @@ def siblings(url: str, count: int) -> Seen:
     pristo = Pristo(base_url=url, timeout=5, max_retries=0, **KEYS["pristo"])
     pristo.upsert_contact(id=uuid4())
     started: list[int] = []
-    for _ in range(2):
+    for _ in range(8):
         child = os.fork()
         if child == 0:
             code = 9
@@ -374,6 +375,89 @@ def interrupted_many(url: str, count: int) -> Seen:
     }
 
 
+def memory() -> int:
+    """KiB of this process that are in memory."""
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 # no file
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+class Mixture:
+    """Calls of all kinds by the same two clients."""
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {"base_url": url, "timeout": 5, "max_retries": 1}
+        self.pristo, self.awaiting = Pristo(**options, **KEYS["pristo"]), AsyncPristo(**options, **KEYS["pristo"])
+        self.made = self.failed = 0
+        self.wrong: list[str] = []
+
+    def count(self, result: PristoResult | ContactAPIError, wanted: UUID) -> None:
+        """Takes note of what came of a call."""
+        self.made += 1
+        if isinstance(result, ContactAPIError):
+            self.failed += 1
+        elif not same(result, wanted):
+            self.wrong.append("mixed up")
+
+    def blocking(self) -> None:
+        for _ in range(100):
+            wanted = uuid4()
+            try:
+                self.count(self.pristo.upsert_contact(id=wanted), wanted)
+            except ContactAPIError as error:
+                self.count(error, wanted)
+
+    async def one(self) -> None:
+        wanted = uuid4()
+        try:
+            self.count(await self.awaiting.upsert_contact(id=wanted), wanted)
+        except ContactAPIError as error:
+            self.count(error, wanted)
+
+    async def awaited(self) -> None:
+        await asyncio.gather(*(self.one() for _ in range(90)))
+        cut = [asyncio.ensure_future(self.one()) for _ in range(10)]
+        for _ in range(random.randrange(30)):
+            await asyncio.sleep(0)
+        for each in cut:
+            each.cancel()
+        await asyncio.wait(cut)
+
+    def many(self) -> None:
+        for each in self.pristo.upsert_many([{"id": uuid4()} for _ in range(200)], concurrency=16):
+            self.made += 1
+            self.failed += not each.succeeded
+
+    def forked(self) -> None:
+        child = os.fork()
+        if child == 0:
+            code = 9
+            try:
+                self.blocking()
+                code = len(self.wrong)
+            finally:
+                os._exit(code)
+        if ended(child, 60) != 0:
+            self.wrong.append("a child")
+
+
+def everything(url: str, count: int) -> Seen:
+    """Blocking and awaited calls and many at once in turns, against a service with faults, with cancellations and forks among them."""
+    mixture = Mixture(url)
+    marks: list[list[int]] = []
+    rounds = 0
+    while mixture.made < count:
+        rounds += 1
+        mixture.blocking()
+        asyncio.run(mixture.awaited())
+        mixture.many()
+        if rounds % 5 == 0:
+            mixture.forked()
+        if mixture.made >= count * (len(marks) + 1) / 20:
+            gc.collect()
+            marks.append([memory(), descriptors(), threads()])
+    return {"made": mixture.made, "failed": mixture.failed, "wrong": mixture.wrong[:5], "marks": marks}
+
+
 PROGRAMS: dict[str, Callable[[str, int], Seen]] = {
     each.__name__: each
     for each in (
@@ -386,6 +470,7 @@ PROGRAMS: dict[str, Callable[[str, int], Seen]] = {
         cancellations,
         interruptions,
         interrupted_many,
+        everything,
     )
 }
 

@@ -154,9 +154,15 @@ class Echo(Hostile):
         while head := connection.recv(65536):
             length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0]) if b"\r\n\r\n" in head else 1 << 30
             while len(head.partition(b"\r\n\r\n")[2]) < length:
-                head += connection.recv(65536)
+                more = connection.recv(65536)
+                if not more:  # the caller has gone
+                    return
+                head += more
                 length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
-            echo(connection, head)
+            self.respond(connection, head)
+
+    def respond(self, connection: socket.socket, request: bytes) -> None:
+        echo(connection, request)
 
 
 def open_files() -> int:

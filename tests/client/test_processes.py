@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import random
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ import pytest
 
 from contact_apis import APIResponseValidationError, AsyncPristo, Pristo
 
-from .hostile import Hostile, answer
+from .hostile import Hostile, answer, reset
 from .kinds import APIS, CLASSES, GOOD, ID, KEYS, KINDS, Api, Kind, call
 from .test_network import Echo
 
@@ -45,7 +46,7 @@ def echo() -> Iterator[Echo]:
 def program(name: str, url: str, count: int) -> dict[str, Any]:
     """What a program of :mod:`tests.client.processes` saw."""
     command = [sys.executable, "-m", "tests.client.processes", name, url, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * TIMES, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=int(os.environ.get("SOAK_SECONDS", "240")), check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen
@@ -62,9 +63,18 @@ def test_children_of_a_busy_parent(echo: Echo) -> None:
     assert seen["alive"] == [False] * 3
 
 
-def test_siblings_get_their_own_responses(echo: Echo) -> None:
+def test_siblings_get_their_own_responses() -> None:
     """A client that was used before a fork gives no child what another asked for."""
-    assert program("siblings", echo.url, 100 * TIMES) == {"codes": [0, 0], "parent": True}
+
+    class Slow(Echo):
+        """Takes so long that all children wait at once."""
+
+        def respond(self, connection: socket.socket, request: bytes) -> None:
+            time.sleep(0.05)
+            super().respond(connection, request)
+
+    with Slow() as service:
+        assert program("siblings", service.url, 5 * TIMES) == {"codes": [0] * 8, "parent": True}
 
 
 def test_a_fork_amid_many(echo: Echo) -> None:
@@ -313,3 +323,39 @@ def test_process_pools(method: str, echo: Echo) -> None:
             assert all(pool.starmap(upserted, [(pristo, number) for number in range(8)]))
             pool.close()
             pool.join()
+
+
+# ------------------------------------------------------------------------------------------------------ all of it at once
+
+
+def test_everything_at_once() -> None:
+    """Calls of all kinds amid faults, cancellations and forks: nothing is mixed up, every error is ours, and nothing grows.
+
+    ``SOAK_CALLS`` is how many calls; what is held after the first twentieth is what is held at the end.
+    """
+
+    class Faulty(Echo):
+        """Breaks a connection or fails now and then."""
+
+        def respond(self, connection: socket.socket, request: bytes) -> None:
+            chance = random.random()
+            if chance < 0.005:
+                reset(connection)
+            elif chance < 0.01:
+                connection.sendall(answer(503, b"", "Retry-After: 0\r\n"))
+            elif chance < 0.015:
+                connection.sendall(answer(200, b"no JSON"))
+            else:
+                super().respond(connection, request)
+
+    calls = int(os.environ.get("SOAK_CALLS", "2400"))
+    with Faulty() as service:
+        seen = program("everything", service.url, calls)
+    assert seen["made"] >= calls
+    assert 0 < seen["failed"] < calls / 10
+    assert seen["wrong"] == []
+    (early, descriptors, threads), *_ = seen["marks"]
+    late = seen["marks"][-1]
+    assert late[0] <= early + 8 * 1024, seen["marks"]
+    assert late[1] <= descriptors + 16, seen["marks"]
+    assert late[2] <= threads + 1, seen["marks"]
