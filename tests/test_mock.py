@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from contact_apis import ConfigurationError, Pristo
 from contact_apis._command import EmailRule as CommandEmailRule
 from contact_apis.mock import MockServer
 from contact_apis.mock._faults import Fault
@@ -221,6 +222,56 @@ def test_the_page_shows_what_arrived_and_no_credential(mock: MockServer) -> None
     assert "contact.id" in state.json()["requests"][0]["reason"]
     assert not any(mock.env[name] in state.text for name in mock.env if "KEY" in name or "APP" in name)
     assert not re.search(r'(src|href)="https?:', page.text)
+
+
+def test_health_and_reset(mock: MockServer) -> None:
+    """A container's probes are answered and not counted; a reset leaves nothing, and another origin cannot ask for one."""
+    assert httpx.head(f"{mock.base_url}/").status_code == 200
+    assert httpx.get(f"{mock.base_url}/_mock/health").json() == {"status": "ok"}
+    assert pristo(mock, {"id": str(uuid4())}).status_code == 201
+    assert retainful(mock, [identifier("email", "ada@example.com")]).status_code == 200
+    mock.fail_next("500")
+    assert mock.state["received"] == 2
+    assert httpx.post(f"{mock.base_url}/_mock/reset", headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert mock.state["received"] == 2
+    assert httpx.post(f"{mock.base_url}/_mock/reset").status_code == 200
+    state = mock.state
+    assert (state["received"], state["requests"], state["contacts"]) == (0, [], {"Pristo": [], "Retainful": []})
+    assert pristo(mock, {"id": str(uuid4())}).status_code == 201
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "localhost.elsewhere.example:80"])
+def test_a_name_that_leads_here_is_refused(mock: MockServer, host: str) -> None:
+    """A page whose name was given this machine's address sees nothing of the mock (DNS rebinding)."""
+    answer = httpx.get(f"{mock.base_url}/_mock/state", headers={"Host": host})
+    assert (answer.status_code, "contacts" in answer.text) == (421, False)
+    for name in ("localhost", "127.0.0.1", "[::1]:8025"):
+        assert httpx.get(f"{mock.base_url}/_mock/state", headers={"Host": name}).status_code == 200
+
+
+def test_a_foreign_origin_uses_up_no_fault(mock: MockServer) -> None:
+    """A page that happens to be open does not take the fault that a test has asked for."""
+    mock.fail_next("500")
+    assert pristo(mock, {"id": str(uuid4())}, Origin="https://elsewhere.example").status_code == 201
+    assert pristo(mock, {"id": str(uuid4())}).status_code == 500
+
+
+def test_bodies_are_kept_by_prefix(mock: MockServer) -> None:
+    """Two hundred large requests leave two hundred short ones."""
+    pristo(mock, {"id": str(uuid4()), "name": "x" * 900_000})
+    assert max(len(each[1].body) for each in mock.app.arrived) <= 10_000
+
+
+def test_a_mock_in_a_network() -> None:
+    """Bound to all interfaces it is reached by any name; the client takes plain http for the hosts it is told, and for no other."""
+    with MockServer(host="0.0.0.0") as mock:
+        assert httpx.get(f"{mock.base_url}/_mock/health", headers={"Host": "mock:8025"}).status_code == 200
+    options: dict[str, Any] = {"api_key": "k", "population_id": uuid4(), "base_url": "http://mock:8025"}
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        Pristo(**options)
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        Pristo(allow_http=["other"], **options)
+    assert "mock:8025" in repr(Pristo(allow_http=["mock"], **options))
 
 
 def test_schemas_are_read_from_the_specification(mock: MockServer) -> None:

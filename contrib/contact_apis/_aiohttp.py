@@ -77,7 +77,9 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         with setting_up():
             self._proxy, self._context = proxy_for(url), trusted(url) if url.scheme == "https" else True
         if self._proxy and not self._proxy.startswith("http"):
-            raise ConfigurationError("upsert_many goes through a proxy of http alone; HTTPS_PROXY names another kind")
+            raise ConfigurationError(
+                "upsert_many goes through a proxy of http alone, and HTTPS_PROXY names another kind (SOCKS); pass a client that goes through it as http_client="
+            )
         self._url, self._connections = yarl.URL(str(url), encoded=True), connections
 
     async def __aenter__(self) -> Self:

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import attrs
 import httpx
 
+from ._addresses import is_loopback
 from ._call import PROBE, Policy, Service
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
@@ -48,6 +49,7 @@ class Options(Limits, Generic[AnyHttpClient], total=False):
     """What each client can be told besides who calls."""
 
     base_url: str | None
+    allow_http: str | Iterable[str]
     http_client: AnyHttpClient | None
 
 
@@ -55,6 +57,8 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     """A service, and the session through which it is spoken to."""
 
     _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
+    _model: ClassVar[type[Any]]
+    """The generated model of a contact."""
     _session: AnySession
     _identity: Callable[[], dict[str, Any]]
     """What tells who calls; a function, so that nothing that shows attributes shows a credential."""
@@ -63,10 +67,16 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     _borrowed = False
 
     def _set_up(
-        self, service: Service, *, base_url: str | None = None, http_client: AnyHttpClient | None = None, **limits: Unpack[Limits]
+        self,
+        service: Service,
+        *,
+        base_url: str | None = None,
+        allow_http: str | Iterable[str] = (),
+        http_client: AnyHttpClient | None = None,
+        **limits: Unpack[Limits],
     ) -> None:
         """Makes the session with a service, which may be at another address than the one that its specification names."""
-        service = attrs.evolve(service, base_url=base_url_of(service, base_url))
+        service = attrs.evolve(service, base_url=base_url_of(service, base_url, allow_http))
         session, wire, kind = self._kinds
         if http_client is not None and not isinstance(http_client, kind):
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
@@ -89,7 +99,11 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         """What a client of the same kind is built with, credentials among it."""
         policy = self._session.policy
         limits = {"timeout": policy.timeout, "total_timeout": policy.total_timeout, "max_retries": policy.max_retries}
-        return {**self._identity(), **limits, "base_url": str(self._session.service.base_url)}
+        return {**self._identity(), **limits, "base_url": str(self._session.service.base_url), **self._plain()}
+
+    def _plain(self) -> dict[str, Any]:
+        url = self._session.service.base_url
+        return {"allow_http": url.host} if url.scheme == "http" else {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles to the settings, credentials included; the copy opens connections of its own.
@@ -110,6 +124,8 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         return self.__copy__()
 
     def __repr__(self) -> str:
+        if "_session" not in vars(self):
+            return f"<{type(self).__name__}, not set up>"
         return f"{type(self).__name__}(base_url={str(self._session.service.base_url)!r})"
 
     @abstractmethod
@@ -119,7 +135,9 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     def _prepare(self, contact: AnyContact | Mapping[str, Any]) -> Prepared:
         """One contact of many, ready to be sent."""
         from ._bulk import prepared
+        from ._records import check_record
 
+        check_record(contact, self._model)
         given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
         return prepared(self._session.service, lambda: self._body(*given).to_dict())
 
@@ -173,7 +191,9 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
 
         with loading("upsert_many"):
             from ._bulk import upserts, upserts_blocking
+        from ._records import check_records
 
+        check_records(contacts)
         return upserts_blocking(lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate), contacts, concurrency)
 
     def close(self) -> None:
@@ -209,7 +229,9 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
 
         with loading("upsert_many"):
             from ._bulk import upserts
+        from ._records import check_records
 
+        check_records(contacts)
         return upserts(*self._target(), self._prepare, contacts, concurrency, rate)
 
     async def close(self) -> None:
@@ -253,11 +275,11 @@ def setting(service: str, name: str, value: object) -> str:
     return text
 
 
-def base_url_of(service: Service, value: str | None) -> httpx.URL:
+def base_url_of(service: Service, value: str | None, allow_http: str | Iterable[str] = ()) -> httpx.URL:
     """The address to call: the argument, or else the environment's, or else the specification's.
 
     Raises:
-        ConfigurationError: it is no https URL; plain http is taken for loopback alone.
+        ConfigurationError: it is no https URL; plain http is taken for loopback and the hosts in ``allow_http`` alone.
     """
     text = (os.environ.get(f"{service.name}_BASE_URL".upper()) or service.contract.server) if value is None else value
     try:
@@ -266,8 +288,11 @@ def base_url_of(service: Service, value: str | None) -> httpx.URL:
         url = httpx.URL()
     if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must be an https URL without user, query and fragment")
-    if url.scheme == "http" and not re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", url.host):
-        raise ConfigurationError("base_url must begin with https, for credentials travel with every call; http is for loopback alone")
+    allowed = {each.strip("[]").lower() for each in ([allow_http] if isinstance(allow_http, str) else allow_http)}
+    if url.scheme == "http" and not (is_loopback(url.host) or url.host in allowed):
+        raise ConfigurationError(
+            "base_url must begin with https, for credentials travel with every call; http is for loopback, and for hosts named in allow_http="
+        )
     return url
 
 

@@ -124,7 +124,7 @@ class Service:
 
     name: str
     contract: Contract
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     unset: type[object]
     """What the generated package's models hold for members that were left out."""
     idempotent: Callable[[Json], bool]

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from contact_apis import __version__
+from contact_apis._addresses import is_loopback
 from contact_apis._suite._options import contract_command
 
 app = typer.Typer(
@@ -60,7 +61,8 @@ def _main(
 
 @app.command(epilog="Example: contact-apis mock --port 8025 --fault 429=0.02 --latency 0.05")
 def mock(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8025,
+    host: Annotated[str, typer.Option(help="Address to listen at; beyond loopback anybody who reaches it can use it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = 8025,
     env: Annotated[bool, typer.Option("--env", help="Print nothing but NAME=value lines to export.")] = False,
     fault: Annotated[
         list[str] | None,
@@ -82,6 +84,7 @@ def mock(
         _fail("the mock needs an extra; install it with: pip install 'contact-apis[mock]'")
     try:
         server = MockServer(
+            host=host,
             port=port,
             custom_fields=custom_field or None,
             second_population=second_population,
@@ -92,7 +95,9 @@ def mock(
     except ValueError as error:
         _fail(f"--fault: {error}")
     except OSError as error:
-        _fail(f"port {port} cannot be used ({error.strerror}); choose another with --port, or 0 for a free one")
+        _fail(f"{host} port {port} cannot be used ({error.strerror}); choose another with --port, or 0 for a free one")
+    if not is_loopback(host):
+        typer.echo("contact-apis: warning: whoever reaches this address reads and changes what the mock stores", err=True)
     if not env:
         typer.echo(f"Pristo and Retainful answer at {server.base_url}; open it in a browser to see what arrives.")
         typer.echo("Export these and clients find it. Ctrl-C ends it.\n")

@@ -22,18 +22,20 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
 from weakref import ref
 
 import httpcore
 import httpx
 from httpcore._utils import is_socket_readable  # what httpcore's own connections ask
 
+from ._addresses import is_kept_from_proxy
 from ._errors import ConfigurationError
 
 # More connections than this help nobody: at 16 in flight one process is busy.
@@ -725,7 +727,20 @@ def _ssl_context(*_: object) -> ssl.SSLContext:
 
 def proxy_for(url: httpx.URL) -> str | None:
     """The proxy that the environment names for a URL. Plain http, which stays on this machine, goes through none."""
-    if url.scheme == "http" or proxy_bypass(url.netloc.decode()):
+    exceptions = getproxies_environment().get("no", "")
+    if url.scheme == "http" or is_kept_from_proxy(url.host, url.port or 443, exceptions) or proxy_bypass(url.netloc.decode()):
         return None
     proxy = getproxies().get(url.scheme) or getproxies().get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    if not proxy or "://" not in proxy:
+        return f"http://{proxy}" if proxy else None
+    scheme = proxy.partition("://")[0].lower()
+    if scheme.startswith("socks"):
+        if scheme not in ("socks5", "socks5h"):
+            raise ConfigurationError(
+                "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy of a kind that is not supported; use socks5:// or http://"
+            )
+        if find_spec("socksio") is None:
+            raise ConfigurationError(
+                "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs an extra; install it with: pip install 'httpx[socks]'"
+            )
+    return proxy

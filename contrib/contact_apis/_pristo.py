@@ -18,6 +18,7 @@ from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, R
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._records import check_names, is_missing
 from ._session import AsyncSession, Session
 
 PristoContact = Contact
@@ -51,6 +52,8 @@ class PristoResult:
 
 
 class _Pristo(API[Contact, AnySession, AnyHttpClient]):
+    _model = Contact
+
     def __init__(
         self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
     ) -> None:
@@ -102,10 +105,13 @@ def identities(body: Json) -> tuple[str, ...]:
 
 
 def _contact(**fields: object) -> Contact:
-    fields = {name: value for name, value in fields.items() if value is not None}
+    fields = {name: value for name, value in fields.items() if not is_missing(value)}
+    check_names(fields, Contact)
     custom = fields.get("custom_fields")
     if isinstance(custom, Mapping):
-        fields["custom_fields"] = ContactCustomFields.from_dict(cast("Mapping[str, str]", custom))
+        fields["custom_fields"] = ContactCustomFields.from_dict(
+            {key: value for key, value in cast("Mapping[str, str]", custom).items() if not is_missing(value)}
+        )
     elif custom is not None and not isinstance(custom, ContactCustomFields):
         raise InvalidRequestError([Fault("contact.customFields", "must be an object")])
     return Contact(**cast("Any", fields))
@@ -119,7 +125,8 @@ class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
     Args:
         api_key: the account's key; else ``PRISTO_API_KEY``.
         population_id: a UUID; else ``PRISTO_POPULATION_ID``.
-        base_url: https, or http on loopback; else ``PRISTO_BASE_URL``, else the server that the specification names.
+        base_url: https, or http on loopback and on hosts in ``allow_http``; else ``PRISTO_BASE_URL``, else the server that the specification names.
+        allow_http: names of hosts that plain http is taken for, such as that of a mock in a container network.
         timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
         total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
         max_retries: further attempts after one that failed and may be repeated without harm.

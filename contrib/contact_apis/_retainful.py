@@ -19,6 +19,7 @@ from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, R
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import Fault, InvalidRequestError
+from ._records import check_names, values_of
 from ._session import AsyncSession, Session
 
 RetainfulContact = Contact
@@ -66,6 +67,8 @@ class RetainfulResult:
 
 
 class _Retainful(API[Contact, AnySession, AnyHttpClient]):
+    _model = Contact
+
     def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
         terms = contract("retainful_client")
         upsert = terms.operation("upsertContact")
@@ -84,6 +87,9 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
         return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
+        if contact is None:
+            fields = values_of(fields)
+            check_names(fields, Contact, RetainfulFields.__annotations__)
         body = either(contact, fields, _contact)
         if faults := list(zoneless(body)):
             raise InvalidRequestError(faults)
@@ -151,7 +157,8 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
     Args:
         api_key: the account's secret; else ``RETAINFUL_API_KEY``.
         app_id: which app of the account is meant; else ``RETAINFUL_APP_ID``.
-        base_url: https, or http on loopback; else ``RETAINFUL_BASE_URL``, else the server that the specification names.
+        base_url: https, or http on loopback and on hosts in ``allow_http``; else ``RETAINFUL_BASE_URL``, else the server that the specification names.
+        allow_http: names of hosts that plain http is taken for, such as that of a mock in a container network.
         timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
         total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
         max_retries: further attempts after one that failed and may be repeated without harm.

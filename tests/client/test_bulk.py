@@ -119,7 +119,7 @@ def whole(connection: socket.socket) -> bytes:
 
 valid = st.builds(lambda number: {"id": uuid5(UUID(ID), str(number)), "name": str(number)}, st.integers(0, 5))
 models = valid.map(lambda fields: PristoContact(id=UUID(str(fields["id"])), name=str(fields["name"])))
-wrong = st.sampled_from([{"id": "x"}, {}, {"id": ID, "nickname": "A"}, {"id": ID, "name": 5}, {5: 6}, None, 7, "text", PristoContact("x")])  # type: ignore[arg-type] # what is tested
+wrong = st.sampled_from([{"id": "x"}, {}, {"id": ID, "nickname": "A"}, {"id": ID, "name": 5}, {5: 6}, PristoContact("x")])  # type: ignore[arg-type] # what is tested
 
 
 def shaped(items: list[Any], form: str) -> Any:

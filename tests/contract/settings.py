@@ -7,12 +7,13 @@ import random
 from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
+
+from contact_apis._addresses import is_loopback
 
 from .clauses import APIS, load_clauses, load_specification
 
@@ -38,7 +39,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        return _is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
 
 @frozen
@@ -191,7 +192,7 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CannotRun(f"{api.upper()}_BASE_URL is no http or https address.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise CannotRun(f"{api.upper()}_BASE_URL is plain http, which is accepted for loopback alone; use https.")
     document = load_specification(api)
     headers = [document["components"]["securitySchemes"][name]["name"] for name in document["security"][0]]
@@ -219,13 +220,6 @@ def _previous(name: str | None) -> dict[str, Any] | None:
     if not ids:
         raise CannotRun(f"PREVIOUS={name} holds no results to compare with; name the results.json of an earlier run.")
     return dict(results)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_yes(text: str) -> bool:

@@ -7,15 +7,16 @@ import json
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from time import time
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from contact_apis._addresses import is_loopback
 from contact_apis._contract import Json, Operation
 
 from ._faults import Faults
@@ -23,12 +24,14 @@ from ._services import Answer, Request, Service
 
 BODY_LIMIT = 1 << 20  # bytes; far above what either API takes for one contact
 SHOWN_REQUESTS = 200
+SHOWN_BYTES = 10_000  # of the body of each
 
 
 class MockApp:
     """Serves several APIs, a page at ``/`` that shows what arrived, and the same as JSON at ``/_mock/state``."""
 
-    def __init__(self, services: Sequence[Service], faults: Faults | None = None) -> None:
+    def __init__(self, services: Sequence[Service], faults: Faults | None = None, *, local: bool = False) -> None:
+        self.local = local
         self.services = services
         self.faults = faults or Faults()
         self.arrived: deque[tuple[float, Request, Answer, str]] = deque(maxlen=SHOWN_REQUESTS)
@@ -42,17 +45,45 @@ class MockApp:
         # As it was sent: what is percent-encoded in it may be a slash within a path parameter.
         path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
         request = Request(scope["method"], path, headers, body or b"")
-        if request.method == "GET" and request.path in ("/", "/_mock/state"):
-            response: Response = JSONResponse(self.state()) if request.path != "/" else HTMLResponse(_page())
-            await response(scope, receive, send)
+        own = self._own(request)
+        if own is not None:
+            await own(scope, receive, send)
             return
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
-        fault = self.faults.draw()
+        fault = None if _is_foreign(headers) else self.faults.draw()  # a page that happens to be open is no client under test
         answer = self.answer(request, fault, too_large=body is None)
         self.received += 1
-        self.arrived.append((time(), request, answer, fault or ""))
+        kept = evolve(request, body=request.body[:SHOWN_BYTES])
+        self.arrived.append((time(), kept, answer, fault or ""))
         await _send(answer, fault, scope, receive, send)
+
+    def _own(self, request: Request) -> Response | None:
+        """The response to a request that is about the mock itself, or that came by a name that is not the mock's."""
+        if self.local and not is_loopback(_name_in(request.headers.get("host", "localhost"))):
+            # A page elsewhere can give its name this machine's address, and would then read what is stored here.
+            return JSONResponse({"error": "The Host is not this machine."}, 421)
+        if request.method in ("GET", "HEAD"):
+            if request.path == "/":
+                return HTMLResponse(_page())
+            if request.path == "/_mock/state":
+                return JSONResponse(self.state())
+            if request.path == "/_mock/health":
+                return JSONResponse({"status": "ok"})
+        if request.method == "POST" and request.path == "/_mock/reset":
+            if _is_foreign(request.headers):
+                return JSONResponse({"error": "Another origin may not reset the mock."}, 403)
+            self.reset()
+            return JSONResponse({"status": "ok"})
+        return None
+
+    def reset(self) -> None:
+        """Forgets contacts, requests and the faults that were asked for with a count."""
+        for service in self.services:
+            service.forget_all()
+        self.arrived.clear()
+        self.received = 0
+        self.faults.active = [each for each in self.faults.active if each.rate]
 
     def answer(self, request: Request, fault: str | None, *, too_large: bool = False) -> Answer:
         """Lets the service that a path belongs to answer."""
@@ -83,7 +114,7 @@ class MockApp:
                     "method": request.method,
                     "path": request.path,
                     "headers": {key: "***" if key in secret else value for key, value in request.headers.items()},
-                    "body": request.body.decode("utf-8", "replace")[:10_000],
+                    "body": request.body.decode("utf-8", "replace"),
                     "status": answer.status,
                     "answer": answer.body,
                     "reason": answer.reason,
@@ -94,6 +125,17 @@ class MockApp:
             "contacts": {type(service).__name__: service.contacts for service in self.services},
             "faults": {"latency": self.faults.latency, "active": [asdict(each) for each in self.faults.active]},
         }
+
+
+def _name_in(authority: str) -> str:
+    """The host of a ``Host`` header, without its port."""
+    return authority.partition("]")[0].strip("[") if authority.startswith("[") else authority.partition(":")[0]
+
+
+def _is_foreign(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another origin has sent a request."""
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 def _status_fault(service: Service, operation: Operation, status: int) -> Answer:

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from contact_apis._addresses import is_loopback
 from contact_apis._contract import Json
 
 from ._app import MockApp
@@ -40,7 +41,8 @@ class MockServer:
     exported once; :attr:`env` has them under the names that clients and contract suite read.
 
     Args:
-        port: TCP port on 127.0.0.1; 0 takes a free one.
+        host: address or name to listen at. Beyond loopback anybody who reaches it reads and changes what is stored.
+        port: TCP port; 0 takes a free one.
         custom_fields: the custom fields that every Pristo population defines; ``None`` takes any.
         second_population: whether Pristo has a second population.
         retainful_email: which reading of Retainful's page holds for contacts without an e-mail identifier.
@@ -55,6 +57,7 @@ class MockServer:
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         custom_fields: Iterable[str] | None = None,
         second_population: bool = False,
@@ -67,12 +70,12 @@ class MockServer:
         fields = None if custom_fields is None else list(custom_fields)
         self.pristo = Pristo(_fixed("pristo key"), populations, fields)
         self.retainful = Retainful("retainful-" + _fixed("key"), "app-" + _fixed("app"), retainful_email)
-        self.app = MockApp([self.pristo, self.retainful], self._faults)
+        self.app = MockApp([self.pristo, self.retainful], self._faults, local=is_loopback(host))
         # Named, for asyncio sends without delay only where it sees TCP; else each answer waits 40 ms for an acknowledgement.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._socket.bind(("127.0.0.1", port))
+            self._socket.bind((host, port))
         except OSError:
             self._socket.close()
             raise
@@ -82,7 +85,8 @@ class MockServer:
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
-        self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        shown = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 # compared, not bound to
+        self.base_url = f"http://{shown}:{self._socket.getsockname()[1]}"
         self.env = {
             "PRISTO_BASE_URL": self.base_url,
             "PRISTO_API_KEY": self.pristo.credentials["X-API-Key"],
@@ -99,6 +103,10 @@ class MockServer:
     def state(self) -> Json:
         """What arrived (``requests``, newest first) and what is stored (``contacts``, by service)."""
         return self.app.state()
+
+    def reset(self) -> None:
+        """Forgets contacts, requests and the faults of :meth:`fail_next`, as ``POST /_mock/reset`` does."""
+        self.app.reset()
 
     def fail_next(self, kind: str, times: int = 1) -> None:
         """Meets the next requests with a fault, such as ``"429"`` or ``"reset"``."""

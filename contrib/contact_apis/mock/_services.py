@@ -123,6 +123,9 @@ class Service:
         """The contacts that are stored, each with whatever tells it apart."""
         return []
 
+    def forget_all(self) -> None:
+        """Loses all contacts."""
+
 
 class Pristo(Service):
     """Contacts by population and by the client's own id."""
@@ -155,6 +158,10 @@ class Pristo(Service):
                 merged[name] = {**stored.get(name, {}), **value}
         return merged
 
+    def forget_all(self) -> None:
+        for kept in self.stored.values():
+            kept.clear()
+
     @property
     def contacts(self) -> list[Json]:
         return [{"population": str(population), **each} for population, kept in self.stored.items() for each in kept.values()]
@@ -182,6 +189,9 @@ class Retainful(Service):
         contact.update(body, identifiers=list(identifiers.values()))
         self.known.update(dict.fromkeys(keys, contact))
         return Answer(200, {"status": True})
+
+    def forget_all(self) -> None:
+        self.known.clear()
 
     @property
     def contacts(self) -> list[Json]:

@@ -1,0 +1,81 @@
+"""What callers bring as a contact: keywords, and rows of data frames and databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+import attrs
+
+# Names of types, for none of these packages is a dependency.
+_MISSING = frozenset({"NAType", "NaTType"})
+_SCALARS = frozenset({"float16", "float32", "longdouble", "datetime64", "timedelta64"})
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value says that there is none: ``None``, NaN, or pandas' NaT and NA."""
+    if value is None:
+        return True
+    name = type(value).__name__
+    if name in _MISSING:
+        return True
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return (isinstance(value, float) or name in _SCALARS) and bool(value != value)  # what NaN alone does
+
+
+def check_names(given: Iterable[str], model: type[Any], own: Iterable[str] = ()) -> None:
+    """Raises :class:`TypeError` for a keyword that is no field, with the field that was probably meant."""
+    known = [*own, *attrs.fields_dict(model)]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"upsert_contact() got an unexpected keyword argument '{name}'{_meant(name, known)}")
+
+
+def _meant(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    plain = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
+    found = get_close_matches(plain, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def check_records(contacts: object) -> None:
+    """Raises :class:`TypeError`, with the remedy, for an input that does not give one contact after another."""
+    kind = type(contacts).__name__
+    if hasattr(contacts, "to_dicts"):
+        raise TypeError(f"upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dicts()")
+    if hasattr(contacts, "iterrows") or (hasattr(contacts, "to_dict") and hasattr(contacts, "columns")):
+        raise TypeError(f'upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dict("records")')
+    if isinstance(contacts, str | bytes | Mapping) or not isinstance(contacts, Iterable | AsyncIterable):
+        raise TypeError(f"upsert_many() takes an iterable of mappings, not a {kind}; for one contact pass a list of one")
+
+
+def check_record(contact: object, model: type[Any]) -> None:
+    """Raises :class:`TypeError`, with the remedy, for what is neither a mapping nor the generated model."""
+    if isinstance(contact, Mapping | model):
+        return
+    kind = type(contact).__name__
+    if hasattr(contact, "_mapping"):
+        remedy = "read the rows with .mappings()"
+    elif hasattr(contact, "_asdict"):
+        remedy = 'pass its ._asdict(), or of a data frame .to_dict("records")'
+    elif hasattr(contact, "model_dump"):
+        remedy = "pass its .model_dump()"
+    elif hasattr(contact, "__dataclass_fields__"):
+        remedy = "pass dataclasses.asdict() of it"
+    elif isinstance(contact, tuple):
+        remedy = 'pass mappings: of a data frame .to_dict("records"), of a query .mappings()'
+    elif hasattr(contact, "keys"):
+        remedy = "pass dict() of it"
+    elif hasattr(contact, "to_dict"):
+        remedy = f"pass its .to_dict(), or a {model.__name__} of this service"
+    else:
+        remedy = 'pass mappings of field names to values, as .to_dict("records") of a data frame or .mappings() of a query gives'
+    raise TypeError(f"a contact must be a mapping or a generated model, not a {kind}; {remedy}")
+
+
+def values_of(fields: Mapping[str, object]) -> dict[str, Any]:
+    """Keywords without those that are missing."""
+    return {name: value for name, value in cast("Mapping[str, Any]", fields).items() if not is_missing(value)}
