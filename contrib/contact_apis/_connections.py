@@ -28,7 +28,7 @@ from pathlib import Path
 from time import monotonic
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
-from urllib.request import getproxies, getproxies_environment, proxy_bypass
+from urllib.request import getproxies, proxy_bypass
 from weakref import ref
 
 import httpcore
@@ -727,7 +727,7 @@ def _ssl_context(*_: object) -> ssl.SSLContext:
 
 def proxy_for(url: httpx.URL) -> str | None:
     """The proxy that the environment names for a URL. Plain http, which stays on this machine, goes through none."""
-    exceptions = getproxies_environment().get("no", "")
+    exceptions = getproxies().get("no", "")
     if url.scheme == "http" or is_kept_from_proxy(url.host, url.port or 443, exceptions) or proxy_bypass(url.netloc.decode()):
         return None
     proxy = getproxies().get(url.scheme) or getproxies().get("all")

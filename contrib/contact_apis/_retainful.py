@@ -88,7 +88,8 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
         if contact is None:
-            fields = values_of(fields)
+            # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
+            fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
             check_names(fields, Contact, RetainfulFields.__annotations__)
         body = either(contact, fields, _contact)
         if faults := list(zoneless(body)):

@@ -195,3 +195,10 @@ def test_a_client_that_failed_to_be_built_has_a_repr() -> None:
     key = "secret-" + uuid4().hex
     built = Pristo(api_key=key, population_id=uuid4())
     assert key not in repr(built._session.service)  # noqa: SLF001 # what is tested
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), NA], ids=["None", "NaN", "NA"])
+def test_a_missing_subscription_is_no_consent(value: Any) -> None:
+    """A row whose ``subscribed`` says nothing is refused; it does not become the default, which is yes."""
+    with pytest.raises(InvalidRequestError, match="subscribed must be true or false"):
+        call("retainful", "sync", "http://127.0.0.1:9", given={**FIELDS["retainful"], "subscribed": value})
