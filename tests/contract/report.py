@@ -17,6 +17,7 @@ from urllib.parse import quote
 from attrs import define
 
 from .clauses import Clause, checksum, load_clauses
+from .coverage import not_covered, stale
 
 if TYPE_CHECKING:
     from .plugin import Run
@@ -106,6 +107,8 @@ class Outcome:
             "left_out": list(run.left_out) if run and self.verdict == "incomplete" else [],
             "clauses": [self._clause(each, finished) for each in (run.clauses if run else [])],
             "failures": _failures(run) if run else [],
+            "not_covered": [f"{api}: {at}" for api in run.settings.apis for at in not_covered(api)] if run else [],
+            "stale_clauses": [each for api in run.settings.apis for each in stale(api)] if run else [],
         }
 
     def _clause(self, clause: Clause, finished: str) -> dict[str, Any]:
@@ -354,6 +357,10 @@ def print_verdict(outcome: Outcome) -> None:
         say(f"The run ended early: {cut} clauses were not looked at to the end.\n")
     if idle:
         say(f"Not exercised: {listed([each['id'] for each in idle])}\n")
+    if results["not_covered"]:
+        say(f"Not covered: {', '.join(results['not_covered'])}; the document has it, and no clause speaks of it\n")
+    if results["stale_clauses"]:
+        say(f"Clauses that point nowhere in the document: {', '.join(results['stale_clauses'])}\n")
     say(f"Report: {outcome.folder / 'index.html'}\n")
     words = {
         "conforms": "the service keeps every documented promise that could be exercised",
