@@ -8,12 +8,12 @@ import json
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from contact_apis import ConfigurationError, InvalidRequestError, Pristo, RetainfulContact
+from contact_apis import ConfigurationError, InvalidRequestError, Pristo, PristoContact, RetainfulContact
 from contact_apis._addresses import is_kept_from_proxy, is_loopback
 from contact_apis._records import is_missing
 from tests.contract.settings import Endpoint
@@ -202,3 +202,11 @@ def test_a_missing_subscription_is_no_consent(value: Any) -> None:
     """A row whose ``subscribed`` says nothing is refused; it does not become the default, which is yes."""
     with pytest.raises(InvalidRequestError, match="subscribed must be true or false"):
         call("retainful", "sync", "http://127.0.0.1:9", given={**FIELDS["retainful"], "subscribed": value})
+
+
+def test_the_repr_of_a_contact_shows_what_is_set() -> None:
+    """No members that were left out, and no address in memory."""
+    contact = PristoContact(id=UUID(ID), name="Ada")
+    assert repr(contact) == f"Contact(id={UUID(ID)!r}, name='Ada')"
+    with Hostile(answer(200, {"contact": {"id": ID, "name": "Ada"}})) as service:
+        assert repr(call("pristo", "sync", service.url).contact) == repr(contact)

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import Unset
+
 T = TypeVar("T", bound="ContactCustomFields")
 
 
@@ -14,6 +16,18 @@ class ContactCustomFields:
     """Dynamic contact fields (string values). Keys must match fields defined on the population."""
 
     additional_properties: dict[str, str] = _attrs_field(init=False, factory=dict)
+
+    def __repr__(self) -> str:
+        """The members that are set."""
+        from attrs import fields
+
+        members = {each.name: getattr(self, each.name) for each in fields(type(self))}
+        members = {
+            name: value
+            for name, value in members.items()
+            if not isinstance(value, Unset)
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in members.items())})"
 
     def to_dict(self) -> dict[str, Any]:
 

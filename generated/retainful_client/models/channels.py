@@ -31,6 +31,18 @@ class Channels:
     phone: Channel | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
+    def __repr__(self) -> str:
+        """The members that are set."""
+        from attrs import fields
+
+        members = {each.name: getattr(self, each.name) for each in fields(type(self))}
+        members = {
+            name: value
+            for name, value in members.items()
+            if not isinstance(value, Unset)
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in members.items())})"
+
     def to_dict(self) -> dict[str, Any]:
         email: dict[str, Any] | Unset = UNSET
         if not isinstance(self.email, Unset):

@@ -7,6 +7,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.error_status import ErrorStatus, check_error_status
+from ..types import Unset
 
 T = TypeVar("T", bound="Error")
 
@@ -23,6 +24,18 @@ class Error:
     status: ErrorStatus
     message: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def __repr__(self) -> str:
+        """The members that are set."""
+        from attrs import fields
+
+        members = {each.name: getattr(self, each.name) for each in fields(type(self))}
+        members = {
+            name: value
+            for name, value in members.items()
+            if not isinstance(value, Unset)
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in members.items())})"
 
     def to_dict(self) -> dict[str, Any]:
         status: str = self.status
