@@ -157,7 +157,7 @@ class _Protocol(ResponseHandler):
         """Has asyncio take a piece at a time from the socket, where it would take sixteen before anybody can ask for a pause."""
         super().connection_made(transport)
         if hasattr(transport, "max_size"):
-            transport.max_size = _PIECE
+            transport.max_size = _PIECE  # pyright: ignore[reportAttributeAccessIssue] # asyncio's own transports have it
 
     def data_received(self, data: bytes) -> None:
         """Takes what came in pieces, for a response of normal size in one."""
