@@ -158,6 +158,8 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
         watch.phase("checking", None)
         rows = _watched(planned(source, mapping, limit=wish.limit), watch)
         journal.plan(rows, retry_unknown=wish.retry_unknown, resend_welcome=wish.resend_welcome, limit=wish.limit)
+        if wish.limit is not None:  # then it was perhaps not read to its end, which looks at that
+            source.check_unchanged()
         if source.columns is None:
             mapping.check_named(mapping.found)
         _show(mapping, source)

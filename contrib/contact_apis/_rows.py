@@ -167,7 +167,7 @@ class Input:
         raw.seek(0)
         return found
 
-    def _check_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
         """Raises :class:`InputError` if what was read is not what the file held before, or no longer what it holds."""
         if self._looked_at is None:
             return
@@ -193,7 +193,7 @@ class Input:
             for row in self._rows:
                 line = row.line
                 yield row
-            self._check_unchanged()
+            self.check_unchanged()
         except (EOFError, OSError, zlib.error):
             raise InputError(f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent") from None
         except UnicodeError:
