@@ -22,6 +22,7 @@ from ._body import Body
 from ._call import Unreadable
 from ._connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
 from ._errors import ConfigurationError
+from ._secrets import Secret, SecretHeaders
 from ._session import Belongs
 
 _PIECE = 1 << 14  # bytes
@@ -75,8 +76,9 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
 
     def __init__(self, url: httpx.URL, connections: int) -> None:
         with setting_up():
-            self._proxy, self._context = proxy_for(url), trusted(url) if url.scheme == "https" else True
-        if self._proxy and not self._proxy.startswith("http"):
+            self._proxy = Secret(proxy_for(url))  # it can have a password
+            self._context = trusted(url) if url.scheme == "https" else True
+        if not (self._proxy.reveal() or "http").startswith("http"):
             raise ConfigurationError(
                 "upsert_many goes through a proxy of http alone, and HTTPS_PROXY names another kind (SOCKS); pass a client that goes through it as http_client="
             )
@@ -104,7 +106,7 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
     async def exchange(
         self,
         method: str,
-        headers: dict[str, str],
+        headers: SecretHeaders,
         content: bytes,
         timeouts: Mapping[str, float | None],
         deadline: float | None,
@@ -125,7 +127,7 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             ]
             limits = _limits(min((each for each in ends if each is not None), default=None), connect)
             async with self._session.request(
-                method, self._url, data=content, headers=headers, proxy=self._proxy, timeout=limits, allow_redirects=False
+                method, self._url, data=content, headers=headers.reveal(), proxy=self._proxy.reveal(), timeout=limits, allow_redirects=False
             ) as response:
                 answered = Answered(response.status, response.headers, await _read(response, self._long_ones))
                 if isinstance(response, _Response) and not belongs(answered):

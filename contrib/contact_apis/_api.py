@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ import httpx
 from ._addresses import is_loopback
 from ._call import PROBE, Policy, Service
 from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._secrets import Secret
 from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
 
 if TYPE_CHECKING:
@@ -247,7 +249,9 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
 
 
 def _rebuilt(kind: Callable[..., object], options: dict[str, Any]) -> object:
-    return kind(**options)
+    given = Secret(options)
+    del options  # credentials are among them
+    return kind(**given.reveal())
 
 
 def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
@@ -259,20 +263,30 @@ def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable
     return contact
 
 
-def setting(service: str, name: str, value: object) -> str:
+def setting(service: str, name: str, given: Secret[Any]) -> Secret[str]:
     """A credential or an id: the argument, or else the variable of the environment, stripped and checked.
 
     Raises:
-        ConfigurationError: it is missing or cannot stand in a header. The text names it and does not show it.
+        ConfigurationError: it is missing or cannot stand in a header. Neither the text nor a frame shows it.
     """
     variable = f"{service}_{name}".upper()
-    value = os.environ.get(variable) if value is None else value
-    if value is None:
+    found = Secret(os.environ.get(variable)) if given.reveal() is None else given
+    if found.reveal() is None:
         raise ConfigurationError(f"{service} needs its {name}: pass {name}= or set {variable}")
-    text = str(value).strip() if isinstance(value, str | UUID) else ""
-    if not (text and text.isascii() and text.isprintable()):
+    stripped = Secret(str(found.reveal()).strip() if isinstance(found.reveal(), str | UUID) else "")
+    if not (stripped.reveal() and stripped.reveal().isascii() and stripped.reveal().isprintable()):
         raise ConfigurationError(f"{name} (or {variable}) must be printable ASCII text, and not empty")
-    return text
+    return stripped
+
+
+def check_options(kind: str, options: Secret[Mapping[str, object]], known: Iterable[str]) -> None:
+    """Raises ``TypeError`` for a keyword that a client does not take: its value may be a key under a misspelt name."""
+    names = sorted(known)
+    unknown = [each for each in options.reveal() if each not in names]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], names, 1, 0.6)
+        hint = f"; did you mean {near[0]}=?" if near else f"; it takes {', '.join(names)}"
+        raise TypeError(f"{kind}() has no keyword {unknown[0]!r}{hint}")
 
 
 def base_url_of(service: Service, value: str | None, allow_http: str | Iterable[str] = ()) -> httpx.URL:

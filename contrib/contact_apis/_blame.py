@@ -30,7 +30,7 @@ def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None
     status, request_id = outcome.status_code, id_in(outcome.headers, call.request_id)
     if faults is not None:
         return _unfit(call, status, request_id, faults)
-    secrets = call.service.credentials.values()
+    secrets = call.service.credentials
     words = [each and without(secrets, each)[:LONGEST_WORDS] for each in _words(outcome)]
     said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(outcome)
     facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
@@ -56,7 +56,7 @@ def _failed(call: Call, failure: Exception) -> errors.APIError:
 
 def _unfit(call: Call, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
     """For a success that breaks the contract."""
-    secrets = call.service.credentials.values()
+    secrets = call.service.credentials
     shown = tuple(Fault(speakable(each.path, secrets, call.body), each.remedy) for each in faults)
     text = f"{call.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
     text += "; ".join(map(str, shown))

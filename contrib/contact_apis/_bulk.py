@@ -27,6 +27,7 @@ from ._call import Answer, Call, Policy, Service, built, id_in, pruned
 from ._connections import OUT_OF_DESCRIPTORS, is_exhausted, loading, patched
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
+from ._secrets import SecretHeaders
 from ._session import FAILURES, AsyncSession, AsyncWire, Belongs, Session, Wire, check_open, common_headers
 
 State = Literal["created", "updated", "accepted", "refused", "failed", "unknown"]
@@ -74,7 +75,7 @@ class BulkWire(Protocol):
     async def exchange(
         self,
         method: str,
-        headers: dict[str, str],
+        headers: SecretHeaders,
         content: bytes,
         timeouts: Mapping[str, float | None],
         deadline: float | None,
@@ -94,14 +95,14 @@ class LentWire(AbstractAsyncContextManager["LentWire"]):
     async def exchange(
         self,
         method: str,
-        headers: dict[str, str],
+        headers: SecretHeaders,
         content: bytes,
         timeouts: Mapping[str, float | None],
         deadline: float | None,
         belongs: Belongs,
     ) -> httpx.Response:
         """One request and its answer, read whole."""
-        request = httpx.Request(method, self._url, headers=headers, content=content, extensions={"timeout": timeouts})
+        request = httpx.Request(method, self._url, headers=headers.reveal(), content=content, extensions={"timeout": timeouts})
         if isinstance(self._wire, AsyncWire):
             return await self._wire.exchange(request, deadline, belongs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._wire.exchange, request, deadline, belongs)
@@ -280,7 +281,7 @@ class Bulk:
         if not await self._pace.turn() or not await self._may_start(item):
             return None
         call = Call(self._service, self._policy, self._operation, ready.body, uuid4(), monotonic())
-        headers = {**self._headers, **call.headers}
+        headers = call.headers.with_plain(self._headers)
         while True:
             timeouts = call.begin(monotonic())
             try:

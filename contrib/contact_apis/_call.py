@@ -21,6 +21,7 @@ from attrs import field, frozen
 from . import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
 from ._contract import IDEMPOTENT_METHODS, Contract, Json, Operation
 from ._errors import Fault
+from ._secrets import SecretHeaders
 
 log = logging.getLogger("contact_apis")
 Made = TypeVar("Made")
@@ -124,7 +125,7 @@ class Service:
 
     name: str
     contract: Contract
-    credentials: Mapping[str, str] = field(repr=False)
+    credentials: SecretHeaders = field(repr=False)
     unset: type[object]
     """What the generated package's models hold for members that were left out."""
     idempotent: Callable[[Json], bool]
@@ -211,10 +212,10 @@ class Call:
         self.deadline = None if policy.total_timeout is None else now + policy.total_timeout
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> SecretHeaders:
         """What identifies the caller and the call."""
         named = {ID_HEADER: str(self.request_id)} if ID_HEADER.lower() in self.operation.header_parameters else {}
-        return {**self.service.credentials, **named}
+        return self.service.credentials.with_plain(named)
 
     def begin(self, now: float) -> dict[str, float | None]:
         """Counts an attempt, and gives its timeouts (those of httpx, in seconds), none of which ends after the call."""
@@ -248,7 +249,9 @@ class Call:
         if isinstance(outcome, Exception) or faults != []:
             from ._blame import error_of
 
-            raise error_of(self, outcome, faults, asked)
+            error = error_of(self, outcome, faults, asked)
+            del outcome, text, faults  # a service may quote credentials, and a traceback would show them
+            raise error
         return outcome
 
     def _faults(self, outcome: Answer | Exception) -> list[Fault] | None:
@@ -357,7 +360,7 @@ def call_for(service: Service, policy: Policy, request: httpx.Request, request_i
                 raise errors.InvalidRequestError(faults)
             sent = id_in(request.headers, request_id or uuid4())
             call = Call(service, policy, operation, body, sent, now, probing=PROBE in request.extensions)
-            request.headers.update(call.headers)
+            request.headers.update(call.headers.reveal())
             return call
     raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
 

@@ -37,6 +37,7 @@ from httpcore._utils import is_socket_readable  # what httpcore's own connection
 
 from ._addresses import is_kept_from_proxy
 from ._errors import ConfigurationError
+from ._secrets import Secret
 
 # More connections than this help nobody: at 16 in flight one process is busy.
 CONNECTIONS = 16
@@ -730,10 +731,10 @@ def proxy_for(url: httpx.URL) -> str | None:
     exceptions = getproxies().get("no", "")
     if url.scheme == "http" or is_kept_from_proxy(url.host, url.port or 443, exceptions) or proxy_bypass(url.netloc.decode()):
         return None
-    proxy = getproxies().get(url.scheme) or getproxies().get("all")
-    if not proxy or "://" not in proxy:
-        return f"http://{proxy}" if proxy else None
-    scheme = proxy.partition("://")[0].lower()
+    named = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")  # it can have a password
+    if "://" not in named.reveal():
+        return f"http://{named.reveal()}" if named.reveal() else None
+    scheme = named.reveal().partition("://")[0].lower()
     if scheme.startswith("socks"):
         if scheme not in ("socks5", "socks5h"):
             raise ConfigurationError(
@@ -743,4 +744,4 @@ def proxy_for(url: httpx.URL) -> str | None:
             raise ConfigurationError(
                 "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs an extra; install it with: pip install 'httpx[socks]'"
             )
-    return proxy
+    return named.reveal()

@@ -14,11 +14,12 @@ from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
 from pristo_client.types import Response, Unset
 
-from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, either, identified, setting
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, check_options, either, identified, setting
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._records import check_names, is_missing
+from ._secrets import Secret, SecretHeaders
 from ._session import AsyncSession, Session
 
 PristoContact = Contact
@@ -57,17 +58,21 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
     def __init__(
         self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
     ) -> None:
-        terms, key = contract("pristo_client"), setting("Pristo", "api_key", api_key)
-        try:
-            self._population_id = UUID(setting("Pristo", "population_id", population_id))
-        except ValueError:
-            raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
+        given = Secret(api_key)
+        given_population = Secret(population_id)  # somebody may mix them up
+        wanted: Secret[Any] = Secret(options)
+        del api_key, population_id, options  # no name holds a key when something is raised
+        check_options(type(self).__name__, wanted, {"api_key", "population_id", *Options.__annotations__})
+        terms = contract("pristo_client")
+        key = setting("Pristo", "api_key", given)
+        self._population_id = _population(given_population)
         self._path_values = {"populationId": str(self._population_id)}
         upsert = terms.operation("upsertContact")
-        credentials = upsert.security_headers({"ApiKeyAuth": key})
+        credentials = SecretHeaders(upsert.security_headers({"ApiKeyAuth": key.reveal()}))
         population = self._population_id
-        self._identity = lambda: {"api_key": key, "population_id": population}
-        self._set_up(Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign), **options)
+        self._identity = lambda: {"api_key": key.reveal(), "population_id": population}
+        service = Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign)
+        self._set_up(service, **wanted.reveal())
 
     @property
     def client(self) -> Client:
@@ -98,6 +103,13 @@ def foreign(sent: Json, shown: Any) -> list[Fault]:
     if same:
         return []
     return [Fault("contact.id", "must be the id that was sent: the response belongs to another request")]
+
+
+def _population(given: Secret[Any]) -> UUID:
+    try:
+        return UUID(setting("Pristo", "population_id", given).reveal())
+    except ValueError:
+        raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
 
 
 def identities(body: Json) -> tuple[str, ...]:

@@ -15,11 +15,25 @@ from retainful_client.api.contacts import upsert_contact
 from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
 from retainful_client.types import Response, Unset
 
-from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, either, identified, setting, zoneless
+from ._api import (
+    API,
+    AnyHttpClient,
+    AnySession,
+    Awaiting,
+    Blocking,
+    Options,
+    RequestId,
+    check_options,
+    either,
+    identified,
+    setting,
+    zoneless,
+)
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import Fault, InvalidRequestError
 from ._records import check_names, values_of
+from ._secrets import Secret, SecretHeaders, SecretText
 from ._session import AsyncSession, Session
 
 RetainfulContact = Contact
@@ -70,15 +84,20 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
     _model = Contact
 
     def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
+        given_key = Secret(api_key)
+        given_app = Secret(app_id)
+        wanted: Secret[Any] = Secret(options)
+        del api_key, app_id, options  # no name holds a key when something is raised
+        check_options(type(self).__name__, wanted, {"api_key", "app_id", *Options.__annotations__})
         terms = contract("retainful_client")
         upsert = terms.operation("upsertContact")
-        app = setting("Retainful", "app_id", app_id)
-        key = setting("Retainful", "api_key", api_key)
-        credentials = upsert.security_headers({"ApiKey": key, "AppId": app})
-        self._identity = lambda: {"api_key": key, "app_id": app}
-        self._set_up(
-            Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, (app,), repeatable=without_mail), **options
-        )
+        app = setting("Retainful", "app_id", given_app)
+        key = setting("Retainful", "api_key", given_key)
+        credentials = SecretHeaders(upsert.security_headers({"ApiKey": key.reveal(), "AppId": app.reveal()}))
+        self._identity = lambda: {"api_key": key.reveal(), "app_id": app.reveal()}
+        account = (SecretText(app.reveal()),)
+        service = Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, account, repeatable=without_mail)
+        self._set_up(service, **wanted.reveal())
 
     @property
     def client(self) -> Client:

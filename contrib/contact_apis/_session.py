@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx
 
 from ._body import BODY_LIMIT, Body, too_long
-from ._call import Answer, Policy, Service, Unreadable, built, call_for, pruned
+from ._call import Answer, Call, Policy, Service, Unreadable, built, call_for, pruned
 from ._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,15 +47,18 @@ class Session(httpx.Client):
         """
         call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
         while True:
-            request.extensions["timeout"] = call.begin(monotonic())
-            try:
-                outcome: httpx.Response | Exception = self.wire.exchange(request, call.deadline, call.belongs)
-            except FAILURES as failure:
-                outcome = failure.with_traceback(None)  # which would keep what was received
-            verdict = call.settle(outcome, monotonic(), time())
+            # The outcome has no name here: a service may quote credentials, and a traceback would show them.
+            verdict = call.settle(self._attempt(request, call), monotonic(), time())
             if isinstance(verdict, httpx.Response):
                 return verdict
             sleep(verdict)
+
+    def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
+        request.extensions["timeout"] = call.begin(monotonic())
+        try:
+            return self.wire.exchange(request, call.deadline, call.belongs)
+        except FAILURES as failure:
+            return failure.with_traceback(None)  # which would keep what was received
 
 
 class AsyncSession(httpx.AsyncClient):
@@ -75,15 +78,17 @@ class AsyncSession(httpx.AsyncClient):
 
         call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
         while True:
-            request.extensions["timeout"] = call.begin(monotonic())
-            try:
-                outcome: httpx.Response | Exception = await self.wire.exchange(request, call.deadline, call.belongs)
-            except FAILURES as failure:
-                outcome = failure.with_traceback(None)  # which would keep what was received
-            verdict = call.settle(outcome, monotonic(), time())
+            verdict = call.settle(await self._attempt(request, call), monotonic(), time())
             if isinstance(verdict, httpx.Response):
                 return verdict
             await asyncio.sleep(verdict)
+
+    async def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
+        request.extensions["timeout"] = call.begin(monotonic())
+        try:
+            return await self.wire.exchange(request, call.deadline, call.belongs)
+        except FAILURES as failure:
+            return failure.with_traceback(None)  # which would keep what was received
 
 
 Belongs = Callable[[Answer], bool]

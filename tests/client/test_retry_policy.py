@@ -15,6 +15,7 @@ import retainful_client.types
 from contact_apis import ConfigurationError, ContactAPIError
 from contact_apis._call import Call, Policy, Service, Unreadable, delay, id_in, retry_after
 from contact_apis._contract import contract
+from contact_apis._secrets import SecretHeaders
 
 from .kinds import GOOD
 
@@ -64,7 +65,7 @@ def begun(policy: Policy, sends_mail: bool, now: float) -> Call:
     unset = retainful_client.types.Unset
     terms = contract("retainful_client")
     upsert = terms.operation("upsertContact")
-    service = Service("Retainful", terms, {"Key": "k"}, unset, lambda _: not sends_mail, lambda _: (), upsert, base_url=url)
+    service = Service("Retainful", terms, SecretHeaders({"Key": "k"}), unset, lambda _: not sends_mail, lambda _: (), upsert, base_url=url)
     body = {"firstName": "Ada", "listIds": [], "identifiers": [IDENTIFIER]}
     return Call(service, policy, upsert, body, REQUEST_ID, now)
 
