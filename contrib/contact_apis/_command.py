@@ -226,11 +226,13 @@ app.command("contract", epilog="Example: contact-apis contract --target live --a
 def _told(work: Callable[[], int]) -> int:
     """Does the work, and says in one sentence what the user has to mend."""
     from contact_apis import ConfigurationError
-    from contact_apis._journal import JournalError
+    from contact_apis._journal import JournalError, JournalFullError
     from contact_apis._rows import InputError
 
     try:
         return work()
+    except JournalFullError as error:
+        _fail(f"{error}; nothing was sent. Make room and re-run the same command", code=5)
     except (ConfigurationError, InputError, JournalError) as error:
         _fail(str(error))
 
@@ -250,10 +252,10 @@ def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[
     return pairs
 
 
-def _fail(sentence: str) -> NoReturn:
+def _fail(sentence: str, *, code: int = 2) -> NoReturn:
     from contact_apis._terminal import QuietStream
 
     stream = QuietStream(sys.stderr)
     stream.write(f"contact-apis: {sentence}\n")
     stream.flush()
-    raise typer.Exit(2)
+    raise typer.Exit(code)

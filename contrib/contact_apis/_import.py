@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import csv
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from ._call import LONGEST_RETRY_AFTER
 from ._errors import (
     APIConnectionError,
     APIError,
+    APIResponseValidationError,
     APIStatusError,
     AuthenticationError,
     Fault,
@@ -50,6 +52,7 @@ EXIT_CODES: Mapping[Ending, int] = {
 }
 DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered with a 5xx
 GRACE = 10.0  # seconds that what is in flight gets after a signal
+FORBIDDEN = 20  # rows in a row that the service answered with a 403 before the credentials are tried again
 WINDOW = 64  # rows that are rejected for one reason, and no other row ended, before an import stops
 DISK_PATIENCE = 60.0  # seconds that outcomes which the journal cannot take are kept for it
 LEAST_DESCRIPTORS = 8  # with one connection
@@ -91,6 +94,11 @@ def _shown_path(path: str) -> str:
     return "a member whose name is not shown"
 
 
+def _without_particulars(text: str) -> str:
+    """What an error has in common with those of other rows: its text, which shows nothing that was sent, without ids and numbers."""
+    return re.sub(r"\d+", "#", re.sub(r" \(request [^()]*\)$", "", text))
+
+
 def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], None], ending: SignalEnding) -> None:
     loop.call_soon_threadsafe(act, ending)
 
@@ -123,7 +131,10 @@ class Sender:
         self._client = client
         self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
         self._journal, self._watch, self._signals = journal, watch, signals
-        self._reasons: Counter[tuple[int, str | None, str | None]] | None = None if keep_going else Counter()
+        self._keep_going = keep_going
+        self._succeeded_before = False
+        self._reasons: Counter[str] = Counter()
+        self._forbidden = 0
         self._credentials: asyncio.Future[None] | None = None
         self._tally: Counter[str] = Counter()
         self._down = 0
@@ -143,6 +154,7 @@ class Sender:
         """
         session = self._session
         concurrency = self._affordable(concurrency)
+        self._succeeded_before = any(state in SUCCEEDED for state, _ in self._journal.counts())
         self._window = max(WINDOW, concurrency)
         async with wire_to(self._url, session.wire, concurrency) as wire:
             self._bulk = Bulk(
@@ -158,8 +170,11 @@ class Sender:
             )
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             watching = asyncio.ensure_future(self._watch_on())
-            with self._signals.told_to(self._interrupter(running)), suppress(asyncio.CancelledError):
-                await running
+            try:
+                with self._signals.told_to(self._interrupter(running)), suppress(asyncio.CancelledError):
+                    await running
+            except JournalError as error:  # from reading what is due; what was in flight has ended
+                self._broken = error
             watching.cancel()
             if self._scheduled:
                 self._note()
@@ -229,6 +244,8 @@ class Sender:
             self._stop("credentials")
         elif isinstance(error, PermissionDeniedError):
             await self._check_credentials()
+        elif error is None:
+            self._forbidden = 0
         self._look_for_one_reason(outcome)
         self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError | RateLimitError) else 0
         patience_is_over = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
@@ -236,16 +253,23 @@ class Sender:
             self._stop("down")
 
     @property
-    def _succeeded(self) -> int:
-        return sum(self._tally[each] for each in SUCCEEDED)
+    def _is_proven(self) -> bool:
+        """Whether the service has taken a row of this input, in this run or an earlier one: then not everything is rejected."""
+        return self._succeeded_before or any(self._tally[each] for each in SUCCEEDED)
 
     async def _check_credentials(self) -> None:
-        """Stops after a 403 if it is about the credentials: a firewall sends one for a single row, too."""
-        if self._succeeded:
-            return
-        if self._credentials is None:
+        """Stops after a 403 if it is about the credentials: a firewall sends one for a single row, too.
+
+        The first 403 has them tried where nothing has succeeded before it, and so does each run of 403s: a key can be revoked meanwhile.
+        """
+        self._forbidden += 1
+        is_first = self._credentials is None and not self._is_proven
+        is_busy = self._credentials is not None and not self._credentials.done()
+        if is_first or (self._forbidden >= FORBIDDEN and not is_busy):
+            self._forbidden = 0
             self._credentials = asyncio.ensure_future(self._try_credentials())
-        await self._credentials
+        if self._credentials is not None:
+            await self._credentials
 
     async def _try_credentials(self) -> None:
         try:
@@ -254,21 +278,25 @@ class Sender:
             return  # nothing is known of them; the next rows will show
         except APIStatusError as error:
             if error.code is None and error.message is None:  # not in the form of the API's errors
-                self.reason = str(error)
-                self._stop("rejected")
+                if self._is_proven and not self._keep_going:  # else a whole window shows whether everything is rejected
+                    self.reason = str(error)
+                    self._stop("rejected")
                 return
             accepted = False
         if not accepted:
             self._stop("credentials")
 
     def _look_for_one_reason(self, outcome: UpsertOutcome) -> None:
-        """Stops when a whole window of rows was rejected for one reason and nothing else happened: then it is not the rows."""
+        """Stops when a whole window of rows ended for one reason and nothing else happened: then it is not the rows.
+
+        Such are rejections, redirects, and successes that break the contract, as a portal or another service sends them.
+        """
         error = outcome.error
-        if self._reasons is None or self._succeeded or not isinstance(error, APIStatusError):
+        if self._keep_going or self._is_proven or not isinstance(error, APIStatusError | APIResponseValidationError):
             return
-        if not 400 <= error.status_code <= 499 or isinstance(error, RateLimitError):
+        if isinstance(error, RateLimitError | InternalServerError):
             return
-        reason = (error.status_code, error.code, error.message)
+        reason = _without_particulars(str(error))
         self._reasons[reason] += 1
         if self._reasons[reason] >= self._window and self._reasons[reason] == self._tally.total():
             self.reason = str(error)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
@@ -110,7 +110,7 @@ def run_import(wish: Request) -> int:
         if source.columns is not None:
             mapping.bind(source.columns)
         if client is None or path is None:
-            path, bound = Path(stack.enter_context(TemporaryDirectory())) / "journal", {}
+            path, bound = Path(stack.enter_context(_scratch())) / "journal", {}
         else:
             session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
             # What identifies the account besides its key: nothing for Pristo, whose address has the population.
@@ -140,7 +140,7 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
                     ending = asyncio.run(sender.send(concurrency=wish.concurrency, rate=wish.rate))
                     reason = sender.reason
                 if ending == "finished" and all(state in SUCCEEDED for state, _ in journal.counts()):
-                    journal.complete(fingerprint)
+                    problems += _problems_of(lambda: journal.complete(fingerprint))
         except Interrupted as stop:
             ending = stop.ending
         finally:
@@ -158,8 +158,7 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
         watch.phase("checking", None)
         rows = _watched(planned(source, mapping, limit=wish.limit), watch)
         journal.plan(rows, retry_unknown=wish.retry_unknown, resend_welcome=wish.resend_welcome, limit=wish.limit)
-        if wish.limit is not None:  # then it was perhaps not read to its end, which looks at that
-            source.check_unchanged()
+        source.check_unchanged()  # also where rows past the limit were not read
         if source.columns is None:
             mapping.check_named(mapping.found)
         _show(mapping, source)
@@ -168,24 +167,35 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
 
 def _written(wish: Request, source: Input, journal: Journal, *, sent: bool) -> list[str]:
     """Settles the journal and writes the files that were asked for; what was in the way of any of that."""
-    problems: list[str] = []
-    try:
-        journal.settle_interrupted()
-    except JournalError as error:
-        problems.append(str(error))
-    try:
-        if wish.results is not None:
-            write_results(journal, wish.results)
-    except (InputError, JournalError) as error:
-        problems.append(str(error))
-    try:
-        if wish.failed is not None:
-            write_unsuccessful(wish.failed, source, journal.unsuccessful(pending=sent, unrepeatable=wish.retry_unknown))
-            if sent:
-                write_reference(wish.failed, journal)
-    except (InputError, JournalError) as error:
-        problems.append(str(error))
+    problems = _problems_of(journal.settle_interrupted)
+    if wish.results is not None:
+        results = wish.results
+        problems += _problems_of(lambda: write_results(journal, results))
+    if wish.failed is not None:
+        failed = wish.failed
+        rows = journal.unsuccessful(pending=sent, unrepeatable=wish.retry_unknown)
+        unwritten = _problems_of(lambda: write_unsuccessful(failed, source, rows))
+        if sent and not unwritten:
+            unwritten = _problems_of(lambda: write_reference(failed, journal))
+        problems += unwritten
     return problems
+
+
+def _problems_of(work: Callable[[], object]) -> list[str]:
+    """Does what comes after the sending; what was in the way of it."""
+    try:
+        work()
+    except (InputError, JournalError) as error:
+        return [str(error)]
+    return []
+
+
+def _scratch() -> TemporaryDirectory[str]:
+    """Where a dry run has its journal."""
+    try:
+        return TemporaryDirectory()
+    except OSError as error:
+        raise InputError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one that has room") from None
 
 
 def _client(wish: Request) -> AsyncPristo | AsyncRetainful:

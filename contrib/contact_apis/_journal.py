@@ -186,6 +186,10 @@ class JournalError(Exception):
     """The journal cannot be used. The text is one sentence for the user."""
 
 
+class JournalFullError(JournalError):
+    """There is no room for the journal, or its disk reports errors."""
+
+
 class Planned(NamedTuple):
     """A row of the input as the journal takes it."""
 
@@ -748,7 +752,9 @@ class Journal:
             why = _IN_WORDS.get((code or 0) & 0xFF, f"cannot be used ({name})")
         else:
             return
-        raise JournalError(f"the journal {self.path} {why}")
+        has_no_room = (code or 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        kind = JournalFullError if has_no_room else JournalError
+        raise kind(f"the journal {self.path} {why}")
 
 
 def journal_of(path: Path) -> Path:

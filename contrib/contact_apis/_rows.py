@@ -43,6 +43,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 1 << 16  # bytes that are looked at before reading begins
+_LINE_COST = 50  # bytes
 _GZIP = b"\x1f\x8b"
 LONGEST_ROW = 1 << 24
 """Characters of a row. csv's own bound of 131,072 for a cell would cut a large one into rows; without any, a file without line
@@ -120,10 +121,11 @@ class Input:
         with ExitStack() as opened:
             try:
                 raw = _standard_input() if path == "-" else opened.enter_context(self._path.open("rb", buffering=0))
-                # What is not a regular file can be read once, so it is not looked at beforehand.
-                self._looked_at = os.fstat(raw.fileno()) if path != "-" and stat.S_ISREG(os.fstat(raw.fileno()).st_mode) else None
+                self._raw = raw
+                self._before = _regular(raw)
                 found = None
-                if self._looked_at is not None:
+                # What is not a regular file can be read once, so it is not looked at beforehand; nor is standard input.
+                if self._before is not None and path != "-":
                     found = self._look_at(raw, wanted=encoding is None)
                 self._hashed = _Hashed(raw)
                 stream, self.compressed = _decompressed(opened, self._hashed)
@@ -169,14 +171,16 @@ class Input:
 
     def check_unchanged(self) -> None:
         """Raises :class:`InputError` if what was read is not what the file held before, or no longer what it holds."""
-        if self._looked_at is None:
+        if self._before is None:
             return
-        same = self._hashed.digest_of_all() == self.digest
-        try:
-            now = self._path.stat()
-        except OSError:
-            now = None
-        if not same or now is None or _state(now) != _state(self._looked_at):
+        same = self.digest is None or self._hashed.digest_of_all() == self.digest
+        now = _regular(self._raw)
+        if self.digest is not None:  # it has a name, which may lead to another file by now
+            try:
+                now = self._path.stat()
+            except OSError:
+                now = None
+        if not same or now is None or _state(now) != _state(self._before):
             raise InputError(
                 f"{self.name} was changed or replaced while it was read; nothing was sent. Run the same command again once it is complete"
             )
@@ -293,16 +297,27 @@ class Input:
         """The lines of the text, of which those of a row (``seen`` is emptied between rows) are within its bound together."""
         size = 0
         for number, line in enumerate(self._lines(), 1):
-            size = size + len(line) if seen else len(line)
-            if size > 2 * LONGEST_ROW:  # a quote that is never closed is found by csv before
-                raise self._too_long(number)
+            # Each line is an object of its own, which takes more memory than the characters of a short one.
+            size = (size if seen else 0) + len(line) + _LINE_COST
+            if size > 2 * LONGEST_ROW:  # a quote that is never closed is found by csv before, where the lines are long
+                raise self._too_long(number - len(seen))
             seen.append(line)
             yield line
 
     def _too_long(self, line: int) -> InputError:
         return InputError(
-            f"line {line} of {self.name} makes a row of more than {LONGEST_ROW} characters; give a file with one contact a line. Nothing was sent"
+            f"the row that begins in line {line} of {self.name} is too long (more than {LONGEST_ROW} characters, or several hundred"
+            " thousand lines); look for a quote that is not closed, and give one contact a line. Nothing was sent"
         )
+
+
+def _regular(raw: io.RawIOBase) -> os.stat_result | None:
+    """What is known of an open file; ``None`` of what is no regular one."""
+    try:
+        found = os.fstat(raw.fileno())
+    except OSError:  # it has no descriptor
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _standard_input() -> io.RawIOBase:
@@ -344,8 +359,8 @@ def shown_name(name: str) -> str:
 
 
 def looks_like_data(name: str) -> bool:
-    """Whether the name of a column looks like an e-mail address or a phone number."""
-    return "@" in name or re.search(r"\d([ ()./-]*\d){6,}", name) is not None
+    """Whether the name of a column looks like an e-mail address, a phone number or somebody's id."""
+    return "@" in name or re.search(r"\d([ ()./-]*\d){6,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}", name) is not None
 
 
 def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedReader, bool]:

@@ -126,9 +126,9 @@ def test_a_file_that_changes_while_it_is_read(
 
 def test_a_row_has_a_bound(file: File) -> None:
     """What never ends a line, or is packed twice, is refused in one sentence and in little memory."""
-    endless = file(gzip.compress(b"a" * (1 << 28)), "endless.csv.gz")
-    objects = file(gzip.compress(b'{"id":"' + b"a" * (1 << 28)), "endless.jsonl.gz")
-    later = file(gzip.compress(b"id,name\n" + b"a" * (1 << 28)), "later.csv.gz")
+    endless = file(gzip.compress(b"a" * (1 << 26)), "endless.csv.gz")
+    objects = file(gzip.compress(b'{"id":"' + b"a" * (1 << 26)), "endless.jsonl.gz")
+    later = file(gzip.compress(b"id,name\n" + b"a" * (1 << 26)), "later.csv.gz")
     twice = file(gzip.compress(gzip.compress(b"id\n")), "twice.csv.gz")
     with Service() as service:
         for path, sentence in ((endless, "more than"), (objects, "more than"), (later, "more than"), (twice, "compressed twice")):

@@ -321,7 +321,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(command: Command, file: File, t
     with Service() as service:
         words = [sys.executable, "-c", program, "import", str(path), "--to", "pristo"]
         full = subprocess.run(words, env={"PATH": "", **service.env}, capture_output=True, text=True, check=False)
-        assert full.returncode == 2, full.stderr
+        assert full.returncode == 5, full.stderr
         assert "Traceback" not in full.stderr
         assert "the journal" in full.stderr.splitlines()[-1]
         assert command("import", path, "--to", "pristo", service=service).code == 0
