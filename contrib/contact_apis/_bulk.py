@@ -27,6 +27,7 @@ from ._call import Answer, Call, Policy, Service, built, id_in, pruned
 from ._connections import OUT_OF_DESCRIPTORS, is_exhausted, loading, patched
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
+from ._plain import Plain
 from ._secrets import SecretHeaders
 from ._session import FAILURES, AsyncSession, AsyncWire, Belongs, Session, Wire, check_open, common_headers
 
@@ -37,7 +38,7 @@ LONGEST_QUEUE = 30.0  # seconds
 
 
 @frozen
-class UpsertOutcome:
+class UpsertOutcome(Plain):
     """What became of one contact of many."""
 
     index: int
@@ -59,6 +60,17 @@ class UpsertOutcome:
     @property
     def succeeded(self) -> bool:
         return self.state in SUCCEEDED
+
+    def to_dict(self) -> Json:
+        """The outcome as ``json.dumps`` takes it: ``request_id`` and ``error`` as text, and no ``contact``, which is personal data."""
+        return {
+            "index": self.index,
+            "state": self.state,
+            "status": self.status,
+            "request_id": None if self.request_id is None else str(self.request_id),
+            "attempts": self.attempts,
+            "error": None if self.error is None else str(self.error),
+        }
 
 
 class Prepared(NamedTuple):

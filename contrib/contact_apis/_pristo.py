@@ -15,9 +15,10 @@ from pristo_client.models import Contact, ContactCustomFields, ContactResponse, 
 from pristo_client.types import Response, Unset
 
 from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, check_options, either, identified, setting
-from ._call import Service, built, id_in
+from ._call import Service, built, id_in, pruned
 from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._plain import Plain
 from ._records import check_names, is_missing
 from ._secrets import Secret, SecretHeaders
 from ._session import AsyncSession, Session
@@ -41,7 +42,7 @@ class PristoFields(TypedDict, total=False):
 
 
 @frozen
-class PristoResult:
+class PristoResult(Plain):
     """What came of an upsert."""
 
     created: bool
@@ -50,6 +51,14 @@ class PristoResult:
     """The contact as the service now has it; ``None`` where it did not say."""
     request_id: UUID
     """The correlation id, to quote when asking the service's people."""
+
+    def to_dict(self) -> Json:
+        """The result as ``json.dumps`` takes it.
+
+        ``created``; ``contact`` as Pristo writes it (``lastName``), personal data included, or ``None``; ``request_id`` as text.
+        """
+        contact = None if self.contact is None else pruned(Unset, self.contact.to_dict())
+        return {"created": self.created, "contact": contact, "request_id": str(self.request_id)}
 
 
 class _Pristo(API[Contact, AnySession, AnyHttpClient]):

@@ -32,6 +32,7 @@ from ._api import (
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import Fault, InvalidRequestError
+from ._plain import Plain
 from ._records import check_names, values_of
 from ._secrets import Secret, SecretHeaders, SecretText
 from ._session import AsyncSession, Session
@@ -71,13 +72,17 @@ class RetainfulFields(TypedDict, total=False):
 
 
 @frozen
-class RetainfulResult:
+class RetainfulResult(Plain):
     """What came of an upsert."""
 
     created: None
     """Always ``None``: Retainful does not tell whether the contact is new."""
     request_id: UUID
     """The correlation id of the call, as logs and errors have it."""
+
+    def to_dict(self) -> Json:
+        """The result as ``json.dumps`` takes it: ``created``, and ``request_id`` as text."""
+        return {"created": self.created, "request_id": str(self.request_id)}
 
 
 class _Retainful(API[Contact, AnySession, AnyHttpClient]):

@@ -47,3 +47,17 @@ def call(api: Api, kind: Kind, url: str, method: str = "upsert_contact", *, give
             return await getattr(client, method)(**arguments)
 
     return asyncio.run(awaited())
+
+
+def many(kind: Kind, contacts: Any, url: str = "http://127.0.0.1:9", **options: Any) -> list[Any]:
+    """The outcomes of many contacts of Pristo."""
+    client = CLASSES["pristo", kind](base_url=url, max_retries=0, **KEYS["pristo"], **options)
+    if kind == "sync":
+        with client:
+            return list(client.upsert_many(contacts))
+
+    async def awaited() -> list[Any]:
+        async with client:
+            return [each async for each in client.upsert_many(contacts)]
+
+    return asyncio.run(awaited())

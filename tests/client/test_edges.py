@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import json
 from decimal import Decimal
@@ -19,7 +18,7 @@ from contact_apis._records import is_missing
 from tests.contract.settings import Endpoint
 
 from .hostile import Hostile, answer
-from .kinds import CLASSES, FIELDS, GOOD, ID, KEYS, KINDS, Kind, call
+from .kinds import FIELDS, GOOD, ID, KINDS, Kind, call, many
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
 
@@ -80,19 +79,6 @@ def test_a_socks_proxy_is_named_as_such(kind: Kind, proxy: str, words: str, monk
         call("pristo", kind, "https://api.example")
 
 
-def _many(kind: Kind, contacts: Any, url: str = "http://127.0.0.1:9", **options: Any) -> list[Any]:
-    client = CLASSES["pristo", kind](base_url=url, max_retries=0, **KEYS["pristo"], **options)
-    if kind == "sync":
-        with client:
-            return list(client.upsert_many(contacts))
-
-    async def awaited() -> list[Any]:
-        async with client:
-            return [each async for each in client.upsert_many(contacts)]
-
-    return asyncio.run(awaited())
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("level", ["httpx", "httpcore"])
 def test_mocked_httpx_stays_mocked(kind: Kind, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +102,7 @@ def test_mocked_httpx_stays_mocked(kind: Kind, level: str, monkeypatch: pytest.M
         monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", handle)
         monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", handle_async)
     with Hostile(answer(500)) as service:
-        (outcome,) = _many(kind, [FIELDS["pristo"]], service.url)
+        (outcome,) = many(kind, [FIELDS["pristo"]], service.url)
         assert service.connections == 0
     assert (outcome.state, len(seen)) == ("updated", 1)
 
@@ -131,7 +117,7 @@ def test_what_a_data_frame_has_for_nothing_is_absent(value: Any) -> None:
     fields = {"id": ID, "email": value, "custom_fields": {"tier": value, "since": "2024"}}
     with Hostile(answer(200, {"contact": {"id": ID}})) as service:
         call("pristo", "sync", service.url, given=fields)
-        (outcome,) = _many("async", [fields], service.url)
+        (outcome,) = many("async", [fields], service.url)
     assert outcome.succeeded
     bodies = [json.loads(each.split(b"\r\n\r\n", 1)[1]) for each in service.requests]
     assert bodies == [{"contact": {"id": ID, "customFields": {"since": "2024"}}}] * 2
@@ -172,7 +158,7 @@ class Frame:
 def test_what_is_no_mapping_raises_with_the_remedy(contacts: Any, remedy: str, kind: Kind) -> None:
     """Immediately, and never as an outcome that nobody may look at."""
     with pytest.raises(TypeError, match=remedy):
-        _many(kind, contacts)
+        many(kind, contacts)
 
 
 @pytest.mark.parametrize("name", ["emial", "Email", "lastname", "lastName", "custom_field"])
@@ -181,7 +167,7 @@ def test_a_misspelt_keyword_suggests_the_nearest_field(name: str) -> None:
     meant = {"emial": "email", "Email": "email", "custom_field": "custom_fields"}.get(name, "last_name")
     with pytest.raises(TypeError, match=f"'{name}'; did you mean {meant}"):
         call("pristo", "sync", "http://127.0.0.1:9", given={"id": ID, name: "x"})
-    (outcome,) = _many("async", [{"id": ID, name: "x"}])
+    (outcome,) = many("async", [{"id": ID, name: "x"}])
     assert isinstance(outcome.error, InvalidRequestError)
     assert f"did you mean {meant}" in str(outcome.error)
 
