@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contact_apis.mock import MockServer
 from contact_apis.mock._services import Pristo
 from tests.conftest import Run, contract, live
 from tests.contract import bounded
-from tests.contract.plan import Progress
+from tests.contract.plan import Progress, _part
 from tests.contract.service import KEPT_BODY, Breach, Exchange, LeftOut, Service
 from tests.contract.settings import load_settings
 from tests.mutants.catalogue import Seen, Subject, SubjectServer
@@ -355,3 +357,12 @@ def test_a_cut_short_property_does_not_count_as_left_out_once_it_held() -> None:
         service.end_check(None)
         assert service.whole_examples == 1
         assert service.cut_short == "it does not fit"
+
+
+@given(spare=st.floats(-1e6, 1e6), wanted=st.floats(0, 1e6))
+@example(spare=-3.0, wanted=0.0)
+def test_a_part_of_what_is_wanted(spare: float, wanted: float) -> None:
+    """Whatever is left, even less than nothing, what is wanted gets a part from none to all that fits into it."""
+    part = _part(spare, wanted)
+    assert 0.0 <= part <= 1.0
+    assert part * wanted <= max(0.0, spare) * 1.000001

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.routing import compile_path
 
@@ -115,6 +115,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("api", DOCUMENTS)
+@settings(deadline=None)  # each example builds two clients and a mock
 @given(seed=st.integers(0, 2**32))
 @example(seed=0)
 def test_order_means_nothing(api: Api, seed: int) -> None:

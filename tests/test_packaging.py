@@ -204,7 +204,7 @@ def test_the_extra_contract_declares_what_the_suite_imports(dist: Path) -> None:
                     imported.add(str(node.module).partition(".")[0])
     foreign = imported - set(sys.stdlib_module_names) - {"contact_apis"}
     owners = metadata.packages_distributions()
-    wanted = {owners[name][0].lower() for name in foreign}
+    wanted = {owners[name][0].lower().replace("_", "-") for name in foreign}
     assert wanted >= {"pytest", "hypothesis", "schemathesis", "pyyaml", "jinja2"}
     assert wanted - {each.name for each in declared(dist, "contract")} == set()
 

@@ -174,6 +174,8 @@ class Progress:
             return
         self.said = now
         sent = sum(service.counters.requests for service in self.plan.services.values())
+        if not sent:
+            return
         total = max(sent, self.plan.total)
         left = duration((now - self.started) / sent * (total - sent))
         self.say(f"  {sent:,} of about {total:,} requests sent · about {left} left")
@@ -196,4 +198,7 @@ def _shares(room: float, needs: Sequence[Need]) -> tuple[float, float]:
 
 
 def _part(spare: float, wanted: float) -> float:
-    return 1.0 if spare >= wanted else max(0.0, spare / wanted)
+    """The part of what is wanted that fits; all of it where nothing is wanted, also if there is less than nothing to spare."""
+    if wanted <= max(0.0, spare):
+        return 1.0
+    return max(0.0, spare / wanted)
