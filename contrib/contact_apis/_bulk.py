@@ -24,7 +24,7 @@ import httpx
 from attrs import field, frozen
 
 from ._call import Answer, Call, Policy, Service, built, id_in, pruned
-from ._connections import OUT_OF_DESCRIPTORS, is_exhausted, loading, patched
+from ._connections import OUT_OF_DESCRIPTORS, check_mocks, is_exhausted, loading, patched
 from ._contract import Json, Operation
 from ._errors import APIError, APIStatusError, ConfigurationError, ContactAPIError, Fault, InvalidRequestError
 from ._plain import Plain
@@ -388,10 +388,12 @@ def wire_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> Abstrac
     No generator: where an event loop ends with outcomes still waited for, it would close that before whoever uses it.
 
     Raises:
-        ConfigurationError: the client is closed, or the extra that brings aiohttp is not installed.
+        ConfigurationError: the client is closed, httpx is mocked where many do not go, or the extra that brings aiohttp is not installed.
     """
     check_open(wire)
     # While httpx is mocked, or traced, many go the way that one goes, and no connection is opened beside it.
+    if wire.given is None:
+        check_mocks()
     if wire.given is not None or patched():
         return LentWire(wire, url, connections)
     try:

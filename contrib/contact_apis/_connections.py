@@ -19,7 +19,7 @@ import ssl
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -34,6 +34,10 @@ from weakref import ref
 import httpcore
 import httpx
 from httpcore._utils import is_socket_readable  # what httpcore's own connections ask
+
+# From where they are made, for a mock can stand in httpx's own name for them.
+from httpx._client import AsyncClient, Client
+from httpx._transports.default import AsyncHTTPTransport, HTTPTransport
 
 from ._addresses import is_kept_from_proxy
 from ._errors import ConfigurationError
@@ -213,8 +217,9 @@ class _Place:
         """Opens connections as httpx does, by the environment's proxy and certificates."""
         if self._transport is None:
             made = httpx.HTTPTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
-            # httpx does not pass on httpcore's parameter for this.
-            made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
+            if isinstance(made, HTTPTransport):  # pyright: ignore[reportUnnecessaryIsInstance] # a mock can stand there
+                # httpx does not pass on httpcore's parameter for this.
+                made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
             self._transport = made
         return self._transport
 
@@ -226,7 +231,9 @@ class _Place:
     def handle(self, request: httpx.Request) -> httpx.Response:
         """A response, not read yet."""
         if patched():
-            return self.transport.handle_request(request)
+            if _sends_itself(Client):
+                return self.transport.handle_request(request)
+            return Client(transport=self.transport, trust_env=False).send(request, stream=True)
         wanted = _wanted(request)
         connection = self._connection
         if connection is not None and connection.has_expired():
@@ -418,14 +425,17 @@ class _AsyncPlace:
         if self._transport is None:
             with setting_up():
                 made = httpx.AsyncHTTPTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
-            made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # no parameter leads there
+            if isinstance(made, AsyncHTTPTransport):  # pyright: ignore[reportUnnecessaryIsInstance] # a mock can stand there
+                made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # no parameter leads there
             self._transport = made
         return self._transport
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         """As :meth:`_Place.handle`."""
         if patched():
-            return await self.transport.handle_async_request(request)
+            if _sends_itself(AsyncClient):
+                return await self.transport.handle_async_request(request)
+            return await AsyncClient(transport=self.transport, trust_env=False).send(request, stream=True)
         wanted = _wanted(request)
         connection = self._connection
         if connection is not None and connection.has_expired():
@@ -654,20 +664,73 @@ def patched() -> bool:
     """Whether somebody, a mock or a tracer, has put something of their own in the place of what httpx sends with.
 
     Then requests go that way, instead of by connections that are opened beside it.
+
+    Raises:
+        ConfigurationError: what was replaced is something that no request of ours goes through.
     """
-    return not all(id(cls.__dict__.get(name)) in _genuine or _is_genuine(cls.__dict__.get(name)) for cls, name in _SENDERS)
+    now = [names.get(name) for names, name in _PLACES]
+    if now == _unpatched:  # as a rule, and quick: it is asked before each call
+        return False
+    for ours, named in ((Client, httpx.Client), (AsyncClient, httpx.AsyncClient)):
+        if named is not ours and ours not in getattr(named, "__mro__", ()):  # a tracer's class is one of httpx's kind
+            raise ConfigurationError(f"httpx.{ours.__name__} is mocked, which no request here goes through; {_WHAT_TO_MOCK}")
+    if httpx.HTTPTransport is not HTTPTransport or httpx.AsyncHTTPTransport is not AsyncHTTPTransport:
+        return True
+    found = not (_sends_itself(Client) and _sends_itself(AsyncClient) and all(_is_own(cls, name) for cls, name in _SENDERS))
+    if not found and httpx.Client is Client and httpx.AsyncClient is AsyncClient:
+        _unpatched[:] = now
+    return found
 
 
+def check_mocks() -> None:
+    """Raises :class:`ConfigurationError` where a mock would see a single call, and none of many."""
+    if not (_is_own(Client, "request") and _is_own(AsyncClient, "request")):
+        raise ConfigurationError(f"httpx's method request is mocked, which upsert_many does not go through; {_WHAT_TO_MOCK}")
+
+
+_WHAT_TO_MOCK = "mock the transport (respx, pytest-httpx, httpx.HTTPTransport), or pass http_client= with an httpx.MockTransport"
 _SENDERS: tuple[tuple[type[object], str], ...] = (
-    (httpx.HTTPTransport, "handle_request"),
-    (httpx.AsyncHTTPTransport, "handle_async_request"),
+    (HTTPTransport, "handle_request"),
+    (AsyncHTTPTransport, "handle_async_request"),
     (httpcore.ConnectionPool, "handle_request"),
     (httpcore.AsyncConnectionPool, "handle_async_request"),
     (httpcore.HTTPConnection, "handle_request"),
     (httpcore.AsyncHTTPConnection, "handle_async_request"),
 )
+# The steps from a client of httpx to its transport; which there are differs between its versions.
+_STEPS = [
+    name
+    for name in (
+        "send",
+        "_send_handling_auth",
+        "_send_handling_redirects",
+        "_send_single_request",
+        "_transport_for_url",
+        "_init_transport",
+        "_init_proxy_transport",
+    )
+    if hasattr(Client, name) and hasattr(AsyncClient, name)
+]
+_PLACES: list[tuple[Mapping[str, Any], str]] = [
+    *((vars(httpx), name) for name in ("Client", "AsyncClient", "HTTPTransport", "AsyncHTTPTransport")),
+    *((vars(cls), name) for cls in (Client, AsyncClient) for name in _STEPS),
+    *((vars(cls), name) for cls, name in _SENDERS),
+]
+_unpatched: list[Any] = []
+"""What stands in those places when nothing is patched; empty until that was seen."""
 _HOMES = tuple(str(Path(each.__file__ or "").parent) for each in (httpx, httpcore))
 _genuine: dict[int, object] = {}
+
+
+def _sends_itself(cls: type[object]) -> bool:
+    """Whether no step of a client of httpx is replaced, so that its transport alone can be asked."""
+    return all(_is_own(cls, name) for name in _STEPS)
+
+
+def _is_own(cls: type[object], name: str) -> bool:
+    """Whether a class has its library's own method."""
+    method = cls.__dict__.get(name)
+    return id(method) in _genuine or _is_genuine(method)
 
 
 def _is_genuine(method: object) -> bool:
