@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import difflib
 import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
@@ -22,6 +20,7 @@ from ._call import PROBE, Policy, Service
 from ._errors import ConfigurationError, Fault, InvalidRequestError
 from ._secrets import Secret
 from ._session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
+from ._times import with_times
 
 if TYPE_CHECKING:
     from ._bulk import Prepared, UpsertOutcome
@@ -328,14 +327,14 @@ def identified(request_id: RequestId) -> Generator[UUID, None, None]:
         CALL_ID.reset(token)
 
 
-def zoneless(value: object, path: str = "") -> Iterator[Fault]:
-    """Every time in a model that does not say in which zone it is meant; generated code would take it for local."""
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        yield Fault(path, "must have a time zone")
-    elif isinstance(value, list):
-        for place, each in enumerate(cast("list[object]", value)):
-            yield from zoneless(each, f"{path}[{place}]")
-    elif attrs.has(type(value)):
-        for name in attrs.fields_dict(cast("Any", type(value))):
-            wire_name = re.sub("_(.)", lambda match: match[1].upper(), name.rstrip("_"))
-            yield from zoneless(getattr(value, name), f"{path}.{wire_name}".removeprefix("."))
+def timed(body: AnyContact) -> AnyContact:
+    """A request in which each time that was given as text is a time.
+
+    Raises:
+        InvalidRequestError: text that is no time, or a time without a time zone.
+    """
+    faults: list[Fault] = []
+    read = with_times(body, faults)
+    if faults:
+        raise InvalidRequestError(faults)
+    return cast("AnyContact", read)

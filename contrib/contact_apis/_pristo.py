@@ -14,10 +14,11 @@ from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
 from pristo_client.types import Response, Unset
 
-from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, check_options, either, identified, setting
+from ._api import API, AnyHttpClient, AnySession, Awaiting, Blocking, Options, RequestId, check_options, either, identified, setting, timed
 from ._call import Service, built, id_in, pruned
 from ._contract import Json, contract
 from ._errors import ConfigurationError, Fault, InvalidRequestError
+from ._keywords import shows_keywords
 from ._plain import Plain
 from ._records import check_names, is_missing
 from ._secrets import Secret, SecretHeaders
@@ -90,7 +91,7 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
-        body = ContactUpsertRequest(contact=either(contact, fields, _contact))
+        body = timed(ContactUpsertRequest(contact=either(contact, fields, _contact)))
         built(body.to_dict)
         return body
 
@@ -161,6 +162,7 @@ class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
     def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
     @overload
     def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    @shows_keywords(Contact, _contact, PristoFields)
     def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
         """Creates a contact, or updates the one with this id; what is left out of an update stays.
 
@@ -190,6 +192,7 @@ class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
     async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
     @overload
     async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    @shows_keywords(Contact, _contact, PristoFields)
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
         """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
         with identified(request_id) as sent:

@@ -27,11 +27,12 @@ from ._api import (
     either,
     identified,
     setting,
-    zoneless,
+    timed,
 )
 from ._call import Service, built, id_in
 from ._contract import Json, contract
 from ._errors import Fault, InvalidRequestError
+from ._keywords import shows_keywords
 from ._plain import Plain
 from ._records import check_names, values_of
 from ._secrets import Secret, SecretHeaders, SecretText
@@ -59,7 +60,7 @@ class RetainfulFields(TypedDict, total=False):
     channels: Mapping[Kind, str] | None
     identifiers: Sequence[Identifier] | None
     last_name: str | None
-    birth_date: date | datetime | None
+    birth_date: date | datetime | str | None
     city: str | None
     country_code: str | None
     country: str | None
@@ -67,7 +68,7 @@ class RetainfulFields(TypedDict, total=False):
     state: str | None
     postal_code: str | None
     gender: str | None
-    created_at: date | datetime | None
+    created_at: date | datetime | str | None
     trigger_welcome_email: bool | None
 
 
@@ -115,9 +116,7 @@ class _Retainful(API[Contact, AnySession, AnyHttpClient]):
             # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
             fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
             check_names(fields, Contact, RetainfulFields.__annotations__)
-        body = either(contact, fields, _contact)
-        if faults := list(zoneless(body)):
-            raise InvalidRequestError(faults)
+        body = timed(either(contact, fields, _contact))
         built(body.to_dict)
         return body
 
@@ -197,6 +196,7 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
     def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
     @overload
     def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    @shows_keywords(Contact, _contact, RetainfulFields)
     def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
         """Creates a contact, or updates the one that an identifier already belongs to.
 
@@ -207,7 +207,8 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
             fields: the contact's fields by keyword. ``first_name`` and ``list_ids`` are required. ``email`` and ``phone``
                 become identifiers, which share ``consent`` and are subscribed on the channel of their kind, unless
                 ``subscribed`` is false or ``channels`` names another status, as in ``{"phone": "unsubscribed"}``.
-                ``identifiers`` are sent as they are. Consent is never invented. Times need a time zone.
+                ``identifiers`` are sent as they are. Consent is never invented.
+                Times need a time zone, and can be RFC 3339 text, in ``consent`` as well: ``"2024-03-21T10:30:00Z"``, or a date.
             request_id: a UUID for logs and errors; one is made when none is given. Retainful has no header for it.
 
         With ``trigger_welcome_email=True`` an attempt that was perhaps processed is not repeated.
@@ -230,6 +231,7 @@ class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Conta
     async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
     @overload
     async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    @shows_keywords(Contact, _contact, RetainfulFields)
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
         """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
         with identified(request_id) as sent:

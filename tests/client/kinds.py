@@ -49,9 +49,9 @@ def call(api: Api, kind: Kind, url: str, method: str = "upsert_contact", *, give
     return asyncio.run(awaited())
 
 
-def many(kind: Kind, contacts: Any, url: str = "http://127.0.0.1:9", **options: Any) -> list[Any]:
-    """The outcomes of many contacts of Pristo."""
-    client = CLASSES["pristo", kind](base_url=url, max_retries=0, **KEYS["pristo"], **options)
+def many(kind: Kind, contacts: Any, url: str = "http://127.0.0.1:9", *, api: Api = "pristo", **options: Any) -> list[Any]:
+    """The outcomes of many contacts."""
+    client = CLASSES[api, kind](base_url=url, max_retries=0, **KEYS[api], **options)
     if kind == "sync":
         with client:
             return list(client.upsert_many(contacts))

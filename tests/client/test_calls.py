@@ -218,7 +218,7 @@ def _with_extra(value: Any) -> RetainfulContact:
         ("retainful", (), {**FIELDS["retainful"], "list_ids": "NdrD"}, ["listIds"]),
         ("retainful", (), {**FIELDS["retainful"], "list_ids": {"NdrD"}}, ["listIds"]),
         ("retainful", (), {**FIELDS["retainful"], "country_code": "USA"}, ["countryCode"]),
-        ("retainful", (), {**FIELDS["retainful"], "birth_date": "1990"}, ["body"]),
+        ("retainful", (), {**FIELDS["retainful"], "birth_date": "1990"}, ["birthDate"]),
         ("retainful", (), {**FIELDS["retainful"], "created_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))}, ["body"]),
         ("retainful", (), {**FIELDS["retainful"], "identifiers": ["ada"]}, ["body"]),
         ("retainful", (_with_extra(float("nan")),), {}, ["extra"]),
