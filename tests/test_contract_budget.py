@@ -365,4 +365,4 @@ def test_a_part_of_what_is_wanted(spare: float, wanted: float) -> None:
     """Whatever is left, even less than nothing, what is wanted gets a part from none to all that fits into it."""
     part = _part(spare, wanted)
     assert 0.0 <= part <= 1.0
-    assert part * wanted <= max(0.0, spare) * 1.000001
+    assert part * wanted <= max(0.0, spare) * 1.000001 + 1e-9

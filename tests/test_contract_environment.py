@@ -164,6 +164,7 @@ def elsewhere(authority: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:  # noq
         MockServer(second_population=True, custom_fields=["tier"]) as server,
         closing(Encrypted(authority, int(server.base_url.rpartition(":")[2]))) as secure,
     ):
+        server.app.local = False  # it is known by another name to those who come through the proxy
         proxy = Proxy(secure.port)
         limits = {"CONTRACT_RATE": "0", "CONTRACT_NEW_CONTACTS": "200", "CONTRACT_MAX_REQUESTS": "20000"}
         addresses = dict.fromkeys(("PRISTO_BASE_URL", "RETAINFUL_BASE_URL"), "https://api.example")
@@ -187,7 +188,7 @@ def test_a_live_run_goes_through_the_proxy(run: Run, tmp_path: Path, elsewhere: 
         ({"HTTPS_PROXY": "http://user:c0nfidential@127.0.0.1:9"}, "HTTPS_PROXY=http://127.0.0.1:9"),
         ({"https_proxy": NOBODY, "HTTPS_PROXY": "http://elsewhere:1"}, "https_proxy"),
         ({"ALL_PROXY": "127.0.0.1:9"}, "ALL_PROXY"),
-        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "socksio"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "ALL_PROXY names a SOCKS proxy"),
         ({"HTTPS_PROXY": "ftp://proxy:1"}, "HTTPS_PROXY is not a valid proxy address"),
         ({"HTTPS_PROXY": "http://[nonsense"}, "HTTPS_PROXY is not a valid proxy address"),
         ({"SSL_CERT_FILE": "no-such-file"}, "SSL_CERT_FILE"),

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from attrs import field, frozen
 
+from contact_apis import ConfigurationError
 from contact_apis._connections import proxy_for as proxy_of_client
 
 from .settings import CannotRun, Endpoint
@@ -128,7 +129,10 @@ def route_to(endpoint: Endpoint) -> Route:
 
 
 def _proxy_to(url: httpx.URL) -> Proxy | None:
-    address = proxy_of_client(url)
+    try:
+        address = proxy_of_client(url)
+    except ConfigurationError as error:  # a kind of proxy that is not supported, or not without another package
+        raise CannotRun(f"{error}.") from None
     if not address:
         return None
     variable = _variable_of_proxy()
