@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-import random
 import re
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.routing import compile_path
 
 from contact_apis import (
     ConfigurationError,
-    Consent,
     InternalServerError,
     InvalidRequestError,
     Pristo,
-    Retainful,
-    _mapping,
     _pristo,
-    _retainful,
 )
 from contact_apis._contract import Contract, Json, contract
-from contact_apis._mapping import FORMS
-from contact_apis.mock import _services
-from tests.client.kinds import APIS, GOOD, KEYS, Api
+from tests.client.kinds import APIS, KEYS
 
 DOCUMENTS = {api: contract(f"{api}_client").document for api in APIS}
 BASE_URL = "https://api.example.com"
@@ -53,80 +46,6 @@ def document(spec: Json, **members: Any) -> Contract:
     return Contract(
         {"openapi": "3.0.3", "paths": {"/things": {"post": {"operationId": "do", "responses": {"200": {}}, **spec}}}, **members}
     )
-
-
-# ---------------------------------------------------------------------------------------------------------------- order
-
-
-def shuffled(node: Any, chance: random.Random) -> Any:
-    """A JSON value with the members of all its objects in another order, which means the same."""
-    if isinstance(node, list):
-        return [shuffled(each, chance) for each in node]
-    if not isinstance(node, dict):
-        return node
-    names = list(node)
-    chance.shuffle(names)
-    return {name: shuffled(node[name], chance) for name in names}
-
-
-def sent_by(api: Api, terms: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Every byte that a wrapper, its credentials check, its bulk call and the mock's answer consist of."""
-    requests: list[tuple[Any, ...]] = []
-
-    def respond(request: httpx.Request) -> httpx.Response:
-        requests.append((request.method, str(request.url), request.headers.raw, request.content))
-        return httpx.Response(200 if request.content != b"{}" else 400, json=GOOD[api])
-
-    with monkeypatch.context() as patch, httpx.Client(transport=httpx.MockTransport(respond)) as http_client:
-        for module in (_pristo, _retainful, _mapping, _services):
-            patch.setattr(module, "contract", lambda _: terms)
-        patch.setattr("contact_apis._bulk.uuid4", lambda: REQUEST_ID)
-        patch.setattr("contact_apis._call.uuid4", lambda: REQUEST_ID)
-        fields = FIELDS[api]
-        client = CLIENTS[api](http_client=http_client, **KEYS[api])
-        client.upsert_contact(**fields, request_id=REQUEST_ID)
-        list(client.upsert_many([fields]))
-        client.check_credentials()
-        form = FORMS[api]()
-        requests.append((form.operation.method, form.operation.operation_id, sorted(form.fields), sorted(form.required)))
-        mock = MOCKS[api]()
-        for method, url, raw, body in requests[:3]:
-            headers = {name.decode().lower(): value.decode() for name, value in raw}
-            (operation,) = (each for each in mock.operations_at(httpx.URL(url).path) if each.method == method)
-            answer = mock.handle(operation, _services.Request(method, httpx.URL(url).path, headers, body))
-            requests.append((answer.status, answer.body))
-    return requests
-
-
-CLIENTS: dict[str, Any] = {"pristo": Pristo, "retainful": Retainful}
-MOCKS: dict[str, Any] = {
-    "pristo": lambda: _services.Pristo(KEYS["pristo"]["api_key"], [KEYS["pristo"]["population_id"]]),
-    "retainful": lambda: _services.Retainful(KEYS["retainful"]["api_key"], KEYS["retainful"]["app_id"]),
-}
-FIELDS: dict[str, dict[str, Any]] = {
-    "pristo": {"id": cast("Json", GOOD["pristo"])["contact"]["id"], "email": "ada@example.com"},
-    "retainful": {
-        "first_name": "Ada",
-        "list_ids": ["L1"],
-        "email": "ada@example.com",
-        "consent": Consent.from_dict({"createdAt": "2024-03-21T10:30:00.000Z", "ip": "192.0.2.7", "source": "web_form"}),
-    },
-}
-
-
-@pytest.mark.parametrize("api", DOCUMENTS)
-@settings(deadline=None)  # each example builds two clients and a mock
-@given(seed=st.integers(0, 2**32))
-@example(seed=0)
-def test_order_means_nothing(api: Api, seed: int) -> None:
-    """A document with its paths, methods and security keys in any order, new operations in front, gives the same requests."""
-    chance = random.Random(seed)
-    original = DOCUMENTS[api]
-    reordered = shuffled({**original, "paths": {**EXTRA, **original["paths"]}}, chance)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        expected = sent_by(api, Contract(original), monkeypatch)
-        assert sent_by(api, Contract(reordered), monkeypatch) == expected
-    assert len(expected) == 7
 
 
 # --------------------------------------------------------------------------------------------------- other operations

@@ -166,7 +166,12 @@ def _contact(
     if faults:
         raise InvalidRequestError(faults)
     made = [
-        Identifier(cast("Kind", kind), value, Channels.from_dict({kind: {"status": statuses[kind]}}), cast("Consent", consent))
+        Identifier(
+            type_=cast("Kind", kind),
+            id=value,
+            channels=Channels.from_dict({kind: {"status": statuses[kind]}}),
+            consent=cast("Consent", consent),
+        )
         for kind, value in given.items()
     ]
     members = {name: value for name, value in fields.items() if value is not None}
