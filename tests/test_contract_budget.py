@@ -20,8 +20,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from contact_apis._mocking.service import Pristo
 from contact_apis.mock import MockServer
-from contact_apis.mock._services import Pristo
 from tests.conftest import Run, contract, live
 from tests.contract import bounded
 from tests.contract.plan import Progress, _part

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from contact_apis._contract import Operation
+from contact_apis._mocking.service import Answer, Pristo, Request
+from contact_apis._openapi.document import Operation
 from contact_apis.mock import MockServer
-from contact_apis.mock._services import Answer, Pristo, Request
 from tests.conftest import Run, contract, live
 from tests.mutants.catalogue import Subject, SubjectServer
 

@@ -19,9 +19,9 @@ from contact_apis import (
     InternalServerError,
     InvalidRequestError,
     Pristo,
-    _pristo,
 )
-from contact_apis._contract import Contract, Json, contract
+from contact_apis._openapi.document import Contract, Json, contract
+from contact_apis._vendors.pristo import client as _pristo
 from tests.client.kinds import APIS, KEYS
 
 DOCUMENTS = {api: contract(f"{api}_client").document for api in APIS}
@@ -86,7 +86,7 @@ def test_a_missing_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 3), ("POST", 1)])
 def test_only_what_may_be_processed_twice_is_retried(monkeypatch: pytest.MonkeyPatch, method: str, attempts: int) -> None:
     """Of another operation than the upsert, a request that was perhaps processed is retried if its method is idempotent."""
-    monkeypatch.setattr("contact_apis._session.sleep", lambda _: None)
+    monkeypatch.setattr("contact_apis._http.session.sleep", lambda _: None)
     client, requests = with_more(monkeypatch, 502, b"")
     body: dict[str, Any] = {"json": {}} if method == "POST" else {}
     with pytest.raises(InternalServerError):

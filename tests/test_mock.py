@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from contact_apis import ConfigurationError, Pristo
-from contact_apis._command import EmailRule as CommandEmailRule
+from contact_apis._mocking.injection import Fault
+from contact_apis._mocking.service import EmailRule
+from contact_apis.cli.app import EmailRule as CommandEmailRule
 from contact_apis.mock import MockServer
-from contact_apis.mock._faults import Fault
-from contact_apis.mock._services import EmailRule
 from tests.contract.clauses import load_specification
 
 Json = dict[str, Any]

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from contact_apis import AsyncPristo, AsyncRetainful, Pristo, Retainful
-from contact_apis._contract import Contract, Json, contract
-from contact_apis.mock._app import MockApp
-from contact_apis.mock._services import Pristo as PristoService
-from contact_apis.mock._services import Request
-from contact_apis.mock._services import Retainful as RetainfulService
+from contact_apis._mocking.app import MockApp
+from contact_apis._mocking.service import Pristo as PristoService
+from contact_apis._mocking.service import Request
+from contact_apis._mocking.service import Retainful as RetainfulService
+from contact_apis._openapi.document import Contract, Json, contract
 from tests.client.kinds import APIS, FIELDS, KEYS, Api
 from tests.importing.conftest import called
 

@@ -65,7 +65,7 @@ def test_the_wheel_holds_three_packages_and_nothing_else(dist: Path) -> None:
         "retainful_client",
         f"contact_apis-{__version__}.dist-info",
     }
-    for each in ("contact_apis/py.typed", "contact_apis/mock/page.html", "pristo_client/openapi.json", "retainful_client/py.typed"):
+    for each in ("contact_apis/py.typed", "contact_apis/_mocking/page.html", "pristo_client/openapi.json", "retainful_client/py.typed"):
         assert each in names
 
 

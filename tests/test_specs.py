@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from contact_apis._contract import Contract
+from contact_apis._openapi.document import Contract
 from tests.conftest import ROOT
 from tests.contract.clauses import APIS, Clause, load_clauses, load_specification, resolve_pointer
 

@@ -20,6 +20,7 @@ from ._errors import (
     PermissionDeniedError,
     RateLimitError,
 )
+from ._version import __version__
 
 __all__ = [
     "APIConnectionError",
@@ -53,19 +54,31 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from ._bulk import UpsertOutcome
-    from ._pristo import AsyncPristo, Pristo, PristoContact, PristoResult
-    from ._retainful import AsyncRetainful, Channel, Channels, Consent, Identifier, Retainful, RetainfulContact, RetainfulResult
+    from contact_apis._bulk.runner import UpsertOutcome
+    from contact_apis._vendors.pristo.client import AsyncPristo, Pristo, PristoContact, PristoResult
+    from contact_apis._vendors.retainful.client import (
+        AsyncRetainful,
+        Channel,
+        Channels,
+        Consent,
+        Identifier,
+        Retainful,
+        RetainfulContact,
+        RetainfulResult,
+    )
 else:
+    _PLACES = {"UpsertOutcome": "_bulk.runner"}
+    _PLACES |= dict.fromkeys(("AsyncPristo", "Pristo", "PristoContact", "PristoResult"), "_vendors.pristo.client")
+    _PLACES |= dict.fromkeys(
+        ("AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"),
+        "_vendors.retainful.client",
+    )
 
     def __getattr__(name: str) -> object:
         """Loads a client when it is first asked for, so that nobody waits for the one that they do not use."""
-        if name not in __all__:
+        if name not in _PLACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        place = "_bulk" if name == "UpsertOutcome" else "_pristo" if "Pristo" in name else "_retainful"
-        module = import_module(f".{place}", __name__)
+        module = import_module(f"{__name__}.{_PLACES[name]}")
         value = globals()[name] = getattr(module, name)
         return value

@@ -1,5 +1,5 @@
 """``python -m contact_apis`` is the command ``contact-apis``."""
 
-from contact_apis.cli import main
+from .cli import main
 
 main()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from contact_apis.mock import MockServer
+    from .mock import MockServer
 
 
 @pytest.fixture
 def contact_apis_mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockServer]:
     """A running mock of both services, empty, with its addresses and credentials in the environment."""
-    from contact_apis.mock import MockServer
+    from .mock import MockServer
 
     with MockServer() as server:
         for name, value in server.env.items():

@@ -55,7 +55,7 @@ def rows_of(path: Path, count: int) -> Iterator[dict[str, str]]:
 
 def imported(path: Path, count: int) -> None:
     """All of it, as the command does it."""
-    from contact_apis._command import app
+    from contact_apis.cli.app import app
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         words = ["import", str(path), "--to", "pristo", "--limit", str(count), "--journal", f"{folder}/j", "--results", f"{folder}/r"]

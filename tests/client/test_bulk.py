@@ -34,7 +34,7 @@ from contact_apis import (
     PristoContact,
     UpsertOutcome,
 )
-from contact_apis._bulk import Bulk, Pace, wire_to
+from contact_apis._bulk.runner import Bulk, Pace, wire_to
 from contact_apis.mock import MockServer
 
 from .hostile import Action, Hostile, Proxy, TlsServer, answer, drip, hang, send_and_close
@@ -743,7 +743,7 @@ def test_an_environment_that_cannot_work(kind: Kind, name: str, value: str, monk
 def test_a_missing_extra(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without aiohttp one sentence says what to install; with a client of the caller's it is not missed."""
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    monkeypatch.delitem(sys.modules, "contact_apis._aiohttp", raising=False)
+    monkeypatch.delitem(sys.modules, "contact_apis._bulk.aiohttp_transport", raising=False)
     with pytest.raises(ConfigurationError, match=r"pip install 'contact-apis\[bulk\]'$"):
         many("pristo", kind, "http://127.0.0.1:1", people(2))
     transport = httpx.MockTransport(lambda request: httpx.Response(201, content=request.content))

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from contact_apis import ConfigurationError, InvalidRequestError, Pristo, PristoContact, RetainfulContact
-from contact_apis._addresses import is_kept_from_proxy, is_loopback
-from contact_apis._records import is_missing
+from contact_apis._http.addresses import is_kept_from_proxy, is_loopback
+from contact_apis._vendors.records import is_missing
 from tests.contract.settings import Endpoint
 
 from .hostile import Hostile, answer
@@ -74,7 +74,7 @@ def test_no_proxy(host: str, port: int, exceptions: str, expected: bool) -> None
 def test_a_socks_proxy_is_named_as_such(kind: Kind, proxy: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the extra that it needs, or the kinds that there are."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    monkeypatch.setattr("contact_apis._connections.find_spec", lambda _: None)
+    monkeypatch.setattr("contact_apis._http.connections.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=words):
         call("pristo", kind, "https://api.example")
 

@@ -30,7 +30,8 @@ from contact_apis import (
     Pristo,
 )
 from contact_apis._errors import status_error
-from contact_apis._privacy import speakable, without
+from contact_apis._http import call as call_module
+from contact_apis._http.redaction import speakable, without
 
 from .hostile import Hostile, answer, reset, send_and_close
 from .kinds import APIS, CONSENT, FIELDS, GOOD, KEYS, KINDS, POPULATION, Api, Kind, call
@@ -105,7 +106,7 @@ ECHOES = [
 @pytest.mark.parametrize("echo", ECHOES)
 def test_nothing_private_is_ever_said(echo: Any, kind: Kind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither logs nor texts nor tracebacks show credentials or personal data, even where the service echoes them."""
-    monkeypatch.setattr(contact_apis._call, "FIRST_DELAY", 0.001)  # noqa: SLF001 # nothing here is about pauses
+    monkeypatch.setattr(call_module, "FIRST_DELAY", 0.001)  # nothing here is about pauses
     caplog.set_level(logging.DEBUG, "contact_apis")
     caplog.set_level(logging.DEBUG, "httpx")
     with Hostile(echo) as service, pytest.raises(APIError) as caught:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contact_apis._contract import Contract, contract
 from contact_apis._errors import Fault
+from contact_apis._openapi.document import Contract, contract
 
 EMPTY = Contract({"openapi": "3.0.3", "servers": [{"url": "https://example.com/"}], "paths": {}})
 SECRET = "Zebedee"  # noqa: S105 # stands for a person's data

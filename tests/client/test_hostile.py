@@ -29,6 +29,7 @@ from contact_apis import (
     PermissionDeniedError,
     RateLimitError,
 )
+from contact_apis._http import call as call_module
 
 from .hostile import Action, Hostile, answer, drip, flood, hang, reset, send, send_and_close
 from .kinds import APIS, FIELDS, GOOD, KINDS, Api, Kind, call
@@ -117,7 +118,7 @@ CASES: list[Case] = [
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contact_apis._call, "FIRST_DELAY", 0.001)  # noqa: SLF001 # pauses have tests of their own
+    monkeypatch.setattr(call_module, "FIRST_DELAY", 0.001)  # pauses have tests of their own
 
 
 def _failed(api: Api, kind: Kind, url: str, **options: Any) -> ContactAPIError:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import contact_apis
 from contact_apis import ContactAPIError
-from contact_apis._secrets import Secret, SecretBytes, SecretHeaders, SecretText
+from contact_apis._http.secrets import Secret, SecretBytes, SecretHeaders, SecretText
 
 from .kinds import APIS, CLASSES, FIELDS, KINDS, Api, Kind
 from .test_bulk import Service
@@ -190,9 +190,9 @@ def test_many_contacts_show_no_credential(monkeypatch: pytest.MonkeyPatch, broke
         raise RuntimeError
 
     places = {
-        "prepare": "contact_apis._bulk.json.dumps",
+        "prepare": "contact_apis._bulk.runner.json.dumps",
         "exchange": "aiohttp.ClientSession._request",
-        "settle": "contact_apis._call.Call.settle",
+        "settle": "contact_apis._http.call.Call.settle",
     }
     with Service() as service:
         client = CLASSES["pristo", "sync"](base_url=service.url, **SECRETS["pristo"], **POPULATION["pristo"])

@@ -19,6 +19,7 @@ import pytest
 
 import contact_apis
 from contact_apis import APIConnectionError, AsyncPristo, ConfigurationError, Pristo
+from contact_apis._http import connections
 
 from .hostile import Hostile, Proxy, TlsServer, answer, hang
 from .kinds import GOOD, ID, KEYS, KINDS, Kind, call
@@ -115,7 +116,7 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
         return original()
 
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
-    contact_apis._connections._ssl_context.cache_clear()  # noqa: SLF001 # what is tested
+    connections._ssl_context.cache_clear()  # noqa: SLF001 # what is tested
     with TlsServer(authority, answer(200, GOOD["pristo"])) as service:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
         for kind in KINDS:
@@ -126,7 +127,7 @@ def test_one_context_for_all(authority: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_is_written_or_read_when_time_is_over() -> None:
     """A connection of ours does nothing more for a call whose deadline has passed."""
-    transport = contact_apis._connections.Connections(httpx.URL("http://127.0.0.1"))  # noqa: SLF001 # what is tested
+    transport = connections.Connections(httpx.URL("http://127.0.0.1"))  # what is tested
     with Hostile(hang) as service:
         request = httpx.Request("GET", service.url, extensions={"timeout": {"pool": None}})
         with pytest.raises(httpx.ConnectTimeout):

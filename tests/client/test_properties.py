@@ -33,7 +33,7 @@ from contact_apis import (
     Pristo,
     Retainful,
 )
-from contact_apis._contract import contract
+from contact_apis._openapi.document import contract
 from tests import strategies
 
 from .kinds import KEYS, POPULATION, Api

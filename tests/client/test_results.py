@@ -29,13 +29,13 @@ from contact_apis import (
     RetainfulContact,
     RetainfulResult,
 )
-from contact_apis._bulk import UpsertOutcome
-from contact_apis._contract import contract
-from contact_apis._keywords import shows_keywords
-from contact_apis._mapping import _body_schema
-from contact_apis._pristo import PristoFields, _contact
-from contact_apis._retainful import RetainfulFields
-from contact_apis._times import with_times
+from contact_apis._bulk.runner import UpsertOutcome
+from contact_apis._importing.mapping import _body_schema
+from contact_apis._openapi.document import contract
+from contact_apis._vendors.keywords import shows_keywords
+from contact_apis._vendors.pristo.client import PristoFields, _contact
+from contact_apis._vendors.retainful.client import RetainfulFields
+from contact_apis._vendors.times import with_times
 from pristo_client.types import UNSET, Unset
 
 from .hostile import Hostile, answer

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import retainful_client.types
 from contact_apis import ConfigurationError, ContactAPIError
-from contact_apis._call import Call, Policy, Service, Unreadable, delay, id_in, retry_after
-from contact_apis._contract import contract
-from contact_apis._secrets import SecretHeaders
+from contact_apis._http.call import Call, Policy, Service, Unreadable, delay, id_in, retry_after
+from contact_apis._http.secrets import SecretHeaders
+from contact_apis._openapi.document import contract
 
 from .kinds import GOOD
 

@@ -18,8 +18,8 @@ import contact_apis
 import pristo_client.models
 import retainful_client.models
 from contact_apis import AsyncPristo, AsyncRetainful, Pristo, Retainful
-from contact_apis._pristo import PristoFields
-from contact_apis._retainful import RetainfulFields
+from contact_apis._vendors.pristo.client import PristoFields
+from contact_apis._vendors.retainful.client import RetainfulFields
 from tests.conftest import ROOT, Run
 
 FOLDER = Path(contact_apis.__file__).parent
@@ -134,7 +134,10 @@ def test_importing_is_light() -> None:
     heavy = {"typer", "starlette", "uvicorn", "asyncio", "requests", "httpcore", "retainful_client", "openai", "contact_apis.mock"}
     base = loaded_by("import httpx, attrs")
     assert not (heavy - base) & modules
-    assert {each for each in loaded_by("import contact_apis") if each.startswith("contact_apis.")} == {"contact_apis._errors"}
+    assert {each for each in loaded_by("import contact_apis") if each.startswith("contact_apis.")} == {
+        "contact_apis._errors",
+        "contact_apis._version",
+    }
     assert not {each for each in loaded_by("import contact_apis") if each.startswith(("httpx", "jsonschema_rs"))}
 
 

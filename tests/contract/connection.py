@@ -16,7 +16,7 @@ import httpx
 from attrs import field, frozen
 
 from contact_apis import ConfigurationError
-from contact_apis._connections import proxy_for as proxy_of_client
+from contact_apis._http.connections import proxy_for as proxy_of_client
 
 from .settings import CannotRun, Endpoint
 

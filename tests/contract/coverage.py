@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from attrs import frozen
 
-from contact_apis._contract import METHODS
+from contact_apis._openapi.document import METHODS
 
 from .clauses import SPECS, Clause, load_clauses, load_specification, resolve_pointer
 

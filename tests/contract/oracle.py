@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-from contact_apis._contract import Contract, Operation, Schema
+from contact_apis._openapi.document import Contract, Operation, Schema
 
 from .clauses import FILES, Clause, broken_clause, load_clauses, load_specification, resolve_pointer
 from .expectations import ACCEPTED, FORMATS, Fact, accepted, fits

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from contact_apis._addresses import is_loopback
+from contact_apis._http.addresses import is_loopback
 
 from .clauses import APIS, load_clauses, load_specification
 

@@ -11,7 +11,7 @@ import pytest
 from attrs import frozen
 from typer.testing import CliRunner
 
-from contact_apis._command import app
+from contact_apis.cli.app import app
 
 from .service import Service
 

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contact_apis import _import
-from contact_apis._journal import Journal, JournalError
-from contact_apis._mapping import ColumnMapping, PristoForm
-from contact_apis._rows import LONGEST_ROW, looks_like_data, shown_name
-from contact_apis._terminal import printable
+from contact_apis._importing import sender as _import
+from contact_apis._importing.journal import Journal, JournalError
+from contact_apis._importing.mapping import ColumnMapping, PristoForm
+from contact_apis._importing.rows import LONGEST_ROW, looks_like_data, shown_name
+from contact_apis._importing.terminal import printable
 
 from .conftest import Command, results_in
 from .service import Service

@@ -27,10 +27,12 @@ import httpx
 import pytest
 from attrs import define, field
 
-from contact_apis import _call, _import, _import_run
-from contact_apis._import_run import Request, run_import
-from contact_apis._journal import Journal, JournalError
-from contact_apis._rows import InputError
+from contact_apis._http import call as _call
+from contact_apis._importing import run as _import_run
+from contact_apis._importing import sender as _import
+from contact_apis._importing.journal import Journal, JournalError
+from contact_apis._importing.rows import InputError
+from contact_apis._importing.run import Request, run_import
 
 ROUNDS = int(os.environ.get("IMPORT_ROUNDS", "300"))
 PARTS = 10

@@ -15,7 +15,7 @@ import pytest
 from attrs import define, field
 
 from contact_apis import AsyncRetainful
-from contact_apis._journal import Ended, Journal, JournalError, Planned
+from contact_apis._importing.journal import Ended, Journal, JournalError, Planned
 
 from .conftest import called, results_in
 from .service import Service

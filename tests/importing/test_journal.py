@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contact_apis._journal import Ended, Journal, JournalError, Planned
+from contact_apis._importing.journal import Ended, Journal, JournalError, Planned
 
 Content = tuple[tuple[str, ...], str]
 """Whom a row is about, by all that they are recognised by, and what it says."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contact_apis import _progress
-from contact_apis._progress import INTERVAL, Watch
+from contact_apis._importing import progress as _progress
+from contact_apis._importing.progress import INTERVAL, Watch
 
 
 def test_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from contact_apis import _import
-from contact_apis._journal import Journal, JournalFullError
-from contact_apis._mapping import ColumnMapping
-from contact_apis._rows import Input, InputError, looks_like_data
+from contact_apis._importing import sender as _import
+from contact_apis._importing.journal import Journal, JournalFullError
+from contact_apis._importing.mapping import ColumnMapping
+from contact_apis._importing.rows import Input, InputError, looks_like_data
 
 from .conftest import Command
 from .service import Service

@@ -18,10 +18,10 @@ from typing import Any, Literal
 from attrs import define, frozen
 from starlette.types import Receive, Scope, Send
 
+from contact_apis._mocking.app import MockApp
+from contact_apis._mocking.service import Pristo, Request, Retainful, Service
 from contact_apis.mock import MockServer
-from contact_apis.mock._app import MockApp
-from contact_apis.mock._server import _Protocol
-from contact_apis.mock._services import Pristo, Request, Retainful, Service
+from contact_apis.mock.server import _Protocol
 
 APIS = ("pristo", "retainful")
 CUSTOM_FIELDS = ("tier", "מועדון", "notes")

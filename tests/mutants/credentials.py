@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from contact_apis._contract import Operation
-from contact_apis.mock._services import Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import Pristo, Request, Retainful, Service
+from contact_apis._openapi.document import Operation
 from tests.mutants.catalogue import Seen, add, service
 
 # Credential header -> (clause for its absence, clause for a wrong one, short name)

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from contact_apis._contract import Json, Operation
-from contact_apis.mock._services import Answer, Pristo, Request
+from contact_apis._mocking.service import Answer, Pristo, Request
+from contact_apis._openapi.document import Json, Operation
 from tests.mutants.catalogue import Seen, add, service, twist
 
 PRISTO = ("pristo",)

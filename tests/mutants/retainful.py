@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from contact_apis._contract import Json, Operation
-from contact_apis.mock._services import Answer, Request, Retainful
+from contact_apis._mocking.service import Answer, Request, Retainful
+from contact_apis._openapi.document import Json, Operation
 from tests.mutants.catalogue import Seen, add, service, twist
 
 UPDATED = "retainful.existing-contact-is-updated"

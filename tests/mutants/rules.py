@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from contact_apis._contract import Contract, Json, Operation
-from contact_apis.mock._services import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._openapi.document import Contract, Json, Operation
 from tests.contract.clauses import Clause, load_clauses, load_specification, resolve_pointer
 from tests.mutants.catalogue import add
 

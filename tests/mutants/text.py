@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from contact_apis._contract import Json
-from contact_apis.mock._services import Pristo
+from contact_apis._mocking.service import Pristo
+from contact_apis._openapi.document import Json
 from tests.mutants.catalogue import add
 
 NAMES = ("name", "lastName")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from contact_apis._contract import Operation
-from contact_apis.mock._server import _Protocol
-from contact_apis.mock._services import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._openapi.document import Operation
+from contact_apis.mock.server import _Protocol
 from tests.mutants.catalogue import Seen, add, turn, twist
 
 JSON = "{api}.answers-are-json"

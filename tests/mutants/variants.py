@@ -13,8 +13,8 @@ from email.utils import formatdate
 from typing import Any
 from uuid import UUID
 
-from contact_apis._contract import Json, Operation
-from contact_apis.mock._services import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._openapi.document import Json, Operation
 from tests.mutants.catalogue import Seen, add, service, twist
 from tests.mutants.pristo import Limited, Plain
 from tests.mutants.retainful import Guarded

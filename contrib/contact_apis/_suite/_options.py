@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from attrs import field, frozen
 
-from . import SuiteError, find_suite, start
+from contact_apis._suite import SuiteError, find_suite, start
 
 Kind = Literal["choice", "text", "list", "integer", "number", "flag", "path", "environment"]
 

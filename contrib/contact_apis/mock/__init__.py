@@ -1,5 +1,5 @@
 """Both services in memory, for trying things out and for tests: needs the extra ``contact-apis[mock]``."""
 
-from ._server import MockServer
+from .server import MockServer
 
 __all__ = ["MockServer"]

@@ -1,0 +1,1 @@
+"""Many calls: their order, their rate, and what became of each."""

@@ -1,0 +1,318 @@
+"""The httpx clients that the generated clients are handed: every request through one of them becomes a :class:`Call`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import httpx
+
+from contact_apis._errors import ConfigurationError
+
+from .body import BODY_LIMIT, Body, too_long
+from .call import Answer, Call, Policy, Service, Unreadable, built, call_for, pruned
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .connections import AsyncConnections, Connections
+
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, Unreadable)
+
+CALL_ID: ContextVar[UUID | None] = ContextVar("CALL_ID", default=None)
+"""The correlation id of the call that is being made, where its caller chose one."""
+
+
+class Session(httpx.Client):
+    """An httpx client that speaks to one service alone, and validates, retries and maps errors in whatever it sends."""
+
+    def __init__(self, service: Service, policy: Policy, wire: Wire) -> None:
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
+        self.service, self.policy, self.wire = service, policy, wire
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """As httpx does, with :class:`InvalidRequestError` for what cannot be written."""
+        return _written(super().build_request, self.service, args, kwargs)
+
+    def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        """The answer to a request, read whole, a success that fits the contract.
+
+        Raises:
+            ContactAPIError: anything else.
+        """
+        call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        while True:
+            # The outcome has no name here: a service may quote credentials, and a traceback would show them.
+            verdict = call.settle(self._attempt(request, call), monotonic(), time())
+            if isinstance(verdict, httpx.Response):
+                return verdict
+            sleep(verdict)
+
+    def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
+        request.extensions["timeout"] = call.begin(monotonic())
+        try:
+            return self.wire.exchange(request, call.deadline, call.belongs)
+        except FAILURES as failure:
+            return failure.with_traceback(None)  # which would keep what was received
+
+
+class AsyncSession(httpx.AsyncClient):
+    """What :class:`Session` is, for ``asyncio``."""
+
+    def __init__(self, service: Service, policy: Policy, wire: AsyncWire) -> None:
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
+        self.service, self.policy, self.wire = service, policy, wire
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """As :meth:`Session.build_request`."""
+        return _written(super().build_request, self.service, args, kwargs)
+
+    async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        """As :meth:`Session.send`."""
+        import asyncio  # here and below: whoever makes no call of this kind is spared it
+
+        call = call_for(self.service, self.policy, request, CALL_ID.get(), monotonic())
+        while True:
+            verdict = call.settle(await self._attempt(request, call), monotonic(), time())
+            if isinstance(verdict, httpx.Response):
+                return verdict
+            await asyncio.sleep(verdict)
+
+    async def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
+        request.extensions["timeout"] = call.begin(monotonic())
+        try:
+            return await self.wire.exchange(request, call.deadline, call.belongs)
+        except FAILURES as failure:
+            return failure.with_traceback(None)  # which would keep what was received
+
+
+Belongs = Callable[[Answer], bool]
+
+
+class Wire(httpx.BaseTransport):
+    """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
+
+    def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
+        load()
+        self.given, self.closed = given, False
+        self._url = url
+        self._own: dict[int, Connections] = {}
+        self._lent = Lent()
+
+    def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
+        """One request and its response, read whole. Ends at the deadline (seconds of the monotonic clock).
+
+        A connection whose response does not belong to the request serves no other call.
+
+        Raises:
+            ConfigurationError: closed, or the environment's proxy or certificates cannot be used.
+            httpx.HTTPError, OSError, Unreadable: no whole response.
+        """
+
+        def read(response: httpx.Response) -> bool:
+            with closing(response):
+                if not _was_read(response):
+                    body = Body(response.status_code, deadline)
+                    with _decisive(response):
+                        for chunk in cast("httpx.SyncByteStream", response.stream):
+                            body.add(chunk)
+                    _put(response, body)
+                    response.read()
+            return belongs(response)
+
+        check_open(self)
+        if self.given is None:
+            return self._connections().exchange(request, deadline, read)
+        self._lent.check()
+        response = self.given.send(request, stream=True, follow_redirects=False)
+        if not read(response) and "network_stream" in response.extensions:
+            response.extensions["network_stream"].close()
+        return response
+
+    def _connections(self) -> Connections:
+        """Those of this process."""
+        from .connections import Connections
+
+        process = os.getpid()
+        own = self._own.get(process)
+        if own is None:
+            for other in list(self._own):  # of the process that this one was forked from
+                self._own.pop(other, None)
+            own = self._own.setdefault(process, Connections(self._url))
+        return own
+
+    def close(self) -> None:
+        """Closes the connections of our own, for good."""
+        self.closed = True
+        own = self._own.pop(os.getpid(), None)
+        if own is not None:
+            own.close()
+
+
+class AsyncWire(httpx.AsyncBaseTransport):
+    """What :class:`Wire` is, for ``asyncio``."""
+
+    def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
+        load("anyio._backends._asyncio")
+        self.given, self.closed = given, False
+        self._url = url
+        self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
+        self._lent = Lent()
+
+    async def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
+        """As :meth:`Wire.exchange`."""
+        import asyncio
+
+        response: httpx.Response | None = None
+
+        async def read(arrived: httpx.Response) -> bool:
+            nonlocal response
+            response = arrived
+            async with aclosing(arrived):
+                if not _was_read(arrived):
+                    body = Body(arrived.status_code, None)
+                    with _decisive(arrived):
+                        async for chunk in cast("httpx.AsyncByteStream", arrived.stream):
+                            body.add(chunk)
+                    _put(arrived, body)
+                    await arrived.aread()
+            return belongs(arrived)
+
+        check_open(self)
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - monotonic()):
+                if self.given is None:
+                    return await (await self._connections()).exchange(request, read)
+                self._lent.check()
+                sent = await self.given.send(request, stream=True, follow_redirects=False)
+                if not await read(sent) and "network_stream" in sent.extensions:
+                    await sent.extensions["network_stream"].aclose()
+                return sent
+        except TimeoutError:
+            if response is None or response.is_success:
+                raise httpx.ReadTimeout("the time for the whole call is over") from None
+        return response
+
+    async def _connections(self) -> AsyncConnections:
+        """Those of this process and event loop. What loops that have ended left behind is closed."""
+        import asyncio
+
+        from .connections import AsyncConnections
+
+        owner = os.getpid(), asyncio.get_running_loop()
+        own = self._own.get(owner)
+        if own is None or len(self._own) > 1:
+            for other in list(self._own):
+                process, loop = other
+                if process != owner[0] or loop.is_closed():
+                    left = self._own.pop(other, None)
+                    if left is not None and process == owner[0]:
+                        left.close()
+        if own is None:
+            own = self._own[owner] = AsyncConnections(self._url)
+            await own.start()
+        return own
+
+    async def aclose(self) -> None:
+        """Closes the connections of our own, for good."""
+        import asyncio
+
+        self.closed = True
+        own = self._own.pop((os.getpid(), asyncio.get_running_loop()), None)
+        if own is not None:
+            await own.aclose()
+
+
+class Lent:
+    """Which process a client of the caller's is used in. Its connections are not ours to replace after a fork."""
+
+    _process: int | None = None
+
+    def check(self) -> None:
+        """Raises :class:`ConfigurationError` in another process than the one that made the first call."""
+        process = os.getpid()
+        if self._process is None:
+            self._process = process
+        if self._process != process:
+            raise ConfigurationError(
+                "this http_client was used before the process forked, and its connections are shared with the parent: "
+                "make a new http_client, and a new client with it, in each process"
+            )
+
+
+class _Received(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that has been received. Closing it closes what it was received from."""
+
+    def __init__(self, inner: Any, content: bytes) -> None:
+        self._inner, self._content = inner, content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _was_read(response: httpx.Response) -> bool:
+    """Whether there is nothing to read: a hook of the caller's client was first, or a mock made the response in one piece."""
+    try:
+        size = len(response.content)
+    except httpx.ResponseNotRead:
+        return False
+    if size > BODY_LIMIT and response.is_success:
+        raise too_long(response.status_code)
+    return True
+
+
+def _put(response: httpx.Response, body: Body) -> None:
+    """Gives a response the body that was received, decoded: httpx, which decodes without a bound, is left nothing to do."""
+    content = body.content(response.headers.get("Content-Encoding", ""))
+    response.headers.pop("Content-Encoding", None)
+    response.stream = _Received(response.stream, content)
+
+
+@contextmanager
+def _decisive(response: httpx.Response) -> Generator[None, None, None]:
+    """A status that is no success is answer enough, whatever becomes of its body."""
+    try:
+        yield
+    except (httpx.TransportError, httpx.StreamError, Unreadable):
+        if response.is_success:
+            raise
+
+
+def load(*names: str) -> None:
+    """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
+    for name in ("encodings.idna", "contact_apis._http.connections", "contact_apis._http.failures", "contact_apis._openapi.faults", *names):
+        import_module(name)
+
+
+def check_open(wire: Wire | AsyncWire) -> None:
+    """Raises :class:`ConfigurationError` where requests cannot go out any more."""
+    if wire.closed or (wire.given is not None and wire.given.is_closed):
+        raise ConfigurationError("the client is closed")
+
+
+def common_headers() -> dict[str, str]:
+    """What every request says about us."""
+    from contact_apis._version import __version__
+
+    # Compressing a few hundred bytes helps nobody.
+    return {"User-Agent": f"contact-apis/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+def _written(make: Callable[..., httpx.Request], service: Service, args: tuple[Any, ...], kwargs: dict[str, Any]) -> httpx.Request:
+    body = kwargs.get("json")
+    return built(lambda: make(*args, **kwargs | ({} if body is None else {"json": pruned(service.unset, body)})), body)

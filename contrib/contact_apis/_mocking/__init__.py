@@ -1,0 +1,1 @@
+"""A mock of any OpenAPI document. Knows no vendor."""

@@ -1,0 +1,1 @@
+"""An OpenAPI document, ready to be asked. Knows JSON, and nothing of HTTP or of a vendor."""

@@ -1,0 +1,342 @@
+"""What the four clients share: how they are set up, copied, tried and closed."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
+from uuid import UUID, uuid4
+
+import attrs
+import httpx
+
+from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
+from contact_apis._http.addresses import is_loopback
+from contact_apis._http.call import PROBE, Policy, Service
+from contact_apis._http.secrets import Secret
+from contact_apis._http.session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
+
+from .times import with_times
+
+if TYPE_CHECKING:
+    from contact_apis._bulk.runner import Prepared, UpsertOutcome
+
+
+class Model(Protocol):
+    """What generated code has for a JSON object."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+RequestId = UUID | str | None
+AnyContact = TypeVar("AnyContact", bound=Model)
+AnySession = TypeVar("AnySession", Session, AsyncSession)
+AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
+
+
+class Limits(TypedDict, total=False):
+    """How long a call may take and how often it is tried."""
+
+    timeout: float | httpx.Timeout | None
+    total_timeout: float | None
+    max_retries: int
+
+
+class Options(Limits, Generic[AnyHttpClient], total=False):
+    """What each client can be told besides who calls."""
+
+    base_url: str | None
+    allow_http: str | Iterable[str]
+    http_client: AnyHttpClient | None
+
+
+class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
+    """A service, and the session through which it is spoken to."""
+
+    _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
+    _model: ClassVar[type[Any]]
+    """The generated model of a contact."""
+    _session: AnySession
+    _identity: Callable[[], dict[str, Any]]
+    """What tells who calls; a function, so that nothing that shows attributes shows a credential."""
+    _path_values: Mapping[str, str] = MappingProxyType({})
+    """The path parameters of the upsert that are the same for every contact, by name."""
+    _borrowed = False
+
+    def _set_up(
+        self,
+        service: Service,
+        *,
+        base_url: str | None = None,
+        allow_http: str | Iterable[str] = (),
+        http_client: AnyHttpClient | None = None,
+        **limits: Unpack[Limits],
+    ) -> None:
+        """Makes the session with a service, which may be at another address than the one that its specification names."""
+        service = attrs.evolve(service, base_url=base_url_of(service, base_url, allow_http))
+        session, wire, kind = self._kinds
+        if http_client is not None and not isinstance(http_client, kind):
+            raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+        self._session = session(service, Policy(**limits), wire(service.base_url, http_client))
+
+    def with_options(self, **limits: Unpack[Limits]) -> Self:
+        """A client with other limits (those of the constructor) on the same connections; closing it leaves them open.
+
+        Raises:
+            ConfigurationError: a limit that is none.
+        """
+        session = copy.copy(self._session)
+        session.policy = attrs.evolve(session.policy, **limits)
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        vars(other).update(_session=session, _borrowed=True)
+        return other
+
+    def _options(self) -> dict[str, Any]:
+        """What a client of the same kind is built with, credentials among it."""
+        policy = self._session.policy
+        limits = {"timeout": policy.timeout, "total_timeout": policy.total_timeout, "max_retries": policy.max_retries}
+        return {**self._identity(), **limits, "base_url": str(self._session.service.base_url), **self._plain()}
+
+    def _plain(self) -> dict[str, Any]:
+        url = self._session.service.base_url
+        return {"allow_http": url.host} if url.scheme == "http" else {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles to the settings, credentials included; the copy opens connections of its own.
+
+        Raises:
+            TypeError: the client was given an ``http_client``, whose connections stay in their process.
+        """
+        if self._session.wire.given is not None:
+            raise TypeError("a client with http_client= cannot be pickled: build it in the process that uses it")
+        return _rebuilt, (type(self), self._options())
+
+    def __copy__(self) -> Self:
+        """A client with the same settings, and connections of its own (or the same ``http_client``)."""
+        kind: Any = type(self)
+        return cast("Self", kind(http_client=self._session.wire.given, **self._options()))
+
+    def __deepcopy__(self, _: dict[int, object]) -> Self:
+        return self.__copy__()
+
+    def __repr__(self) -> str:
+        if "_session" not in vars(self):
+            return f"<{type(self).__name__}, not set up>"
+        return f"{type(self).__name__}(base_url={str(self._session.service.base_url)!r})"
+
+    @abstractmethod
+    def _body(self, contact: AnyContact | None, fields: Mapping[str, Any]) -> Model:
+        """The model of a request, from that of a contact or from keywords."""
+
+    def _prepare(self, contact: AnyContact | Mapping[str, Any]) -> Prepared:
+        """One contact of many, ready to be sent."""
+        from contact_apis._bulk.runner import prepared
+
+        from .records import check_record
+
+        check_record(contact, self._model)
+        given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
+        return prepared(self._session.service, lambda: self._body(*given).to_dict())
+
+    def _target(self) -> tuple[AnySession, httpx.URL]:
+        """The session, and the whole address that contacts are sent to."""
+        service = self._session.service
+        return self._session, httpx.URL(f"{service.base_url}{service.upsert.expand(self._path_values)}")
+
+    def _probe(self) -> dict[str, Any]:
+        """A request that says whether the credentials work, and has to be refused in either case."""
+        session, url = self._target()
+        return {"method": session.service.upsert.method, "url": url, "json": {}, "extensions": {PROBE: True}}
+
+
+class Blocking(API[AnyContact, Session, httpx.Client]):
+    """Calls that return when they are done. Threads may share a client."""
+
+    _kinds = Session, Wire, httpx.Client
+
+    def check_credentials(self) -> bool:
+        """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
+
+        ``True`` on 400 and ``False`` on 401. Retainful is known to answer so (public integrations rely on it); that Pristo
+        does is inferred from the two statuses that its document describes. A population that does not exist is not noticed.
+
+        Raises:
+            APIStatusError: any other status, a success among them.
+            APIConnectionError: no answer.
+        """
+        return self._session.request(**self._probe()).status_code == 400
+
+    def upsert_many(
+        self, contacts: Iterable[AnyContact | Mapping[str, object]], *, concurrency: int = 64, rate: float | None = None
+    ) -> Iterator[UpsertOutcome]:
+        """Sends many contacts and yields what became of each, as they end. Needs the extra ``bulk``, and constant memory.
+
+        Contacts are read as they can be sent; while nobody takes outcomes, sending stops. The same contact twice is sent in
+        the order of the input, never at once. Nothing about a single contact is raised: see :attr:`UpsertOutcome.error`.
+        Closing the iterator early starts nothing more, and waits for the answers to what was sent.
+
+        Args:
+            contacts: generated models, or mappings of the keywords of ``upsert_contact``. What this raises comes out at the end.
+            concurrency: how many are in flight at once, at most.
+            rate: requests a second, evenly spaced; ``None`` for as many as the service takes. A ``Retry-After`` with a 429
+                pauses all of them.
+
+        Raises:
+            ConfigurationError: the extra is missing, or a number is none.
+        """
+        from contact_apis._http.connections import loading
+
+        with loading("upsert_many"):
+            from contact_apis._bulk.runner import upserts, upserts_blocking
+        from .records import check_records
+
+        check_records(contacts)
+        return upserts_blocking(lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate), contacts, concurrency)
+
+    def close(self) -> None:
+        """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
+        if not self._borrowed:
+            self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
+    """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
+
+    _kinds = AsyncSession, AsyncWire, httpx.AsyncClient
+
+    async def check_credentials(self) -> bool:
+        """As :meth:`Blocking.check_credentials`."""
+        return (await self._session.request(**self._probe())).status_code == 400
+
+    def upsert_many(
+        self,
+        contacts: Iterable[AnyContact | Mapping[str, object]] | AsyncIterable[AnyContact | Mapping[str, object]],
+        *,
+        concurrency: int = 64,
+        rate: float | None = None,
+    ) -> AsyncGenerator[UpsertOutcome, None]:
+        """As :meth:`Blocking.upsert_many`; the contacts may come from an asynchronous iterable."""
+        from contact_apis._http.connections import loading
+
+        with loading("upsert_many"):
+            from contact_apis._bulk.runner import upserts
+        from .records import check_records
+
+        check_records(contacts)
+        return upserts(*self._target(), self._prepare, contacts, concurrency, rate)
+
+    async def close(self) -> None:
+        """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
+        if not self._borrowed:
+            await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _rebuilt(kind: Callable[..., object], options: dict[str, Any]) -> object:
+    given = Secret(options)
+    del options  # credentials are among them
+    return kind(**given.reveal())
+
+
+def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
+    """The contact that a call is about: a model, or what is made of its keywords."""
+    if contact is None:
+        return make(**fields)
+    if fields:
+        raise TypeError("upsert_contact() takes a contact or its fields, not both")
+    return contact
+
+
+def setting(service: str, name: str, given: Secret[Any]) -> Secret[str]:
+    """A credential or an id: the argument, or else the variable of the environment, stripped and checked.
+
+    Raises:
+        ConfigurationError: it is missing or cannot stand in a header. Neither the text nor a frame shows it.
+    """
+    variable = f"{service}_{name}".upper()
+    found = Secret(os.environ.get(variable)) if given.reveal() is None else given
+    if found.reveal() is None:
+        raise ConfigurationError(f"{service} needs its {name}: pass {name}= or set {variable}")
+    stripped = Secret(str(found.reveal()).strip() if isinstance(found.reveal(), str | UUID) else "")
+    if not (stripped.reveal() and stripped.reveal().isascii() and stripped.reveal().isprintable()):
+        raise ConfigurationError(f"{name} (or {variable}) must be printable ASCII text, and not empty")
+    return stripped
+
+
+def check_options(kind: str, options: Secret[Mapping[str, object]], known: Iterable[str]) -> None:
+    """Raises ``TypeError`` for a keyword that a client does not take: its value may be a key under a misspelt name."""
+    names = sorted(known)
+    unknown = [each for each in options.reveal() if each not in names]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], names, 1, 0.6)
+        hint = f"; did you mean {near[0]}=?" if near else f"; it takes {', '.join(names)}"
+        raise TypeError(f"{kind}() has no keyword {unknown[0]!r}{hint}")
+
+
+def base_url_of(service: Service, value: str | None, allow_http: str | Iterable[str] = ()) -> httpx.URL:
+    """The address to call: the argument, or else the environment's, or else the specification's.
+
+    Raises:
+        ConfigurationError: it is no https URL; plain http is taken for loopback and the hosts in ``allow_http`` alone.
+    """
+    text = (os.environ.get(f"{service.name}_BASE_URL".upper()) or service.contract.server) if value is None else value
+    try:
+        url = httpx.URL(text.strip().rstrip("/"))
+    except (AttributeError, httpx.InvalidURL):
+        url = httpx.URL()
+    if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
+        raise ConfigurationError("base_url must be an https URL without user, query and fragment")
+    allowed = {each.strip("[]").lower() for each in ([allow_http] if isinstance(allow_http, str) else allow_http)}
+    if url.scheme == "http" and not (is_loopback(url.host) or url.host in allowed):
+        raise ConfigurationError(
+            "base_url must begin with https, for credentials travel with every call; http is for loopback, and for hosts named in allow_http="
+        )
+    return url
+
+
+@contextmanager
+def identified(request_id: RequestId) -> Generator[UUID, None, None]:
+    """Gives the calls inside a correlation id: the given one, or one that is made.
+
+    Raises:
+        InvalidRequestError: the id is no UUID.
+    """
+    try:
+        chosen = uuid4() if request_id is None else UUID(str(request_id))
+    except ValueError:
+        raise InvalidRequestError([Fault("request_id", "must be a UUID")]) from None
+    token = CALL_ID.set(chosen)
+    try:
+        yield chosen
+    finally:
+        CALL_ID.reset(token)
+
+
+def timed(body: AnyContact) -> AnyContact:
+    """A request in which each time that was given as text is a time.
+
+    Raises:
+        InvalidRequestError: text that is no time, or a time without a time zone.
+    """
+    faults: list[Fault] = []
+    read = with_times(body, faults)
+    if faults:
+        raise InvalidRequestError(faults)
+    return cast("AnyContact", read)

@@ -1,0 +1,212 @@
+"""Pristo: contacts by the caller's own id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Required, TypedDict, Unpack, cast, overload
+from uuid import UUID
+
+import httpx
+from attrs import field, frozen
+
+from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
+from contact_apis._http.call import Service, built, id_in, pruned
+from contact_apis._http.plain import Plain
+from contact_apis._http.secrets import Secret, SecretHeaders
+from contact_apis._http.session import AsyncSession, Session
+from contact_apis._openapi.document import Json, contract
+from contact_apis._vendors.base import (
+    API,
+    AnyHttpClient,
+    AnySession,
+    Awaiting,
+    Blocking,
+    Options,
+    RequestId,
+    check_options,
+    either,
+    identified,
+    setting,
+    timed,
+)
+from contact_apis._vendors.keywords import shows_keywords
+from contact_apis._vendors.records import check_names, is_missing
+from pristo_client import Client
+from pristo_client.api.contacts import upsert_contact
+from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
+from pristo_client.types import Response, Unset
+
+PristoContact = Contact
+
+
+class PristoFields(TypedDict, total=False):
+    """The fields of a contact as keywords. One that is left out, or ``None``, stays as the service has it.
+
+    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
+    """
+
+    id: Required[UUID | str]
+    email: str | None
+    phone: str | None
+    language: str | None
+    name: str | None
+    last_name: str | None
+    custom_fields: Mapping[str, str] | None
+
+
+@frozen
+class PristoResult(Plain):
+    """What came of an upsert."""
+
+    created: bool
+    """Whether the contact is new. After a retry ``False`` can also mean that an earlier attempt created it."""
+    contact: Contact | None = field(repr=False)
+    """The contact as the service now has it; ``None`` where it did not say."""
+    request_id: UUID
+    """The correlation id, to quote when asking the service's people."""
+
+    def to_dict(self) -> Json:
+        """The result as ``json.dumps`` takes it.
+
+        ``created``; ``contact`` as Pristo writes it (``lastName``), personal data included, or ``None``; ``request_id`` as text.
+        """
+        contact = None if self.contact is None else pruned(Unset, self.contact.to_dict())
+        return {"created": self.created, "contact": contact, "request_id": str(self.request_id)}
+
+
+class _Pristo(API[Contact, AnySession, AnyHttpClient]):
+    _model = Contact
+
+    def __init__(
+        self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
+    ) -> None:
+        given = Secret(api_key)
+        given_population = Secret(population_id)  # somebody may mix them up
+        wanted: Secret[Any] = Secret(options)
+        del api_key, population_id, options  # no name holds a key when something is raised
+        check_options(type(self).__name__, wanted, {"api_key", "population_id", *Options.__annotations__})
+        terms = contract("pristo_client")
+        key = setting("Pristo", "api_key", given)
+        self._population_id = _population(given_population)
+        self._path_values = {"populationId": str(self._population_id)}
+        upsert = terms.operation("upsertContact")
+        credentials = SecretHeaders(upsert.security_headers({"ApiKeyAuth": key.reveal()}))
+        population = self._population_id
+        self._identity = lambda: {"api_key": key.reveal(), "population_id": population}
+        service = Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign)
+        self._set_up(service, **wanted.reveal())
+
+    @property
+    def client(self) -> Client:
+        """The generated client: hand it to any function of ``pristo_client.api`` for the same checks, retries and errors."""
+        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
+        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+
+    def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
+        body = timed(ContactUpsertRequest(contact=either(contact, fields, _contact)))
+        built(body.to_dict)
+        return body
+
+    def _result(self, response: Response[ContactResponse | ErrorResponse], sent: UUID) -> PristoResult:
+        contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
+        shown = None if isinstance(contact, Unset) else contact
+        return PristoResult(created=response.status_code == 201, contact=shown, request_id=id_in(response.headers, sent))
+
+
+def foreign(sent: Json, shown: Any) -> list[Fault]:
+    """What is wrong with a response that shows another contact than the one that was sent.
+
+    ``contact.id`` is a member of the request and of the response, and optional in the second (Pristo's document).
+    """
+    try:
+        same = shown["contact"]["id"].lower() == sent["contact"]["id"].lower()
+    except (AttributeError, LookupError, TypeError):  # it shows no id
+        return []
+    if same:
+        return []
+    return [Fault("contact.id", "must be the id that was sent: the response belongs to another request")]
+
+
+def _population(given: Secret[Any]) -> UUID:
+    try:
+        return UUID(setting("Pristo", "population_id", given).reveal())
+    except ValueError:
+        raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
+
+
+def identities(body: Json) -> tuple[str, ...]:
+    return (body["contact"]["id"].lower(),)
+
+
+def _contact(**fields: object) -> Contact:
+    fields = {name: value for name, value in fields.items() if not is_missing(value)}
+    check_names(fields, Contact)
+    custom = fields.get("custom_fields")
+    if isinstance(custom, Mapping):
+        fields["custom_fields"] = ContactCustomFields.from_dict(
+            {key: value for key, value in cast("Mapping[str, str]", custom).items() if not is_missing(value)}
+        )
+    elif custom is not None and not isinstance(custom, ContactCustomFields):
+        raise InvalidRequestError([Fault("contact.customFields", "must be an object")])
+    return Contact(**cast("Any", fields))
+
+
+class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
+    """Pristo's contacts, for one population.
+
+    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+
+    Args:
+        api_key: the account's key; else ``PRISTO_API_KEY``.
+        population_id: a UUID; else ``PRISTO_POPULATION_ID``.
+        base_url: https, or http on loopback and on hosts in ``allow_http``; else ``PRISTO_BASE_URL``, else the server that the specification names.
+        allow_http: names of hosts that plain http is taken for, such as that of a mock in a container network.
+        timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
+        total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
+        max_retries: further attempts after one that failed and may be repeated without harm.
+        http_client: sends the requests instead of connections of our own; it is neither changed nor closed.
+
+    Raises:
+        ConfigurationError: something of this is missing or impossible.
+    """
+
+    @overload
+    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    @overload
+    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    @shows_keywords(Contact, _contact, PristoFields)
+    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+        """Creates a contact, or updates the one with this id; what is left out of an update stays.
+
+        Source: "Creates or updates a contact using a client-owned identifier" (Pristo's document).
+
+        Args:
+            contact: the generated model, for whoever wants the exact wire form; or else
+            fields: the contact's fields by keyword. ``id`` (a UUID) is required; ``custom_fields`` maps the keys that the
+                population defines to text.
+            request_id: a UUID that goes out as ``X-Request-Id`` with every attempt; one is made when none is given.
+
+        Raises:
+            InvalidRequestError: the contact breaks the contract; nothing was sent.
+            APIStatusError: the service refused.
+            APIConnectionError: no answer; the contact may have been written.
+            APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
+        """
+        with identified(request_id) as sent:
+            response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
+        return self._result(response, sent)
+
+
+class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
+    """What :class:`Pristo` is, with calls to be awaited. Tasks may share a client."""
+
+    @overload
+    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    @overload
+    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    @shows_keywords(Contact, _contact, PristoFields)
+    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+        """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
+        with identified(request_id) as sent:
+            response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
+        return self._result(response, sent)

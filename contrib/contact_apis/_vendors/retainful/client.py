@@ -1,0 +1,243 @@
+"""Retainful: contacts by e-mail address and phone number, with the consent to write to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, Required, TypedDict, Unpack, cast, overload
+from uuid import UUID
+
+import httpx
+from attrs import frozen
+
+from contact_apis._errors import Fault, InvalidRequestError
+from contact_apis._http.call import Service, built, id_in
+from contact_apis._http.plain import Plain
+from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
+from contact_apis._http.session import AsyncSession, Session
+from contact_apis._openapi.document import Json, contract
+from contact_apis._vendors.base import (
+    API,
+    AnyHttpClient,
+    AnySession,
+    Awaiting,
+    Blocking,
+    Options,
+    RequestId,
+    check_options,
+    either,
+    identified,
+    setting,
+    timed,
+)
+from contact_apis._vendors.keywords import shows_keywords
+from contact_apis._vendors.records import check_names, values_of
+from retainful_client import Client
+from retainful_client.api.contacts import upsert_contact
+from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
+from retainful_client.types import Response, Unset
+
+RetainfulContact = Contact
+Kind = Literal["email", "phone"]
+
+
+__all__ = ["AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"]
+
+
+class RetainfulFields(TypedDict, total=False):
+    """The fields of a contact as keywords. One that is left out, or ``None``, is not sent.
+
+    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
+    """
+
+    first_name: Required[str]
+    list_ids: Required[Sequence[str]]
+    email: str | None
+    phone: str | None
+    consent: Consent | None
+    subscribed: bool
+    channels: Mapping[Kind, str] | None
+    identifiers: Sequence[Identifier] | None
+    last_name: str | None
+    birth_date: date | datetime | str | None
+    city: str | None
+    country_code: str | None
+    country: str | None
+    province_code: str | None
+    state: str | None
+    postal_code: str | None
+    gender: str | None
+    created_at: date | datetime | str | None
+    trigger_welcome_email: bool | None
+
+
+@frozen
+class RetainfulResult(Plain):
+    """What came of an upsert."""
+
+    created: None
+    """Always ``None``: Retainful does not tell whether the contact is new."""
+    request_id: UUID
+    """The correlation id of the call, as logs and errors have it."""
+
+    def to_dict(self) -> Json:
+        """The result as ``json.dumps`` takes it: ``created``, and ``request_id`` as text."""
+        return {"created": self.created, "request_id": str(self.request_id)}
+
+
+class _Retainful(API[Contact, AnySession, AnyHttpClient]):
+    _model = Contact
+
+    def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
+        given_key = Secret(api_key)
+        given_app = Secret(app_id)
+        wanted: Secret[Any] = Secret(options)
+        del api_key, app_id, options  # no name holds a key when something is raised
+        check_options(type(self).__name__, wanted, {"api_key", "app_id", *Options.__annotations__})
+        terms = contract("retainful_client")
+        upsert = terms.operation("upsertContact")
+        app = setting("Retainful", "app_id", given_app)
+        key = setting("Retainful", "api_key", given_key)
+        credentials = SecretHeaders(upsert.security_headers({"ApiKey": key.reveal(), "AppId": app.reveal()}))
+        self._identity = lambda: {"api_key": key.reveal(), "app_id": app.reveal()}
+        account = (SecretText(app.reveal()),)
+        service = Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, account, repeatable=without_mail)
+        self._set_up(service, **wanted.reveal())
+
+    @property
+    def client(self) -> Client:
+        """The generated client: hand it to any function of ``retainful_client.api`` for the same checks, retries and errors."""
+        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
+        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+
+    def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
+        if contact is None:
+            # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
+            fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
+            check_names(fields, Contact, RetainfulFields.__annotations__)
+        body = timed(either(contact, fields, _contact))
+        built(body.to_dict)
+        return body
+
+    def _result(self, response: Response[Accepted | Error], sent: UUID) -> RetainfulResult:
+        return RetainfulResult(created=None, request_id=id_in(response.headers, sent))
+
+
+def sends_no_mail(body: Json) -> bool:
+    """A second welcome e-mail is the one thing that sending a contact twice can do."""
+    return body.get("triggerWelcomeEmail") is not True
+
+
+def without_mail(body: Json) -> Json:
+    """The same contact, and no welcome e-mail."""
+    return body if sends_no_mail(body) else {**body, "triggerWelcomeEmail": False}
+
+
+def identities(body: Json) -> tuple[str, ...]:
+    return tuple(f"{each['type']}:{str(each['id']).casefold()}" for each in body["identifiers"])
+
+
+def _contact(
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    consent: Consent | None = None,
+    subscribed: object = True,
+    channels: object = None,
+    identifiers: object = None,
+    **fields: object,
+) -> Contact:
+    """The model for a call by keywords: ``email`` and ``phone`` become identifiers, the rest is taken as it is."""
+    forms = (
+        ("subscribed", isinstance(subscribed, bool), "must be true or false"),
+        ("channels", channels is None or isinstance(channels, Mapping), "must be an object"),
+        ("identifiers", identifiers is None or isinstance(identifiers, list | tuple), "must be an array"),
+    )
+    if wrong := [Fault(name, remedy) for name, fits, remedy in forms if not fits]:
+        raise InvalidRequestError(wrong)
+    given = {kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None}
+    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(cast("Mapping[str, str]", channels or {}))
+    faults = [Fault(f"channels.{kind}", "has no identifier that it belongs to") for kind in statuses if kind not in given]
+    if given and consent is None:
+        faults.append(Fault("consent", "is missing: say when, from where and through what it was given"))
+    if consent is not None and not given:
+        faults.append(Fault("consent", "belongs to an email or a phone, and neither was given"))
+    if faults:
+        raise InvalidRequestError(faults)
+    made = [
+        Identifier(
+            type_=cast("Kind", kind),
+            id=value,
+            channels=Channels.from_dict({kind: {"status": statuses[kind]}}),
+            consent=cast("Consent", consent),
+        )
+        for kind, value in given.items()
+    ]
+    members = {name: value for name, value in fields.items() if value is not None}
+    return Contact(**cast("Any", members), identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
+
+
+class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
+    """Retainful's contacts, for one app.
+
+    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+
+    Args:
+        api_key: the account's secret; else ``RETAINFUL_API_KEY``.
+        app_id: which app of the account is meant; else ``RETAINFUL_APP_ID``.
+        base_url: https, or http on loopback and on hosts in ``allow_http``; else ``RETAINFUL_BASE_URL``, else the server that the specification names.
+        allow_http: names of hosts that plain http is taken for, such as that of a mock in a container network.
+        timeout: seconds to connect (at most 5) and to wait for each piece of an answer, or an ``httpx.Timeout``; ``None`` for ever.
+        total_timeout: seconds for a call with its retries and pauses; ``None`` for ever.
+        max_retries: further attempts after one that failed and may be repeated without harm.
+        http_client: sends the requests instead of connections of our own; it is neither changed nor closed.
+
+    Raises:
+        ConfigurationError: something of this is missing or impossible.
+    """
+
+    @overload
+    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    @overload
+    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    @shows_keywords(Contact, _contact, RetainfulFields)
+    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+        """Creates a contact, or updates the one that an identifier already belongs to.
+
+        Source: "If a contact with a matching identifier already exists, that contact is updated" (Retainful's page).
+
+        Args:
+            contact: the generated model, for whoever wants the exact wire form; or else
+            fields: the contact's fields by keyword. ``first_name`` and ``list_ids`` are required. ``email`` and ``phone``
+                become identifiers, which share ``consent`` and are subscribed on the channel of their kind, unless
+                ``subscribed`` is false or ``channels`` names another status, as in ``{"phone": "unsubscribed"}``.
+                ``identifiers`` are sent as they are. Consent is never invented.
+                Times need a time zone, and can be RFC 3339 text, in ``consent`` as well: ``"2024-03-21T10:30:00Z"``, or a date.
+            request_id: a UUID for logs and errors; one is made when none is given. Retainful has no header for it.
+
+        With ``trigger_welcome_email=True`` an attempt that was perhaps processed is not repeated.
+
+        Raises:
+            InvalidRequestError: the contact breaks the contract; nothing was sent.
+            APIStatusError: the service refused.
+            APIConnectionError: no answer; the contact may have been written.
+            APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
+        """
+        with identified(request_id) as sent:
+            response = upsert_contact.sync_detailed(client=self.client, body=self._body(contact, fields))
+        return self._result(response, sent)
+
+
+class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
+    """What :class:`Retainful` is, with calls to be awaited. Tasks may share a client."""
+
+    @overload
+    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    @overload
+    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    @shows_keywords(Contact, _contact, RetainfulFields)
+    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+        """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
+        with identified(request_id) as sent:
+            response = await upsert_contact.asyncio_detailed(client=self.client, body=self._body(contact, fields))
+        return self._result(response, sent)
