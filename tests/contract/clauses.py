@@ -89,11 +89,22 @@ def broken_clause(api: str, pointer: str) -> Clause | None:
 
     Documented clauses of kind ``schema`` and contradictory ones take part; where two are as long, the documented one wins.
     """
-    candidates = [
-        clause
-        for clause in load_clauses().values()
-        if clause.api == api
-        and (clause.evidence == "contradictory" or (clause.evidence == "documented" and clause.kind == "schema"))
-        and (pointer == clause.at or pointer.startswith(clause.at + "/"))
-    ]
-    return max(candidates, key=lambda clause: (len(clause.at), clause.evidence == "documented"), default=None)
+    known = _clauses_by_place(api)
+    place = pointer
+    while place and place not in known:
+        place = place.rpartition("/")[0]
+    return known.get(place)
+
+
+@cache
+def _clauses_by_place(api: str) -> dict[str, Clause]:
+    """The clauses that a broken schema rule may belong to, by the place of each in the document."""
+    found: dict[str, Clause] = {}
+    for clause in load_clauses().values():
+        of_a_schema = clause.evidence == "documented" and clause.kind == "schema"
+        if clause.api != api or not (of_a_schema or clause.evidence == "contradictory"):
+            continue
+        earlier = found.get(clause.at)
+        if earlier is None or (of_a_schema and earlier.evidence != "documented"):
+            found[clause.at] = clause
+    return found

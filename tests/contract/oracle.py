@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -63,7 +63,13 @@ def contract_of(api: str) -> Contract:
 
 def operation_of(api: str, call: Call) -> Operation | None:
     """The declared operation that a request addresses."""
-    found = (each for each in contract_of(api).operations_at(urlsplit(call.url).path) if each.method == call.method)
+    return _operation_at(api, call.method, urlsplit(call.url).path)
+
+
+@lru_cache(maxsize=1024)
+def _operation_at(api: str, method: str, path: str) -> Operation | None:
+    """Looked up for every request and every response, and most of them have one path."""
+    found = (each for each in contract_of(api).operations_at(path) if each.method == method)
     return next(found, None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 def render_page(results: dict[str, Any], previous: dict[str, Any] | None) -> str:
     """One self-contained HTML page of a run's results; ``previous`` are the results of an earlier run to compare with."""
+    return load_template().render(results=results, clauses=load_clauses(), previous=previous, drift=drift(results, previous))
+
+
+@cache
+def load_template() -> jinja2.Template:
+    """The page's template, compiled once a process."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return template.render(results=results, clauses=load_clauses(), previous=previous, drift=drift(results, previous))
+    return environment.from_string(TEMPLATE.read_text("utf-8"))
 
 
 def drift(results: dict[str, Any], previous: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -227,14 +228,20 @@ def _step(exchange: Exchange) -> dict[str, Any]:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """The text without these secrets, in whatever way they are written into it."""
+    for form in _forms_of(tuple(secrets)):
+        text = text.replace(form, MASK)
+    return text
+
+
+@lru_cache(maxsize=8)
+def _forms_of(secrets: tuple[str, ...]) -> list[str]:
+    """The ways in which these secrets may be written, the longest first; once a run, for a report has thousands of strings."""
     written: set[str] = set()
     for secret in secrets:
         forms = {secret, secret.lower(), secret.upper(), secret.swapcase(), secret[:-1], secret[1:], secret.replace("-", "")}
         forms |= {quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode(), repr(secret)[1:-1]}
         written |= {each for each in forms if len(each) > 3 or each == secret}
-    for each in sorted(written, key=len, reverse=True):
-        text = text.replace(each, MASK) if each else text
-    return text
+    return sorted(filter(None, written), key=len, reverse=True)
 
 
 def _secrets(outcome: Outcome) -> list[str]:

@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from _pytest.config import default_plugins
 from attrs import asdict, field, frozen
 
 from tests.contract.clauses import APIS, load_clauses
 from tests.contract.oracle import contract_of
+from tests.contract.page import load_template
 from tests.contract.run import main as contract_run
 from tests.mutants.catalogue import Subject, SubjectServer, load
 
@@ -79,8 +81,12 @@ def warm_up() -> None:
 
     Not the checks: Hypothesis gives them the settings that hold when they are imported, and those are the run's.
     """
-    for name in ("jinja2", "hypothesis.stateful", "schemathesis", "tests.contract.page", "tests.contract.preflight"):
+    for name in ("_hypothesis_pytestplugin", "hypothesis.stateful", "pytest", "schemathesis", "tests.contract.plugin"):
         import_module(name)
+    # pytest imports its own plugins one by one when it starts.
+    for name in default_plugins:
+        import_module(f"_pytest.{name}")
+    load_template()
     for api in APIS:
         contract_of(api).operation("upsertContact")
     load_clauses()
