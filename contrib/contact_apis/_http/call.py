@@ -120,6 +120,11 @@ def _nothing_foreign(_sent: Json, _shown: object) -> list[Fault]:
     return []
 
 
+Addressed = tuple[Operation, list[Fault]]
+Addresses = dict[tuple[str, str, bytes, bytes], Addressed]
+MOST_ADDRESSES = 64  # that are remembered
+
+
 @frozen
 class Service:
     """Whom a call addresses, and as whom."""
@@ -141,6 +146,8 @@ class Service:
     """Where it is."""
     foreign: Callable[[Json, object], list[Fault]] = field(default=_nothing_foreign, kw_only=True)
     """What shows that a response is that to another request: takes the body that was sent and the one that came."""
+    addressed: Addresses = field(factory=Addresses, init=False, eq=False, repr=False)
+    """What is known of addresses that were called: the operation, and what is wrong with the parameters in the path."""
     noticed: dict[str, object] = field(factory=dict[str, object], init=False, eq=False, repr=False)
     """What a client says once in its log, and has said."""
     repeatable: Callable[[Json], Json] = field(default=lambda body: body, kw_only=True)
@@ -350,28 +357,46 @@ def call_for(service: Service, policy: Policy, request: httpx.Request, request_i
     Raises:
         InvalidRequestError: the request breaks the contract.
     """
-    base, url = service.base_url, request.url
-    ours = (url.scheme, url.netloc) == (base.scheme, base.netloc)
-    path = url.raw_path.decode("ascii").partition("?")[0].removeprefix(base.raw_path.decode("ascii").rstrip("/")) if ours else ""
-    for operation in service.contract.operations_at(path):
-        values = operation.match(path)
-        if values is not None and operation.method == request.method:
-            body, faults = _read(request, operation)
-            if faults := [*_misaddressed(request, operation, values), *faults]:
-                raise errors.InvalidRequestError(faults)
-            sent = id_in(request.headers, request_id or uuid4())
-            call = Call(service, policy, operation, body, sent, now, probing=PROBE in request.extensions)
-            request.headers.update(call.headers.reveal())
-            return call
+    operation, misaddressed = _addressed(service, request)
+    given = {name.lower() for name, _ in request.headers.raw}
+    body, faults = _read(request, operation)
+    faults = [*misaddressed, *_wrong_headers(request, operation, given), *faults]
+    if faults:
+        raise errors.InvalidRequestError(faults)
+    sent = request_id or uuid4()
+    if ID_HEADER.lower().encode() in given:
+        sent = id_in(request.headers, sent)
+    call = Call(service, policy, operation, body, sent, now, probing=PROBE in request.extensions)
+    request.headers = httpx.Headers(call.headers.added_to(request.headers.raw))
+    return call
+
+
+def _addressed(service: Service, request: httpx.Request) -> Addressed:
+    """The operation that a request is for, and what is wrong with the parameters in its path. Most calls of a client are alike."""
+    url = request.url
+    key = request.method, url.scheme, url.netloc, url.raw_path
+    known = service.addressed.get(key)
+    if known is not None:
+        return known
+    base = service.base_url
+    if (url.scheme, url.netloc) == (base.scheme, base.netloc):
+        path = url.raw_path.decode("ascii").partition("?")[0].removeprefix(base.raw_path.decode("ascii").rstrip("/"))
+        for operation in service.contract.operations_at(path):
+            values = operation.match(path)
+            if values is not None and operation.method == request.method:
+                parameters = operation.path_parameters.items()
+                faults = [Fault(name, fault.remedy) for name, schema in parameters for fault in schema.faults(values[name])]
+                if len(service.addressed) >= MOST_ADDRESSES:
+                    service.addressed.clear()
+                service.addressed[key] = operation, faults
+                return operation, faults
     raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
 
 
-def _misaddressed(request: httpx.Request, operation: Operation, values: Mapping[str, str]) -> list[Fault]:
-    """What is wrong with path and headers."""
-    parts = [(name, schema, values[name]) for name, schema in operation.path_parameters.items()]
-    headers = operation.header_parameters.items()
-    parts += [(name, schema, request.headers[name]) for name, (schema, _) in headers if name in request.headers]
-    return [Fault(name, fault.remedy) for name, schema, value in parts for fault in schema.faults(value)]
+def _wrong_headers(request: httpx.Request, operation: Operation, given: set[bytes]) -> list[Fault]:
+    """What is wrong with the header parameters that a request has."""
+    schemas = [(name, schema) for name, (schema, _) in operation.header_parameters.items() if name.encode() in given]
+    return [Fault(name, fault.remedy) for name, schema in schemas for fault in schema.faults(request.headers[name])]
 
 
 def _read(request: httpx.Request, operation: Operation) -> tuple[Json, list[Fault]]:

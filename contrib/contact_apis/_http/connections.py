@@ -189,12 +189,14 @@ class Connections:
 
     def _end(self, mine: ref[Claim]) -> None:
         """Gives the places of a claim back, with the connection of a call that came to its end and without any other."""
-        for number, place in enumerate(self._places):
-            if self._owners.get(number) is mine:
+        for number, owner in self._owners.copy().items():
+            if owner is mine:
+                place = self._places[number]
                 if self._closed or not place.kept:
                     place.discard()
                 self._owners.pop(number, None)
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def close(self) -> None:
         """Closes all of them; calls that are being made fail."""

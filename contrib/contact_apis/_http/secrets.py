@@ -76,6 +76,12 @@ class SecretHeaders:
         """Name and value of each; not to be bound to a name."""
         return dict(self._headers)
 
+    def added_to(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Headers as httpx holds them, with these in the place of those of the same names; not to be bound to a name."""
+        names = {name.lower().encode("ascii") for name in self._headers}
+        kept = [each for each in headers if each[0].lower() not in names]
+        return kept + [(name.encode("ascii"), value.encode("ascii")) for name, value in self._headers.items()]
+
     def __iter__(self) -> Iterator[str]:
         """Their values, to be hidden where somebody else quotes them."""
         return iter(self._headers.values())

@@ -35,10 +35,11 @@ class Session(httpx.Client):
     def __init__(self, service: Service, policy: Policy, wire: Wire) -> None:
         super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
         self.service, self.policy, self.wire = service, policy, wire
+        self._addresses = _Addresses()
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
         """As httpx does, with :class:`InvalidRequestError` for what cannot be written."""
-        return _written(super().build_request, self.service, args, kwargs)
+        return _written(super().build_request, self, self._addresses, args, kwargs)
 
     def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         """The answer to a request, read whole, a success that fits the contract.
@@ -68,10 +69,11 @@ class AsyncSession(httpx.AsyncClient):
     def __init__(self, service: Service, policy: Policy, wire: AsyncWire) -> None:
         super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
         self.service, self.policy, self.wire = service, policy, wire
+        self._addresses = _Addresses()
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
         """As :meth:`Session.build_request`."""
-        return _written(super().build_request, self.service, args, kwargs)
+        return _written(super().build_request, self, self._addresses, args, kwargs)
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         """As :meth:`Session.send`."""
@@ -278,8 +280,10 @@ def _was_read(response: httpx.Response) -> bool:
 
 def _put(response: httpx.Response, body: Body) -> None:
     """Gives a response the body that was received, decoded: httpx, which decodes without a bound, is left nothing to do."""
-    content = body.content(response.headers.get("Content-Encoding", ""))
-    response.headers.pop("Content-Encoding", None)
+    encoding = response.headers.get("Content-Encoding")
+    content = body.content(encoding or "")
+    if encoding is not None:
+        del response.headers["Content-Encoding"]
     response.stream = _Received(response.stream, content)
 
 
@@ -313,6 +317,47 @@ def common_headers() -> dict[str, str]:
     return {"User-Agent": f"contact-apis/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
-def _written(make: Callable[..., httpx.Request], service: Service, args: tuple[Any, ...], kwargs: dict[str, Any]) -> httpx.Request:
+class _Addresses:
+    """Whole addresses by the text that calls name them with, relative to a base. Parsing one takes longer than writing a body."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[httpx.URL, httpx.URL]] = {}
+
+    def whole(self, base: httpx.URL, url: str) -> httpx.URL | None:
+        """The whole address, where it was built before with the same base."""
+        found = self._known.get(url)
+        return None if found is None or found[0] is not base else found[1]
+
+    def put(self, base: httpx.URL, url: str, whole: httpx.URL) -> None:
+        """Takes note of an address that httpx built."""
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        self._known[url] = base, whole
+
+
+def _written(
+    make: Callable[..., httpx.Request],
+    session: Session | AsyncSession,
+    addresses: _Addresses,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> httpx.Request:
     body = kwargs.get("json")
-    return built(lambda: make(*args, **kwargs | ({} if body is None else {"json": pruned(service.unset, body)})), body)
+
+    def made(**others: object) -> httpx.Request:
+        if body is not None:
+            others["json"] = pruned(session.service.unset, body)
+        return make(*args, **kwargs | others)
+
+    url = kwargs.get("url")
+    if not isinstance(url, str) or kwargs.get("params") or session.params:
+        return built(made, body)
+    base = session.base_url
+    known = addresses.whole(base, url)
+    if known is not None:
+        return built(lambda: made(url=known), body)
+    request = built(made, body)
+    addresses.put(base, url, request.url)
+    return request

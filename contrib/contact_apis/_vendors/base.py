@@ -6,8 +6,7 @@ import copy
 import difflib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
@@ -311,22 +310,27 @@ def base_url_of(service: Service, value: str | None, allow_http: str | Iterable[
     return url
 
 
-@contextmanager
-def identified(request_id: RequestId) -> Generator[UUID, None, None]:
+class identified:  # noqa: N801 # it stands where a function with ``contextmanager`` would, at a third of the price
     """Gives the calls inside a correlation id: the given one, or one that is made.
 
     Raises:
         InvalidRequestError: the id is no UUID.
     """
-    try:
-        chosen = uuid4() if request_id is None else UUID(str(request_id))
-    except ValueError:
-        raise InvalidRequestError([Fault("request_id", "must be a UUID")]) from None
-    token = CALL_ID.set(chosen)
-    try:
-        yield chosen
-    finally:
-        CALL_ID.reset(token)
+
+    __slots__ = ("_chosen", "_token")
+
+    def __init__(self, request_id: RequestId) -> None:
+        try:
+            self._chosen = uuid4() if request_id is None else UUID(str(request_id))
+        except ValueError:
+            raise InvalidRequestError([Fault("request_id", "must be a UUID")]) from None
+
+    def __enter__(self) -> UUID:
+        self._token = CALL_ID.set(self._chosen)
+        return self._chosen
+
+    def __exit__(self, *_: object) -> None:
+        CALL_ID.reset(self._token)
 
 
 def timed(body: AnyContact) -> AnyContact:
