@@ -16,7 +16,7 @@ Json = dict[str, Any]
 Kind = Literal[
     "answered",  # an answer comes, whole
     "status",  # the status matches `value`
-    "statuses",  # of requests at once: all statuses, in ascending order with blanks between them, match `value`
+    "statuses",  # of requests at once: the statuses but for 429, in ascending order with blanks between them, match `value`
     "not-status",  # the status does not match `value`
     "json",  # the body is JSON in UTF-8
     "media",  # the Content-Type is application/json
@@ -80,9 +80,9 @@ def not_status(pattern: object) -> tuple[Fact, ...]:
     return (Fact("not-status", value=str(pattern)),)
 
 
-def at_once(number: int, *pattern: str) -> tuple[Fact, ...]:
-    """Of so many requests at once: the statuses in ascending order; without a pattern all are accepted."""
-    return (Fact("statuses", value=" ".join(pattern) if pattern else f"(2.. ?){{{number}}}"),)
+def at_once(pattern: str = "2..( 2..)*") -> tuple[Fact, ...]:
+    """Of requests at once: the statuses in ascending order, without those of requests that were throttled."""
+    return (Fact("statuses", value=pattern),)
 
 
 def pointer(*steps: object) -> str:

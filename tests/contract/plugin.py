@@ -270,8 +270,10 @@ class SuitePlugin:
             try:
                 preflight(service)
             except Breach as breach:
+                service.end_check(breach)
                 run.breach(breach)
             except ServiceGone as gone:
+                service.end_check(_find(gone, Breach))
                 run.book(gone, [])
                 run.is_cut = True
                 return

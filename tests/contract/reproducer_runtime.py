@@ -80,7 +80,9 @@ def flipped(text: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------- sending
 
+DROPS_EXCUSED = 3  # times that a connection may turn out to be closed when it is used again; after that none is
 _kept: list[http.client.HTTPConnection] = []  # the one that the request before used, if it may be used again
+_drops: list[str] = []  # of connections that were used again
 
 
 def _connect(base: urllib.parse.SplitResult) -> http.client.HTTPConnection:
@@ -124,8 +126,15 @@ def _no_answer(error: Exception) -> Answer:
     return Answer(0, {}, f"{type(error).__name__}: {error}".encode())
 
 
+def _close_kept() -> None:
+    while _kept:
+        _kept.pop().close()
+
+
 def send(base: urllib.parse.SplitResult, request: Request) -> Answer:
-    """Sends one request on the connection of the one before."""
+    """Sends one request on the connection of the one before; on a new one each, once several of these were dropped."""
+    if len(_drops) > DROPS_EXCUSED:
+        _close_kept()
     for is_new in (not _kept, True):
         connection = _connect(base) if is_new else _kept[0]
         try:
@@ -137,6 +146,7 @@ def send(base: urllib.parse.SplitResult, request: Request) -> Answer:
             # A server may close an idle connection at any moment; then the request never reached it.
             if is_new:
                 return _no_answer(error)
+            _drops.append(str(error))
         else:
             _kept[:] = [connection]
             return answer
@@ -267,6 +277,17 @@ def _problem_inside(fact: Fact, values: dict[str, Any]) -> str:
     return ""
 
 
+def _problem_together(fact: Fact, answers: list[Answer]) -> str:
+    statuses = sorted(str(each.status) for each in answers if each.status != 429)
+    if "0" in statuses:
+        raise CannotTell("of the requests at once some were not answered")
+    if statuses and not matches(fact.value, " ".join(statuses)):
+        return f"the answers are {' '.join(statuses)}"
+    if len(statuses) < 2:
+        raise CannotTell("all but one of the requests at once were throttled")
+    return ""
+
+
 def violation(requests: list[Request], answers: list[Answer]) -> str:
     """What is wrong with the answers of requests that were sent at once, or with that of one alone."""
     doubt = ""
@@ -274,13 +295,7 @@ def violation(requests: list[Request], answers: list[Answer]) -> str:
         for fact in request.facts:
             together = fact.kind == "statuses"
             try:
-                if together:
-                    if any(each.status in (0, 429) for each in answers):
-                        raise CannotTell("of the requests at once some were throttled or not answered")
-                    statuses = " ".join(sorted(str(each.status) for each in answers))
-                    wrong = "" if matches(fact.value, statuses) else f"the answers are {statuses}"
-                else:
-                    wrong = problem(fact, answer)
+                wrong = _problem_together(fact, answers) if together else problem(fact, answer)
             except CannotTell as reason:
                 doubt = doubt or str(reason)
             else:

@@ -31,6 +31,9 @@ OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "applicati
 ANSWERED = (Fact("answered", scope="answers"),)
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
+LEAST_AT_ONCE = 2
+ATTEMPTS_AT_ONCE = 5  # of a burst that is throttled, each with half as many requests as the one before
+THROTTLED_AT_ONCE = "the service throttles all but one of the requests that reach it in the same moment"
 PAUSES_FOR_PROXY = (0.2, 1.0)  # seconds before a request is tried again that a proxy did not let through
 KEPT_BODY = 20_000  # bytes of a response's body that are kept once it was judged
 DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; after that none is used again
@@ -170,6 +173,15 @@ class Allowance:
     """The requests that it cannot exceed: beyond are those that the later checks need at least."""
     contacts: float = float("inf")
     """The new contacts that it may create: beyond are those that the later checks need at least."""
+
+
+@define
+class Patience:
+    """How long one request, or one burst, has waited for a service that throttles it."""
+
+    waited: float = 0.0
+    """Seconds."""
+    attempts: int = 0
 
 
 T = TypeVar("T")
@@ -369,7 +381,7 @@ class Service:
             ServiceGone: no answer came several times in a row.
             LeftOut: the run's budget of requests or of time is used up, or the service throttles for too long.
         """
-        waited, attempt = 0.0, 0
+        patience = Patience()
         while True:
             self._pace()
             exchange = self._deliver(call)
@@ -379,16 +391,23 @@ class Service:
             if exchange.status != 429:
                 self.counters.dynamic_interval *= 0.98
                 return exchange
-            self.counters.throttled += 1
-            delay = self._delay(exchange, attempt)
-            attempt += 1
-            if waited + delay > LONGEST_WAIT or time.monotonic() + delay > self.ends_at:
-                raise LeftOut(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help")
-            waited += delay
-            self.counters.waited += delay
-            # Slower from here on: what was too fast once is too fast again.
-            self.counters.dynamic_interval = min(max(self.counters.dynamic_interval * 1.5, 0.01), 1.0)
-            time.sleep(delay)
+            self.wait_out([exchange], patience)
+
+    def wait_out(self, answers: Sequence[Exchange], patience: Patience) -> None:
+        """Waits as long as those of the answers that are 429 ask for; from then on the run goes more slowly.
+
+        Raises:
+            LeftOut: that would be more than ``LONGEST_WAIT`` seconds all in all, or beyond the run's time.
+        """
+        delay = max(self._delay(each, patience.attempts) for each in answers if each.status == 429)
+        if patience.waited + delay > LONGEST_WAIT or time.monotonic() + delay > self.ends_at:
+            raise LeftOut(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help")
+        patience.attempts += 1
+        patience.waited += delay
+        self.counters.waited += delay
+        # Slower from here on: what was too fast once is too fast again.
+        self.counters.dynamic_interval = min(max(self.counters.dynamic_interval * 1.5, 0.01), 1.0)
+        time.sleep(delay)
 
     def _delay(self, exchange: Exchange, attempt: int) -> float:
         text = exchange.headers.get("retry-after", "").strip()
@@ -517,6 +536,7 @@ class Service:
         if exchanges[0].status != 429 or len(exchanges) > 1:
             self._steps.append(step)
         for exchange in exchanges:
+            self.counters.throttled += exchange.status == 429
             self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
             if exchange.status < 300:
                 with suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -562,6 +582,35 @@ class Service:
             self.judge(exchange, True)
         self.after_request()
         return found
+
+    def send_all_at_once(self, calls: Sequence[Call]) -> tuple[list[Exchange], int]:
+        """Sends several requests at once; those that are throttled are sent again, later and fewer at a time.
+
+        All of them may be sent twice. The result is the last answer of each, and how many were not throttled in the same moment.
+        """
+        answers: dict[int, Exchange] = {}
+        waiting = list(range(len(calls)))
+        size = len(calls)
+        together = 0
+        patience = Patience()
+        while len(waiting) > 1 and not (size == LEAST_AT_ONCE and patience.attempts >= ATTEMPTS_AT_ONCE):
+            burst = waiting[:size]
+            found = self.send_at_once([calls[number] for number in burst])
+            answers.update(zip(burst, found, strict=True))
+            throttled = [number for number in burst if answers[number].status == 429]
+            together = max(together, len(burst) - len(throttled))
+            waiting = [number for number in waiting if number in throttled or number not in burst]
+            if throttled:
+                self.wait_out(found, patience)
+                size = fewer_at_once(size)
+        for number in waiting:
+            answers[number] = self.send(calls[number])
+        return [answers[number] for number in range(len(calls))], together
+
+
+def fewer_at_once(number: int) -> int:
+    """How many requests are sent in the same moment after so many were too many."""
+    return max(LEAST_AT_ONCE, number // 2)
 
 
 def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
