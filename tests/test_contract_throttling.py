@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from contact_apis._contract import Operation
-from contact_apis.mock._services import Answer, Pristo, Request, Retainful
-from contact_apis.mock._services import Service as MockService
+from contact_apis._mocking.service import Answer, Pristo, Request, Retainful
+from contact_apis._mocking.service import Service as MockService
+from contact_apis._openapi.document import Operation
 from tests.conftest import Run, contract
 from tests.mutants.catalogue import Subject, SubjectServer, load
 
