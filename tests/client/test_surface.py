@@ -79,36 +79,55 @@ def test_keywords_are_those_of_the_contract(fields: Any, model: Any, ours: set[s
     assert fields.__required_keys__ <= members
 
 
-def test_a_new_optional_field_needs_no_line_of_ours(checkout: Path, run: Run) -> None:
-    """A field that Pristo adds can be sent by model and by keyword once ``make generate`` has run."""
-    spec = checkout / "specs" / "pristo.json"
-    text = spec.read_text("utf-8")
-    assert '"lastName": {' in text
-    spec.write_text(text.replace('"lastName": {', '"callsign": {"type": "string", "maxLength": 5}, "lastName": {'), "utf-8")
-    made = run("make", "-o", ".venv/.ready", "generate", cwd=checkout)
-    assert made.returncode == 0, made.stdout + made.stderr
-    program = """
+ADDED = """"nickname": {"type": "string", "maxLength": 5},
+"attributes": {"type": "object", "additionalProperties": {"type": "string"}},
+"memberSince": {"type": "string", "format": "date"},
+"""
+TYPED = """
+from datetime import date
+from contact_apis import Pristo
+with Pristo() as pristo:
+    pristo.upsert_contact(id="x", nickname="Ada", attributes={"a": "b"}, member_since=date(2026, 1, 1))
+    pristo.upsert_contact(id="x", nickname=None, attributes=None, member_since="2026-01-01")
+    pristo.upsert_contact(id="x", nickname=7)  # type: ignore[call-overload]
+    pristo.upsert_contact(id="x", attributes={"a": 7})  # type: ignore[dict-item]
+    pristo.upsert_contact(id="x", member_since=7)  # type: ignore[call-overload]
+"""
+CALLED = """
 import httpx, json, contact_apis
 from contact_apis import InvalidRequestError, Pristo, PristoContact
 sent = []
 def handle(request):
-    sent.append(json.loads(request.content)["contact"].get("callsign"))
+    sent.append(json.loads(request.content)["contact"])
     return httpx.Response(200, content=request.content)
 options = dict(api_key="k", population_id="5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11", base_url="https://service.example")
 pristo = Pristo(http_client=httpx.Client(transport=httpx.MockTransport(handle)), **options)
 one = "5ee0d1c9-1c0f-4b8e-8f0f-3f6d2a8b7c11"
-print(pristo.upsert_contact(id=one, callsign="Ada").contact.callsign)
-pristo.upsert_contact(PristoContact(id=one, callsign="Bob"))
+print(pristo.upsert_contact(id=one, nickname="Ada", attributes={"a": "b"}, member_since="2026-01-01").contact.nickname)
+pristo.upsert_contact(PristoContact(id=one, nickname="Bob"))
 try:
-    pristo.upsert_contact(id=one, callsign="Adelaide")
+    pristo.upsert_contact(id=one, nickname="Adelaide")
 except InvalidRequestError as error:
     print(error)
-print(sent, contact_apis.__file__)
+print(sent[0]["attributes"], sent[0]["memberSince"], sent[1]["nickname"], contact_apis.__file__)
 """
-    done = run("python", "-c", program, cwd=checkout, PYTHONPATH="contrib:generated")
-    assert done.stdout.splitlines()[:2] == ["Ada", "nothing was sent: contact.callsign must have at most 5 characters"], done.stderr
-    assert "['Ada', 'Bob']" in done.stdout
-    assert str(checkout) in done.stdout
+
+
+def test_a_new_optional_field_needs_no_line_of_ours(checkout: Path, run: Run) -> None:
+    """Fields that Pristo adds can be sent by model and by keyword, and type checkers know them, once ``make generate`` has run."""
+    spec = checkout / "specs" / "pristo.json"
+    text = spec.read_text("utf-8")
+    assert '"lastName": {' in text
+    spec.write_text(text.replace('"lastName": {', f'{ADDED} "lastName": {{'), "utf-8")
+    generated = run("make", "-o", ".venv/.ready", "generate", cwd=checkout)
+    assert generated.returncode == 0, generated.stdout + generated.stderr
+    done = run("python", "-c", CALLED, cwd=checkout, PYTHONPATH="contrib:generated")
+    assert done.stdout.splitlines()[:2] == ["Ada", "nothing was sent: contact.nickname must have at most 5 characters"], done.stderr
+    assert done.stdout.splitlines()[2] == f"{{'a': 'b'}} 2026-01-01 Bob {checkout / 'contrib/contact_apis/__init__.py'}"
+    (checkout / "typed.py").write_text(TYPED, "utf-8")
+    strict = ("--strict", "--warn-unused-ignores", "--cache-dir=cache", "--follow-imports=silent", "--config-file=")
+    done = run("python", "-m", "mypy", *strict, "typed.py", cwd=checkout, MYPYPATH="contrib:generated")
+    assert done.returncode == 0, done.stdout
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
 from decimal import Decimal
+from types import ModuleType
 from typing import Any, cast
 
 import attrs
@@ -39,6 +40,32 @@ def _meant(name: str, known: list[str]) -> str:
     plain = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
     found = get_close_matches(plain, known, 1)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def map_members(model: type[Any], models: ModuleType) -> dict[str, type[Any]]:
+    """The members of a generated model that map names to values, such as custom fields, with the generated class of each.
+
+    Args:
+        model: the generated model.
+        models: the module that has the classes of its members.
+    """
+    found: dict[str, type[Any]] = {}
+    for member in attrs.fields(model):
+        kind = getattr(models, str(member.type).partition(" | ")[0], None)
+        if isinstance(kind, type) and attrs.has(kind) and list(attrs.fields_dict(kind)) == ["additional_properties"]:
+            found[member.name] = kind
+    return found
+
+
+def with_maps(fields: Mapping[str, Any], members: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """The fields, with the generated object for each mapping among the members of :func:`map_members`; missing values are left out."""
+    given = dict(fields)
+    for name, kind in members.items():
+        value = given.get(name)
+        if isinstance(value, Mapping):
+            present = values_of(cast("Mapping[str, object]", value))
+            given[name] = kind.from_dict(present)
+    return given
 
 
 def check_records(contacts: object) -> None:

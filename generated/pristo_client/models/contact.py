@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Required,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 
 from attrs import define as _attrs_define
@@ -123,3 +129,18 @@ class Contact:
         )
 
         return contact
+
+
+class ContactKeywords(TypedDict, total=False):
+    """The members of Contact as keyword arguments, with what may be given for each; ``None`` is as good as left out.
+
+    A required member that is built of other models is not among them.
+    """
+
+    id: Required[UUID | str]
+    email: str | None
+    phone: str | None
+    language: str | None
+    name: str | None
+    last_name: str | None
+    custom_fields: Mapping[str, str] | None

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Required,
+    TypedDict,
+    TypeVar,
+    cast,
+)
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -278,3 +285,24 @@ class Contact:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+class ContactKeywords(TypedDict, total=False):
+    """The members of Contact as keyword arguments, with what may be given for each; ``None`` is as good as left out.
+
+    A required member that is built of other models is not among them.
+    """
+
+    first_name: Required[str]
+    list_ids: Required[Sequence[str]]
+    last_name: str | None
+    birth_date: datetime.date | datetime.datetime | str | None
+    city: str | None
+    country_code: str | None
+    country: str | None
+    province_code: str | None
+    state: str | None
+    postal_code: str | None
+    gender: str | None
+    created_at: datetime.date | datetime.datetime | str | None
+    trigger_welcome_email: bool | None

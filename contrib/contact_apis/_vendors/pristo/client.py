@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict, Unpack, cast, overload
+from typing import Any, Unpack, cast, overload
 from uuid import UUID
 
 import httpx
@@ -30,28 +30,18 @@ from contact_apis._vendors.base import (
     timed,
 )
 from contact_apis._vendors.keywords import shows_keywords
-from contact_apis._vendors.records import check_names, is_missing
-from pristo_client import Client
+from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
+from pristo_client import Client, models
 from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
+from pristo_client.models.contact import ContactKeywords
 from pristo_client.types import Response, Unset
 
 PristoContact = Contact
 
 
-class PristoFields(TypedDict, total=False):
-    """The fields of a contact as keywords. One that is left out, or ``None``, stays as the service has it.
-
-    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
-    """
-
-    id: Required[UUID | str]
-    email: str | None
-    phone: str | None
-    language: str | None
-    name: str | None
-    last_name: str | None
-    custom_fields: Mapping[str, str] | None
+class PristoFields(ContactKeywords, total=False):
+    """The fields of a contact as keywords, as Pristo's document has them. One that is left out, or ``None``, stays as the service has it."""
 
 
 @frozen
@@ -139,16 +129,15 @@ def identities(body: Json) -> tuple[str, ...]:
 
 
 def _contact(**fields: object) -> Contact:
-    fields = {name: value for name, value in fields.items() if not is_missing(value)}
-    check_names(fields, Contact)
-    custom = fields.get("custom_fields")
-    if isinstance(custom, Mapping):
-        fields["custom_fields"] = ContactCustomFields.from_dict(
-            {key: value for key, value in cast("Mapping[str, str]", custom).items() if not is_missing(value)}
-        )
-    elif custom is not None and not isinstance(custom, ContactCustomFields):
+    given = values_of(fields)
+    check_names(given, Contact)
+    members = with_maps(given, _MAPS)
+    if not isinstance(members.get("custom_fields"), ContactCustomFields | None):
         raise InvalidRequestError([Fault("contact.customFields", "must be an object")])
-    return Contact(**cast("Any", fields))
+    return Contact(**members)
+
+
+_MAPS = map_members(Contact, models)
 
 
 class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):

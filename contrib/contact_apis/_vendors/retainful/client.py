@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Literal, Required, TypedDict, Unpack, cast, overload
+from typing import Any, Literal, Unpack, cast, overload
 from uuid import UUID
 
 import httpx
@@ -31,10 +30,11 @@ from contact_apis._vendors.base import (
     timed,
 )
 from contact_apis._vendors.keywords import shows_keywords
-from contact_apis._vendors.records import check_names, values_of
-from retainful_client import Client
+from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
+from retainful_client import Client, models
 from retainful_client.api.contacts import upsert_contact
 from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
+from retainful_client.models.contact import ContactKeywords
 from retainful_client.types import Response, Unset
 
 RetainfulContact = Contact
@@ -44,31 +44,18 @@ Kind = Literal["email", "phone"]
 __all__ = ["AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"]
 
 
-class RetainfulFields(TypedDict, total=False):
+class RetainfulFields(ContactKeywords, total=False):
     """The fields of a contact as keywords. One that is left out, or ``None``, is not sent.
 
-    For type checkers and editors: at run time every field of the generated ``Contact`` is taken, a new one included.
+    Most are members of Retainful's document, and come from there. These build the identifiers, which the document requires:
     """
 
-    first_name: Required[str]
-    list_ids: Required[Sequence[str]]
     email: str | None
     phone: str | None
     consent: Consent | None
     subscribed: bool
     channels: Mapping[Kind, str] | None
     identifiers: Sequence[Identifier] | None
-    last_name: str | None
-    birth_date: date | datetime | str | None
-    city: str | None
-    country_code: str | None
-    country: str | None
-    province_code: str | None
-    state: str | None
-    postal_code: str | None
-    gender: str | None
-    created_at: date | datetime | str | None
-    trigger_welcome_email: bool | None
 
 
 @frozen
@@ -173,8 +160,11 @@ def _contact(
         )
         for kind, value in given.items()
     ]
-    members = {name: value for name, value in fields.items() if value is not None}
-    return Contact(**cast("Any", members), identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
+    members = with_maps(values_of(fields), _MAPS)
+    return Contact(**members, identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
+
+
+_MAPS = map_members(Contact, models)
 
 
 class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
