@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,29 @@ from typing import Any
 import jinja2
 
 from .clauses import load_clauses
+from .history import NOT_CHECKED, Night, Past, Seen
+from .morning import CATEGORIES, heading, line_of, moment
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
-def render_page(results: dict[str, Any], previous: dict[str, Any] | None) -> str:
-    """One self-contained HTML page of a run's results; ``previous`` are the results of an earlier run to compare with."""
-    return load_template().render(results=results, clauses=load_clauses(), previous=previous, drift=drift(results, previous))
+def render_page(results: dict[str, Any], conclusion: str, looked: Mapping[str, Seen], past: Mapping[str, Past]) -> str:
+    """One self-contained HTML page of a run's results.
+
+    ``conclusion`` is the verdict in words, ``looked`` is what each clause was when it was last looked at, and ``past`` are the nights before by API.
+    """
+    return load_template().render(
+        results=results,
+        clauses=load_clauses(),
+        drift=drift(results, looked),
+        conclusion=conclusion,
+        categories=CATEGORIES,
+        heading=heading(results["morning"]),
+        line_of=line_of,
+        moment=moment,
+        signs=SIGNS,
+        strips=[strip(results, api, past[api]) for api in results["apis"] if api in past],
+    )
 
 
 @cache
@@ -25,13 +42,42 @@ def load_template() -> jinja2.Template:
     return environment.from_string(TEMPLATE.read_text("utf-8"))
 
 
-def drift(results: dict[str, Any], previous: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """What was observed beside the documented, and what is not as it was in the earlier run."""
-    before = {each["id"]: each for each in (previous or {}).get("clauses", [])}
+SIGNS = {"pass": "·", "fail": "✗", "observed": "○", "not-exercised": "–", "could-not-run": "?", "absent": " "}
+WORDS = {
+    "pass": "holds",
+    "fail": "broken",
+    "observed": "observed",
+    "not-exercised": "not checked",
+    "could-not-run": "the run could not say anything",
+    "absent": "no such clause then",
+}
+
+
+def strip(results: dict[str, Any], api: str, past: Past) -> dict[str, Any]:
+    """Nights by clauses: the last nights, this one at the end; rows of clauses that were broken in one of them, then the others."""
+    tonight = Night("", results["finished"], results["verdict"], "")
+    tonight.results = {each["id"]: each["result"] for each in results["clauses"] if each["id"].startswith(api + ".")}
+    nights = [*past.nights, tonight]
+    names = dict.fromkeys(name for night in reversed(nights) for name in night.results)
     rows = []
-    for each in results["clauses"]:
-        then = before.get(each["id"])
-        changed = then is not None and (then["result"], then["observation"]) != (each["result"], each["observation"])
-        if each["result"] == "observed" or changed:
-            rows.append({**each, "then": then, "changed": changed})
+    for name in names:
+        cells = [_cell(night, name) for night in nights]
+        rows.append({"clause": name, "cells": cells, "was_broken": any(cell["kind"] == "fail" for cell in cells)})
+    return {"api": api, "nights": nights, "earlier": past.count, "rows": rows}
+
+
+def _cell(night: Night, clause: str) -> dict[str, str]:
+    kind = "could-not-run" if night.verdict == "could-not-run" else night.results.get(clause, "absent")
+    return {"kind": kind, "sign": SIGNS[kind], "words": f"{moment(night.finished)}: {WORDS[kind]}"}
+
+
+def drift(results: dict[str, Any], looked: Mapping[str, Seen]) -> list[dict[str, Any]]:
+    """What was observed beside the documented, and what is not as it was when it was last looked at."""
+    rows = []
+    for clause in results["clauses"]:
+        then = looked.get(clause["id"])
+        is_checked = clause["result"] != NOT_CHECKED and results["morning"]["is_comparable"]
+        changed = then is not None and is_checked and (then.result, then.observation) != (clause["result"], clause["observation"])
+        if clause["result"] == "observed" or changed:
+            rows.append({**clause, "then": then, "changed": changed})
     return rows

@@ -23,6 +23,9 @@ from .report import NOT_SELECTED
 from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
 from .settings import CannotRun, Settings
 
+#: The clauses after whose violation a check does not go on: it has another response than all that it knows.
+ENDING = (".no-server-error", ".documented-statuses")
+
 
 @define
 class ClauseResult:
@@ -48,6 +51,10 @@ class Run:
     suite_errors: list[str] = field(factory=list)
     cannot_run: CannotRun | None = None
     plan: Plan | None = None
+    blocked: dict[str, str] = field(factory=dict)
+    """The clauses whose check could not go on, each with the known violation that kept it from that."""
+    tolerated: list[str] = field(factory=list)
+    """The known violations that the check which runs has met and gone on."""
     is_cut: bool = False
     """Whether the run ended before its last check."""
     judges: dict[str, Judge] = field(init=False)
@@ -56,6 +63,8 @@ class Run:
     def __attrs_post_init__(self) -> None:
         self.results = {each: ClauseResult() for each in load_clauses()}
         self.judges = {api: Judge(api) for api in self.settings.apis}
+        for judge in self.judges.values():
+            judge.tolerates = self.tolerates
         self.services = {each.api: Service(each, self.settings, self.judges[each.api]) for each in self.settings.endpoints}
 
     @property
@@ -74,6 +83,29 @@ class Run:
             self.breaches.append(found)
             for service in self.services.values():
                 service.broken.add(found.clause)
+
+    def block(self, clauses: list[str], known: str) -> None:
+        """Books that a known violation kept the check of these clauses from its end: the service prevents it, not the suite."""
+        for clause in clauses:
+            if clause != known:
+                self.blocked[clause] = known
+                self.results[clause].not_exercised.append(f"{known}, a known violation, keeps it from being checked")
+
+    @property
+    def new_breaches(self) -> list[Breach]:
+        """Those that are not of a known violation."""
+        return [found for found in self.breaches if found.clause not in self.settings.known_clauses]
+
+    def tolerates(self, breach: Breach) -> bool:
+        """Books a breach of a known violation after which the check goes on, so that what is new does not hide behind it."""
+        if breach.clause not in self.settings.known_clauses or breach.clause.endswith(ENDING):
+            return False
+        self.tolerated.append(breach.clause)
+        service = self.services[load_clauses()[breach.clause].api]
+        breach.sequence = service.sequence_so_far(breach)
+        breach.fresh = tuple(service.fresh)
+        self.breach(breach)
+        return True
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -101,6 +133,7 @@ class Run:
         """Books what happens inside, and its requests, on these clauses; lets nothing but the end of the service out."""
         before = self.requests
         Breach.latest = None
+        self.tolerated.clear()
         try:
             yield
         except BaseException as error:
@@ -127,6 +160,8 @@ class Run:
         """Sorts an error: a breach, a clause that could not be exercised, or a fault of the suite."""
         if (breach := _find(error, Breach)) is not None:
             self.breach(breach)
+            if breach.clause in self.settings.known_clauses:
+                self.block(clauses, breach.clause)
         elif (skipped := _find(error, NotExercised)) is not None:
             for clause in clauses:
                 result = self.results[clause]
@@ -134,7 +169,12 @@ class Run:
                 reasons.append(str(skipped))
         elif (reason := _find(error, CannotRun)) is not None:
             self.cannot_run = reason
-        elif not isinstance(error, (ServiceGone, KeyboardInterrupt)):
+        elif isinstance(error, (ServiceGone, KeyboardInterrupt)):
+            pass
+        elif self.tolerated:
+            # A check that goes on after a malformed response may find something missing that it relies on.
+            self.block(clauses, self.tolerated[-1])
+        else:
             self.suite_errors.append("".join(traceback.format_exception(error)))
 
 
@@ -277,7 +317,7 @@ class SuitePlugin:
                 run.book(gone, [])
                 run.is_cut = True
                 return
-        run.is_cut = bool(run.breaches and run.settings.fail_fast)
+        run.is_cut = bool(run.new_breaches and run.settings.fail_fast)
 
     @staticmethod
     def _api_of(item: pytest.Item) -> str:
@@ -305,7 +345,7 @@ class SuitePlugin:
             if self.run.cannot_run is not None:
                 pyfuncitem.session.shouldstop = "a request of the suite does not fit the document"
                 self.run.is_cut = True
-            if self.run.settings.fail_fast and self.run.breaches:
+            if self.run.settings.fail_fast and self.run.new_breaches:
                 pyfuncitem.session.shouldstop = "FAILFAST"
                 self.run.is_cut = True
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
 from .expectations import accepted, status
+from .masking import masked_beginning
 from .oracle import contract_of
 from .service import Breach, Call, Exchange, LeftOut, Service, ServiceGone
 from .settings import CannotRun
@@ -138,7 +139,7 @@ def _all_refused(service: Service, exchange: Exchange) -> NoReturn:
         if service.send(call).status < 300:
             message = f"every valid request is refused with {exchange.status} unless {why}"
             raise Breach(clause, message, exchange, expects=accepted())
-    said = exchange.body[:200].decode("utf-8", "replace").strip() or "nothing"
+    said = masked_beginning(exchange.body.decode("utf-8", "replace").strip(), service.settings.variables, 200) or "nothing"
     known = "PRISTO_POPULATION_ID" if service.api == "pristo" else "RETAINFUL_LIST_ID"
     raise CannotRun(f"{service.endpoint.base_url} refuses every valid request ({exchange.status}); check {known}. It says: {said}")
 

@@ -427,25 +427,52 @@ def _written(exchange: Exchange) -> set[str]:
 
 
 def as_curl(calls: Iterable[Call], variables: dict[str, str]) -> str:
-    """Command lines that send the requests again; ``variables`` are names by the secret values they hold."""
-    return "\n".join(_curl_line(each, variables) for each in calls)
+    """Command lines that send the requests again; ``variables`` are names by the values that are not shown."""
+    return "\n".join(_curl_line(call, variables) for call in calls)
 
 
 def _curl_line(call: Call, variables: dict[str, str]) -> str:
-    parts = ["curl", "-i", "-X", call.method, call.url]
-    text = shlex.join(parts)
+    text = f"curl -i -X {call.method} {_curl_word(call.url, variables)}"
     for name, value in call.headers:
-        if value in variables:
-            text += f' -H "{name}: ${variables[value]}"'
-        else:
-            text += " -H " + shlex.quote(f"{name}: {value}" if value else f"{name};")
+        # An empty value is written with a semicolon; with a colon curl would leave the header out.
+        header = f"{name}: {value}" if value else f"{name};"
+        text += f" -H {_curl_word(header, variables)}"
     if call.body is None:
         return text
     try:
-        return text + " --data-raw " + _quoted(call.body.decode("utf-8"))
+        return f"{text} --data-raw {_curl_word(call.body.decode('utf-8'), variables)}"
     except UnicodeDecodeError:
-        octal = "".join(f"\\{byte:03o}" for byte in call.body)
-        return f"printf '{octal}' | {text} --data-binary @-"
+        return f"{_curl_bytes(call.body, variables)} | {text} --data-binary @-"
+
+
+def _curl_word(text: str, variables: dict[str, str]) -> str:
+    """One word of a command line."""
+    parts = []
+    for part, name in _split(text, variables):
+        parts.append(_quoted(part) if name is None else f'"${name}"')
+    return "".join(parts) or "''"
+
+
+def _curl_bytes(body: bytes, variables: dict[str, str]) -> str:
+    """A command that prints a body that is not text."""
+    form = ""
+    values = ""
+    for part, name in _split(body.decode("latin-1"), variables):
+        if name is None:
+            form += "".join(f"\\{byte:03o}" for byte in part.encode("latin-1"))
+        else:
+            form += "%s"
+            values += f' "${name}"'
+    return f"printf '{form}'{values}"
+
+
+def _split(text: str, variables: dict[str, str]) -> list[tuple[str, str | None]]:
+    """A text in parts, each with the name of the variable that holds it, or none."""
+    if not variables:
+        return [(text, None)]
+    values = sorted(variables, key=len, reverse=True)
+    pattern = "|".join(map(re.escape, values))
+    return [(part, variables.get(part)) for part in re.split(f"({pattern})", text) if part]
 
 
 # ------------------------------------------------------------------------------------------------------------- causes

@@ -41,12 +41,13 @@ MOCK_FIELDS = ("tier", "מועדון", "notes")
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Runs the suite; the result is the exit code: 0 for ``conforms``, 1 ``violates``, 2 ``could-not-run``, 3 ``incomplete``."""
     started = time.monotonic()
-    outcome = Outcome(Path(environ.get("REPORTS") or "reports/contract"))
+    # A copy: the process's own variables change while pytest runs.
+    variables = dict(environ)
+    outcome = Outcome(Path(environ.get("REPORTS") or "reports/contract"), variables)
     with contextlib.ExitStack() as stack:
         previous = signal.signal(signal.SIGTERM, _interrupt)
         stack.callback(signal.signal, signal.SIGTERM, previous)
         try:
-            variables = dict(environ)
             if (environ.get("TARGET") or "mock") == "mock":
                 variables |= stack.enter_context(embedded_mock())
             settings = load_settings(variables, reports=outcome.folder)
@@ -55,10 +56,13 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
             outcome.cannot_run(str(reason))
         except KeyboardInterrupt:
             outcome.interrupted()
-        outcome.seconds = time.monotonic() - started
-        write_reports(outcome)
-        print_verdict(outcome)
-    return EXIT_CODES[outcome.verdict]
+        outcome.end(time.monotonic() - started)
+        # A second signal, as CI sends one to what it cancels, must not take the reports away.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
+        problems = write_reports(outcome)
+        print_verdict(outcome, problems)
+    return 2 if problems else EXIT_CODES[outcome.verdict]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -144,6 +148,8 @@ def print_plan(plan: Plan) -> None:
 
     settings = plan.settings
     say = print
+    for notice in settings.notices:
+        say(f"Note: {notice}")
     say(f"Contract run · profile {settings.profile} · seed {settings.seed} (SEED={settings.seed} repeats it)")
     if settings.selection:
         say(f"  only the clauses of CLAUSE={','.join(settings.selection)}")

@@ -321,6 +321,10 @@ class Service:
         shown = [Step((each,), started=time.monotonic()) for each in breach.exchanges if each.status or each is last]
         return [*self._needed(breach, latest), *latest, *shown]
 
+    def sequence_so_far(self, breach: Breach) -> list[Step]:
+        """What is to be sent to see a breach again that does not end its check."""
+        return [*self._needed(breach, self._steps), *self._steps]
+
     def _needed(self, breach: Breach, steps: list[Step]) -> list[Step]:
         if not any(fact.scope == "updates" or fact.kind == "member" for fact in breach.expects):
             return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -16,8 +17,23 @@ from attrs import field, frozen
 from contact_apis._http.addresses import is_loopback
 
 from .clauses import APIS, load_clauses, load_specification
+from .history import RESULTS, VERDICTS, ForeignHistory, History, Series, demand_writable, read_history, read_whole
+from .known import KnownViolation, NotKnown, read_known
+from .masking import masked
 
 Profile = Literal["quick", "ci", "deep"]
+KNOWN_FILE = "known-violations.yaml"
+SHORTEST_ACCOUNT_ID = 4  # characters: a shorter one is a part of any word and number, and is not masked
+LARGEST_RESULTS = 64 * 1024 * 1024  # bytes
+SECRETS = {
+    "PRISTO_API_KEY": 1,
+    "RETAINFUL_API_KEY": 1,
+    "RETAINFUL_APP_ID": 1,
+    "PRISTO_POPULATION_ID": SHORTEST_ACCOUNT_ID,
+    "PRISTO_SECOND_POPULATION_ID": SHORTEST_ACCOUNT_ID,
+    "RETAINFUL_LIST_ID": SHORTEST_ACCOUNT_ID,
+}
+"""The variables whose values no report shows, each with the fewest characters that a value is masked with."""
 EXAMPLES: dict[Profile, int] = {"quick": 12, "ci": 60, "deep": 500}
 
 
@@ -41,6 +57,26 @@ class Endpoint:
     def is_loopback(self) -> bool:
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
+    @property
+    def service(self) -> str:
+        """What tells this service from others in a history: its address; on loopback, where ports come and go, that alone."""
+        parts = urlsplit(self.base_url)
+        if self.is_loopback:
+            return "loopback"
+        port = f":{parts.port}" if parts.port else ""
+        return masked(f"{parts.scheme}://{parts.hostname}{port}{parts.path}", self.variables)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The names of the variables that hold credentials and what tells whose account it is, by their values."""
+        keys = zip(self.credentials.values(), ("API_KEY", "APP_ID"), strict=False)
+        values = dict(keys)
+        accounts = {self.population: "POPULATION_ID", self.second_population: "SECOND_POPULATION_ID", self.list_id: "LIST_ID"}
+        for value, name in accounts.items():
+            if len(value) >= SHORTEST_ACCOUNT_ID:
+                values.setdefault(value, name)
+        return {value: f"{self.api.upper()}_{name}" for value, name in values.items()}
+
 
 @frozen
 class Settings:
@@ -55,6 +91,10 @@ class Settings:
     reports: Path
     previous: dict[str, Any] | None = field(repr=False)
     """The results of the earlier run to compare with."""
+    history: History = field(repr=False)
+    known: tuple[KnownViolation, ...] = field(repr=False)
+    notices: tuple[str, ...]
+    """What the owner should hear before the first request."""
     rate: float | None
     """Requests a second, all APIs together."""
     new_contacts: int
@@ -82,9 +122,21 @@ class Settings:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The names of the variables that hold credentials, by their values."""
-        names = {api: [f"{api.upper()}_API_KEY", f"{api.upper()}_APP_ID"] for api in APIS}
-        return {value: name for each in self.endpoints for value, name in zip(each.credentials.values(), names[each.api], strict=False)}
+        """The names of the variables that hold what reports do not show, by their values."""
+        found: dict[str, str] = {}
+        for endpoint in self.endpoints:
+            found |= endpoint.variables
+        return found
+
+    @property
+    def series(self) -> list[Series]:
+        """Which nights of the history this run belongs to, an API each."""
+        return [Series(self.target, "mock" if self.target == "mock" else each.service, each.api, self.profile) for each in self.endpoints]
+
+    @property
+    def known_clauses(self) -> dict[str, KnownViolation]:
+        """The known violations by clause."""
+        return {each.clause: each for each in self.known}
 
     @property
     def steps(self) -> int:
@@ -159,6 +211,10 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
     def limit(name: str, default: str) -> float:
         return _number(f"CONTRACT_{name}", environ.get(f"CONTRACT_{name}") or default)
 
+    history = _history(environ, reports)
+    known, about_known = _known(environ, target)
+    previous, about_previous = _previous(environ.get("PREVIOUS"))
+    notices = tuple(notice for notice in (history.notice, about_known, about_previous) if notice is not None)
     return Settings(
         target="mock" if target == "mock" else "live",
         endpoints=endpoints,
@@ -167,7 +223,10 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
         seed_is_given=bool(seed),
         fail_fast=_is_yes(environ.get("FAILFAST") or "0"),
         reports=reports,
-        previous=_previous(environ.get("PREVIOUS")),
+        previous=previous,
+        history=history,
+        known=known,
+        notices=notices,
         rate=limit("RATE", "5" if is_gentle else "0") or None,
         new_contacts=int(limit("NEW_CONTACTS", "5" if is_gentle else "200")),
         max_requests=int(limit("MAX_REQUESTS", "2000" if is_gentle else "20000")),
@@ -209,17 +268,111 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
     return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
 
 
-def _previous(name: str | None) -> dict[str, Any] | None:
+def _previous(name: str | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The results of an earlier run, and a sentence where they say nothing."""
     if not name:
-        return None
+        return None, None
     try:
-        results = json.loads(Path(name).read_text("utf-8"))
-        ids = [each["id"] for each in results["clauses"]]
-    except (OSError, ValueError, LookupError, TypeError):
-        ids = []
-    if not ids:
-        raise CannotRun(f"PREVIOUS={name} holds no results to compare with; name the results.json of an earlier run.")
-    return dict(results)
+        results = json.loads(read_whole(Path(name), LARGEST_RESULTS))
+    except ForeignHistory as reason:
+        raise CannotRun(f"PREVIOUS={name} {reason}; name the results.json of an earlier run.") from None
+    except OSError as error:
+        raise CannotRun(f"PREVIOUS={name} cannot be read ({error.strerror}); name the results.json of an earlier run.") from None
+    except (ValueError, RecursionError):
+        raise CannotRun(f"PREVIOUS={name} is not JSON; name the results.json of an earlier run.") from None
+    fault = _fault_of_results(results)
+    if fault is not None:
+        raise CannotRun(
+            f"PREVIOUS={name} holds no results to compare with: {fault}. It may be of another version;"
+            " name the results.json of a run of this one, or leave PREVIOUS out."
+        )
+    if results["verdict"] == "could-not-run":
+        return None, f"PREVIOUS={name} is of a run that could not say anything, so nothing is compared with it."
+    return dict(results), None
+
+
+def _fault_of_results(results: Any) -> str | None:
+    """What is not as it is in a ``results.json``, or None."""
+    if not isinstance(results, dict):
+        return "it is not a JSON object"
+    if results.get("verdict") not in VERDICTS:
+        return "'verdict' is not one that a run can have"
+    if not isinstance(results.get("finished"), str | None):
+        return "'finished' is not text"
+    clauses = results.get("clauses")
+    if not isinstance(clauses, list):
+        return "'clauses' is not a list"
+    if not clauses and results["verdict"] != "could-not-run":
+        return "'clauses' is empty"
+    for number, clause in enumerate(clauses, 1):
+        if not isinstance(clause, dict) or not isinstance(clause.get("id"), str):
+            return f"clause {number} has no 'id'"
+        if clause.get("result") not in RESULTS:
+            return f"clause {number} has no valid 'result'"
+        if not isinstance(clause.get("observation", 0), str | None):
+            return f"clause {number} has no valid 'observation'"
+        if not isinstance(clause.get("since"), str | None):
+            return f"clause {number} has no valid 'since'"
+    return None
+
+
+def history_path(environ: Mapping[str, str], reports: Path) -> Path:
+    """The file of ``HISTORY``, or the one beside the reports."""
+    return Path(environ.get("HISTORY") or reports / "history.jsonl")
+
+
+def _history(environ: Mapping[str, str], reports: Path) -> History:
+    """Reads the history, and makes sure now that the run can be added to it at its end."""
+    path = history_path(environ, reports)
+    try:
+        history = read_history(path)
+        demand_writable(path)
+    except ForeignHistory as reason:
+        raise CannotRun(f"HISTORY={path} {reason}; name another file with HISTORY, or move this one away.") from None
+    except OSError as error:
+        raise CannotRun(f"HISTORY={path} cannot be read and written ({error.strerror}); name another file with HISTORY.") from None
+    return history
+
+
+def _known(environ: Mapping[str, str], target: str) -> tuple[tuple[KnownViolation, ...], str | None]:
+    """The known violations: those of ``KNOWN``, or of the file in this folder, which is about live services."""
+    name = environ.get("KNOWN") or KNOWN_FILE
+    if not environ.get("KNOWN"):
+        if not os.path.lexists(name):
+            return (), None
+        if target == "mock":
+            return (), f"{name} is about live services and not applied to the embedded mock (KNOWN={name} applies it)."
+    try:
+        return read_known(Path(name)), None
+    except NotKnown as reason:
+        raise CannotRun(f"KNOWN={name} {reason}.") from None
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """What no report shows of a run that has no settings, as far as its variables tell."""
+    values = {name: (environ.get(name) or "").strip() for name in SECRETS}
+    return [value for name, value in values.items() if len(value) >= SECRETS[name]]
+
+
+def series_of(environ: Mapping[str, str]) -> list[Series]:
+    """Which nights of the history a run belongs to that has no settings, as far as its variables tell.
+
+    Raises:
+        CannotRun: ``API`` names none.
+    """
+    target = environ.get("TARGET") or "mock"
+    profile = environ.get("PROFILE") or "ci"
+    if target not in ("mock", "live") or profile not in EXAMPLES:
+        return []
+    found = []
+    for api in selected_apis(environ):
+        address = (environ.get(f"{api.upper()}_BASE_URL") or "").rstrip("/")
+        try:
+            service = masked(Endpoint(api, address, {}).service, secrets_in(environ)) if address else ""
+        except ValueError:
+            service = ""
+        found.append(Series(target, "mock" if target == "mock" else service, api, profile))
+    return found
 
 
 def _is_yes(text: str) -> bool:

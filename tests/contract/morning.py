@@ -1,0 +1,159 @@
+"""The morning report: what changed since the nights before, as data, as lines of a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .history import BROKEN, NOT_CHECKED, Past, Seen, compare
+
+LISTED = 10  # clauses a category on a terminal; the page has all
+LONGEST_TEXT = 160  # characters of an observation
+CATEGORIES = {
+    "new": "new tonight",
+    "still": "still broken since",
+    "mended": "mended",
+    "changed": "changed observations",
+    "not_checked": "not checked tonight, broken when last checked",
+}
+Json = dict[str, Any]
+
+
+def morning_of(
+    clauses: Iterable[Json], verdict: str, past: Mapping[str, Past], previous: Json | None, tickets: dict[str, str], notes: Iterable[str]
+) -> Json:
+    """The report of a run against what each of its clauses was when it was last looked at.
+
+    ``past`` are the earlier nights by API; what ``previous`` (an earlier ``results.json``) says of a clause goes before them.
+    """
+    shown = list(clauses)
+    if verdict == "could-not-run":
+        # Whatever it has seen, such a run mends nothing and breaks nothing.
+        shown = [{**clause, "result": NOT_CHECKED, "observation": None} for clause in shown]
+    compared_with: dict[str, str | None] = {}
+    silent: dict[str, int] = {}
+    for api, nights in past.items():
+        compared_with[api] = nights.compared_with.finished if nights.compared_with is not None else None
+        silent[api] = nights.silent
+    if previous is not None:
+        compared_with = dict.fromkeys(compared_with, previous.get("finished") or "an earlier run")
+        silent = dict.fromkeys(silent, 0)
+    report: Json = {
+        "is_comparable": verdict != "could-not-run" and any(compared_with.values()),
+        "compared_with": compared_with,
+        "silent": silent,
+        "nights": {api: nights.count for api, nights in past.items()},
+        "notes": list(notes),
+    }
+    for name, changes in compare(shown, looked_at(past, previous), tickets).items():
+        report[name] = [change.as_json() for change in changes]
+    return report
+
+
+def looked_at(past: Mapping[str, Past], previous: Json | None) -> dict[str, Seen]:
+    """What each clause was when it was last looked at."""
+    looked: dict[str, Seen] = {}
+    for nights in past.values():
+        looked |= nights.looked
+    for clause in (previous or {}).get("clauses", []):
+        of_this_run = clause["id"].partition(".")[0] in past
+        if of_this_run and clause["result"] != NOT_CHECKED:
+            finished = (previous or {}).get("finished") or ""
+            looked[clause["id"]] = Seen(clause["result"], clause.get("observation"), clause.get("since") or finished, finished)
+    return looked
+
+
+def since_of(clause: Json, looked: Mapping[str, Seen], finished: str) -> str:
+    """Since when a clause is as it is, as far as the earlier runs go back."""
+    was = looked.get(clause["id"])
+    if was is None or was.result != clause["result"]:
+        return finished
+    if clause["result"] != BROKEN and was.observation != clause["observation"]:
+        return finished
+    return was.since or finished
+
+
+def heading(morning: Json) -> str:
+    """What the run is compared with, in one line."""
+    dates = {api: when for api, when in morning["compared_with"].items() if when}
+    if not dates:
+        return "Nothing to compare with: there is no earlier verdict on the same API and service with the same profile."
+    distinct = set(dates.values())
+    if len(distinct) == 1:
+        runs = f"the run of {moment(distinct.pop())}"
+    else:
+        runs = "the runs of " + ", ".join(f"{moment(when)} ({api})" for api, when in dates.items())
+    if not morning["is_comparable"]:
+        return f"Nothing was compared: tonight's run could not tell. The last verdict is that of {runs}."
+    silent = max(morning["silent"].values(), default=0)
+    if silent:
+        count = "one run" if silent == 1 else f"{silent} runs"
+        return f"Since {runs} ({count} after it could not tell):"
+    return f"Since {runs}:"
+
+
+def moment(text: str) -> str:
+    """A time of an ISO text to the minute; any other text as it is."""
+    day, separator, time = text.partition("T")
+    return f"{day} {time[:5]} UTC" if separator and text.endswith("+00:00") else text
+
+
+def line_of(category: str, change: Json) -> str:
+    """What is said of one clause."""
+    words = [change["clause"]]
+    if category == "changed":
+        words.append(f"{_short(change['before'])} -> {_short(change['now'])}")
+    if category == "mended":
+        words.append(f"was broken since {moment(change['since'])}")
+    if category in ("still", "not_checked"):
+        words.append(f"since {moment(change['since'])}")
+    if change["ticket"]:
+        words.append(f"known: {change['ticket']}")
+    return " · ".join(words)
+
+
+def lines(morning: Json) -> list[str]:
+    """The report for a terminal."""
+    said = [heading(morning)]
+    for name, title in CATEGORIES.items():
+        changes = morning[name]
+        if not changes:
+            if name != "not_checked" and morning["is_comparable"]:
+                said.append(f"  {title}: none")
+            continue
+        said.append(f"  {title}: {len(changes)}")
+        said += [f"    {line_of(name, change)}" for change in changes[:LISTED]]
+        if len(changes) > LISTED:
+            said.append(f"    and {len(changes) - LISTED} more, on the report's page")
+    return said + [f"  note: {note}" for note in morning["notes"]]
+
+
+def markdown(results: Json, conclusion: str) -> str:
+    """The report for the summary of a step of GitHub Actions."""
+    morning = results["morning"]
+    said = [f"## Contract of {_plain(' and '.join(results['apis']) or 'no API')}: {results['verdict']}", "", _plain(conclusion), ""]
+    said += [_plain(heading(morning)), ""]
+    for name, title in CATEGORIES.items():
+        changes = morning[name]
+        if changes:
+            said += [f"**{title}** ({len(changes)})", ""]
+            said += [f"- {_plain(line_of(name, change))}" for change in changes[:50]]
+            said += [f"- and {len(changes) - 50} more"] if len(changes) > 50 else []
+            said.append("")
+    said += [f"- {_plain(note)}" for note in morning["notes"]]
+    failures = results["failures"][:20]
+    if failures:
+        said += ["", "| Broken clause | What was seen |", "| --- | --- |"]
+        said += [f"| {_plain(failure['clause'])} | {_plain(_short(failure['message']))} |" for failure in failures]
+    return "\n".join(said) + "\n\n"
+
+
+def _short(text: str | None) -> str:
+    words = " ".join((text or "nothing").split())
+    return words if len(words) <= LONGEST_TEXT else words[: LONGEST_TEXT - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown and HTML leave as it is, in one line."""
+    flat = " ".join(text.split())
+    return "".join(each if each.isalnum() or each in " .,:;()-/=…·→'" else f"&#{ord(each)};" for each in flat)
