@@ -150,6 +150,44 @@ def test_importing_is_light() -> None:
     assert not {each for each in loaded_by("import contact_apis") if each.startswith(("httpx", "jsonschema_rs"))}
 
 
+BASE = "import httpx, attrs"
+#: Bytes of Python source that a client may load beyond ``BASE``; its own, the generated package's and the validator's are 280,000.
+MOST_BYTES = 350_000
+#: How much CPU time importing a client may take, as a multiple of that of ``BASE``.
+MOST_CPU = 1.6
+COST = """
+import sys
+from pathlib import Path
+from time import process_time
+started = process_time()
+exec(sys.argv[1])
+seconds = process_time() - started
+files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+print(seconds, sum(Path(file).stat().st_size for file in files if file.endswith(".py")))
+"""
+
+
+def import_cost(statement: str) -> tuple[float, int]:
+    """CPU seconds and bytes of Python source of a statement in a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", COST, statement], capture_output=True, text=True, check=True)
+    seconds, size = done.stdout.split()
+    return float(seconds), int(size)
+
+
+@pytest.mark.parametrize("name", ["Pristo", "Retainful"])
+def test_importing_costs_little_beside_httpx(name: str) -> None:
+    """A client adds a bounded number of bytes, and a bounded share of CPU time, to what httpx and attrs take."""
+    base, client = [], []
+    for _ in range(10):  # in turn, and the least of each counts: a busy machine makes the same import dearer, never cheaper
+        base.append(import_cost(BASE))
+        client.append(import_cost(f"from contact_apis import {name}"))
+        ratio = min(client)[0] / min(base)[0]
+        if ratio < MOST_CPU:
+            break
+    assert client[0][1] - base[0][1] < MOST_BYTES
+    assert ratio < MOST_CPU
+
+
 def test_the_environment_is_read_at_construction() -> None:
     """Nothing of the environment is looked at when the package is imported."""
     for name in MODULES:
