@@ -103,9 +103,10 @@ soak: setup ## the long ones: 200,000 calls amid forks, cancellations and signal
 mock: setup ## serve both APIs on loopback, in memory: PORT=8025
 	@contact-apis mock --port $(PORT)
 
-bench: setup ## what things cost, beside what they are compared with, as ratios (needs wrk; PAIRS=N SIZES=1000,10000)
+bench: setup ## what things cost, beside what they are compared with, as ratios (needs wrk; PAIRS=N SIZES=1000,10000 BASE=another checkout)
 	@$(PY) -m tests.bench.mock
 	@$(PY) -m tests.bench.wrappers
+	@[ -z "$(BASE)" ] || BASE="$(BASE)" $(PY) -m tests.bench.trees
 	@$(PY) -m tests.bench.imports
 
 bench-peers: setup ## plain `st run` on the same mutants, side by side (after make mutants)
