@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from contact_apis._bulk.runner import UpsertOutcome
+    from contact_apis._bulk.outcome import UpsertOutcome
     from contact_apis._vendors.pristo.client import AsyncPristo, Pristo, PristoContact, PristoResult
     from contact_apis._vendors.retainful.client import (
         AsyncRetainful,
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         RetainfulResult,
     )
 else:
-    _PLACES = {"UpsertOutcome": "_bulk.runner"}
+    _PLACES = {"UpsertOutcome": "_bulk.outcome"}
     _PLACES |= dict.fromkeys(("AsyncPristo", "Pristo", "PristoContact", "PristoResult"), "_vendors.pristo.client")
     _PLACES |= dict.fromkeys(
         ("AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"),

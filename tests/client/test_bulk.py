@@ -34,7 +34,9 @@ from contact_apis import (
     PristoContact,
     UpsertOutcome,
 )
-from contact_apis._bulk.runner import Bulk, Pace, wire_to
+from contact_apis._bulk.rate_limiter import RateLimiter
+from contact_apis._bulk.runner import BulkRunner
+from contact_apis._bulk.transports import transport_to
 from contact_apis.mock import MockServer
 
 from .hostile import Action, Hostile, Proxy, TlsServer, answer, drip, hang, send_and_close
@@ -615,8 +617,8 @@ def test_a_callback_that_fails() -> None:
     async def awaited() -> None:
         async with CLASSES["pristo", "async"](base_url=service.url, **KEYS["pristo"]) as client:
             session, url = client._target()  # noqa: SLF001 # as the command does
-            async with wire_to(url, session.wire, 8) as wire:
-                bulk = Bulk(session.service, session.policy, wire, client._prepare, told, concurrency=8, rate=20)  # noqa: SLF001
+            async with transport_to(url, session.wire, 8) as wire:
+                bulk = BulkRunner(session.service, session.policy, wire, client._prepare, told, concurrency=8, rate=20)  # noqa: SLF001
                 await bulk.run(people(50))
 
     with Service(lambda: 0.02) as service:
@@ -790,13 +792,13 @@ def test_one_burst_slows_down_once() -> None:
     """Of the 429s that answer what was in flight together, the first sets the pace for all."""
 
     async def paced() -> list[float]:
-        pace = Pace(None)
+        limiter = RateLimiter(None)
         for _ in range(10):
-            pace.taken()
-        pace.too_many(0.5)
-        first = pace._interval  # noqa: SLF001 # what it is about
-        pace.too_many(0.5)
-        return [first, pace._interval]  # noqa: SLF001 # see above
+            limiter.on_success()
+        limiter.on_throttled(0.5)
+        first = limiter._interval  # noqa: SLF001 # what it is about
+        limiter.on_throttled(0.5)
+        return [first, limiter._interval]  # noqa: SLF001 # see above
 
     first, second = asyncio.run(paced())
     assert first == second == pytest.approx(1.05 * 0.5 / 10)

@@ -190,7 +190,7 @@ def test_many_contacts_show_no_credential(monkeypatch: pytest.MonkeyPatch, broke
         raise RuntimeError
 
     places = {
-        "prepare": "contact_apis._bulk.runner.json.dumps",
+        "prepare": "contact_apis._bulk.requests.json.dumps",
         "exchange": "aiohttp.ClientSession._request",
         "settle": "contact_apis._http.call.Call.settle",
     }

@@ -29,7 +29,7 @@ from contact_apis import (
     RetainfulContact,
     RetainfulResult,
 )
-from contact_apis._bulk.runner import UpsertOutcome
+from contact_apis._bulk.outcome import UpsertOutcome
 from contact_apis._importing.mapping import _body_schema
 from contact_apis._openapi.document import contract
 from contact_apis._vendors.keywords import shows_keywords

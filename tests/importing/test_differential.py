@@ -27,6 +27,7 @@ import httpx
 import pytest
 from attrs import define, field
 
+from contact_apis._bulk.transports import Attempt
 from contact_apis._http import call as _call
 from contact_apis._importing import run as _import_run
 from contact_apis._importing import sender as _import
@@ -119,11 +120,11 @@ class Model:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def exchange(self, method: str, headers: object, content: bytes, *_: object) -> Response:
+    async def exchange(self, attempt: Attempt) -> Response:
         await asyncio.sleep(self.chance.choice([0, 0, 0, 0.0005]))
         if self.dead:
             raise Killed
-        body = json.loads(content)
+        body = json.loads(attempt.content)
         if not body:
             return Response(400, b'{"error": {"code": "no", "message": "probe"}}')
         fault = self.chance.choice(FAULTS) if self.chance.random() < self.faults else ""
@@ -489,7 +490,7 @@ def test_a_random_history_keeps_all_guarantees(tmp_path: Path, monkeypatch: pyte
         folder = tmp_path / str(seed)
         folder.mkdir()
         history = History(seed, folder)
-        monkeypatch.setattr(_import, "wire_to", lambda *_, history=history: history.model)
+        monkeypatch.setattr(_import, "transport_to", lambda *_, history=history: history.model)
         try:
             history.go()
         except BaseException as error:

@@ -22,8 +22,9 @@ from contact_apis._errors import ConfigurationError
 from contact_apis._http.body import Body
 from contact_apis._http.call import Unreadable
 from contact_apis._http.connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
-from contact_apis._http.secrets import Secret, SecretHeaders
-from contact_apis._http.session import Belongs
+from contact_apis._http.secrets import Secret
+
+from .transports import Attempt
 
 _PIECE = 1 << 14  # bytes
 _LONG_ONES = 4  # bodies past a piece that are read at once: no service sends such, and a hostile one sends them on all connections
@@ -69,7 +70,7 @@ def _socket(address: Any) -> socket.socket:
     return made
 
 
-class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
+class AiohttpTransport(AbstractAsyncContextManager["AiohttpTransport"]):
     """Sends to one address over connections that are kept, through the proxy and by the certificates that the environment names."""
 
     _session: aiohttp.ClientSession
@@ -82,7 +83,8 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             raise ConfigurationError(
                 "upsert_many goes through a proxy of http alone, and HTTPS_PROXY names another kind (SOCKS); pass a client that goes through it as http_client="
             )
-        self._url, self._connections = yarl.URL(str(url), encoded=True), connections
+        self._url = yarl.URL(str(url), encoded=True)
+        self._connections = connections
 
     async def __aenter__(self) -> Self:
         self._long_ones = asyncio.Semaphore(_LONG_ONES)
@@ -103,16 +105,8 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def exchange(
-        self,
-        method: str,
-        headers: SecretHeaders,
-        content: bytes,
-        timeouts: Mapping[str, float | None],
-        deadline: float | None,
-        belongs: Belongs,
-    ) -> Answered:
-        """One request and its answer, read whole. Ends at the deadline (seconds of the monotonic clock).
+    async def exchange(self, attempt: Attempt) -> Answered:
+        """One request and its response, read whole. Ends at the deadline (seconds of the monotonic clock).
 
         Raises:
             httpx.HTTPError, Unreadable: no whole answer.
@@ -120,17 +114,24 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
         try:
             # One timer for the whole attempt: these answers come in one piece, and every further timer costs as much as parsing one.
             # That for connecting, TLS included, runs for new connections alone; it ends first, for then nothing was sent.
-            connect, read = timeouts["connect"], timeouts["read"]
+            connect = attempt.timeouts["connect"]
+            read = attempt.timeouts["read"]
             ends = [
                 None if connect is None or read is None else connect + read,
-                None if deadline is None else max(0.001, deadline - monotonic()),
+                None if attempt.deadline is None else max(0.001, attempt.deadline - monotonic()),
             ]
             limits = _limits(min((each for each in ends if each is not None), default=None), connect)
             async with self._session.request(
-                method, self._url, data=content, headers=headers.reveal(), proxy=self._proxy.reveal(), timeout=limits, allow_redirects=False
+                attempt.method,
+                self._url,
+                data=attempt.content,
+                headers=attempt.headers.reveal(),
+                proxy=self._proxy.reveal(),
+                timeout=limits,
+                allow_redirects=False,
             ) as response:
                 answered = Answered(response.status, response.headers, await _read(response, self._long_ones))
-                if isinstance(response, _Response) and not belongs(answered):
+                if isinstance(response, _Response) and not attempt.belongs(answered):
                     response.discard()
                 return answered
         except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
@@ -141,9 +142,9 @@ class AiohttpWire(AbstractAsyncContextManager["AiohttpWire"]):
             text = OUT_OF_DESCRIPTORS if is_exhausted(error.os_error) else str(error.os_error)
             failure = httpx.ConnectError(text or type(error.os_error).__name__)
         except TimeoutError:
-            failure = httpx.ReadTimeout("no answer in time")
+            failure = httpx.ReadTimeout("no response in time")
         except (aiohttp.EofStream, aiohttp.ServerDisconnectedError):
-            failure = httpx.RemoteProtocolError("the connection was closed without an answer")
+            failure = httpx.RemoteProtocolError("the connection was closed without a response")
         except aiohttp.ClientOSError:
             failure = httpx.ReadError("the connection broke")
         except aiohttp.ClientError as error:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Literal, NoReturn, Protocol, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
@@ -233,6 +233,12 @@ class Call:
             return timeouts
         left = max(0.001, self.deadline - now)
         return {name: left if each is None else min(left, each) for name, each in timeouts.items()}
+
+    def give_up(self, outcome: Answer | Exception, now: float, today: float) -> NoReturn:
+        """Raises what a call ends with when there is no further attempt."""
+        self.last = True
+        self.settle(outcome, now, today)
+        raise AssertionError("the last attempt had a response after all")
 
     def settle(self, outcome: AnyAnswer | Exception, now: float, today: float) -> AnyAnswer | float:
         """What follows from an attempt: its answer, or the seconds to wait before the next.

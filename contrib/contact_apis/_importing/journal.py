@@ -38,7 +38,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from contact_apis._bulk.runner import SUCCEEDED
+from contact_apis._bulk.outcome import SUCCEEDED
 from contact_apis._openapi.document import Json
 
 _APPLICATION = 0x43415049  # marks the file as ours

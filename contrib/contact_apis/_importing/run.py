@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from attrs import frozen
 
 from contact_apis import AsyncPristo, AsyncRetainful
-from contact_apis._bulk.runner import SUCCEEDED
+from contact_apis._bulk.outcome import SUCCEEDED
 from contact_apis._version import __version__
 
 from .journal import Journal, JournalError, Planned, journal_of

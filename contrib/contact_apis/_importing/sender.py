@@ -17,7 +17,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
-from contact_apis._bulk.runner import SUCCEEDED, Bulk, Prepared, UpsertOutcome, wire_to
+from contact_apis._bulk.outcome import SUCCEEDED, UpsertOutcome
+from contact_apis._bulk.requests import PreparedRequest
+from contact_apis._bulk.runner import BulkRunner
+from contact_apis._bulk.transports import transport_to
 from contact_apis._errors import (
     APIConnectionError,
     APIError,
@@ -158,16 +161,16 @@ class Sender:
         concurrency = self._affordable(concurrency)
         self._succeeded_before = any(state in SUCCEEDED for state, _ in self._journal.counts())
         self._window = max(WINDOW, concurrency)
-        async with wire_to(self._url, session.wire, concurrency) as wire:
-            self._bulk = Bulk(
+        async with transport_to(self._url, session.wire, concurrency) as transport:
+            self._bulk = BulkRunner(
                 session.service,
                 session.policy,
-                wire,
+                transport,
                 self._prepared,
                 self._ended,
                 concurrency=concurrency,
                 rate=rate,
-                started=self._started,
+                before_attempt=self._started,
                 decide=self._decide if self._journal.decides else None,
             )
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
@@ -202,10 +205,10 @@ class Sender:
             await asyncio.sleep(1)
             self._watch.tick()
 
-    def _prepared(self, item: _Sending) -> Prepared:
-        return Prepared(orjson.loads(item.due.body), item.due.body, (str(item.due.contact),))
+    def _prepared(self, item: _Sending) -> PreparedRequest:
+        return PreparedRequest(orjson.loads(item.due.body), item.due.body, (str(item.due.contact),))
 
-    async def _decide(self, item: _Sending, ready: Prepared) -> Prepared | None:
+    async def _decide(self, item: _Sending, request: PreparedRequest) -> PreparedRequest | None:
         """What is sent for a row whose contact's earlier rows have ended."""
         if self._scheduled:
             await self._turn  # then the journal knows how they ended
@@ -221,9 +224,9 @@ class Sender:
             self._watch("skipped")
             return None
         if decision == "send":
-            return ready
-        body = self._session.service.repeatable(ready.body)
-        return Prepared(body, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), ready.identities)
+            return request
+        body = self._session.service.repeatable(request.body)
+        return PreparedRequest(body, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), request.ordering_keys)
 
     async def _started(self, item: _Sending) -> bool:
         """Whether the journal has that a row is about to be sent."""

@@ -23,7 +23,8 @@ from contact_apis._http.session import CALL_ID, AsyncSession, AsyncWire, Session
 from .times import with_times
 
 if TYPE_CHECKING:
-    from contact_apis._bulk.runner import Prepared, UpsertOutcome
+    from contact_apis._bulk.outcome import UpsertOutcome
+    from contact_apis._bulk.requests import PreparedRequest
 
 
 class Model(Protocol):
@@ -133,15 +134,15 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     def _body(self, contact: AnyContact | None, fields: Mapping[str, Any]) -> Model:
         """The model of a request, from that of a contact or from keywords."""
 
-    def _prepare(self, contact: AnyContact | Mapping[str, Any]) -> Prepared:
+    def _prepare(self, contact: AnyContact | Mapping[str, Any]) -> PreparedRequest:
         """One contact of many, ready to be sent."""
-        from contact_apis._bulk.runner import prepared
+        from contact_apis._bulk.requests import prepare_request
 
         from .records import check_record
 
         check_record(contact, self._model)
         given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
-        return prepared(self._session.service, lambda: self._body(*given).to_dict())
+        return prepare_request(self._session.service, lambda: self._body(*given).to_dict())
 
     def _target(self) -> tuple[AnySession, httpx.URL]:
         """The session, and the whole address that contacts are sent to."""
@@ -192,7 +193,7 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
         from contact_apis._http.connections import loading
 
         with loading("upsert_many"):
-            from contact_apis._bulk.runner import upserts, upserts_blocking
+            from contact_apis._bulk.streams import upserts, upserts_blocking
         from .records import check_records
 
         check_records(contacts)
@@ -230,7 +231,7 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
         from contact_apis._http.connections import loading
 
         with loading("upsert_many"):
-            from contact_apis._bulk.runner import upserts
+            from contact_apis._bulk.streams import upserts
         from .records import check_records
 
         check_records(contacts)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from contact_apis import Pristo, Retainful
-from contact_apis._bulk.runner import state_of
+from contact_apis._bulk.outcome import state_of
 from contact_apis._errors import (
     APIConnectionError,
     AuthenticationError,
