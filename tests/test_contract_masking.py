@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from contact_apis.mock import MockServer
 from tests.conftest import Run, live
-from tests.contract.masking import MASK, masked, masked_json
+from tests.contract.masking import MASK, masked, masked_beginning, masked_json
+from tests.contract.report import masked_results
 from tests.contract.reproducers import as_curl
 from tests.contract.service import Call
 
@@ -52,7 +53,7 @@ SECRETS = st.one_of(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(value=SECRETS, form=st.sampled_from(sorted(FORMS)))
 @example(value="ab+/cd<&>'\"=\\", form="HTML, escaped twice")
 @example(value="0b35a9be-6d9a-4b53-8b3a-1f7b2d9a6c11", form="Basic, as the password")
@@ -66,6 +67,29 @@ def test_a_secret_is_masked_in_every_form(value: str, form: str) -> None:
     left = text.removeprefix("before ").removesuffix(" after").replace(MASK, "")
     border = 12 if form.startswith(("Basic", "Base64")) else 1
     assert len(left) <= border, (value, form, written, left)
+
+
+LETTERS: list[Form] = [
+    str,
+    lambda letter: f"%{ord(letter):02x}",
+    lambda letter: f"%25{ord(letter):02X}",
+    lambda letter: f"&#{ord(letter)};",
+    lambda letter: f"&amp;#x{ord(letter):04X};",
+    lambda letter: f"\\u{ord(letter):04x}",
+    lambda letter: f"\\\\u00{ord(letter):02X}",
+    lambda letter: f"\\x{ord(letter):02x}",
+    lambda letter: f"\\u{{{ord(letter):x}}}",
+]
+
+
+@settings(deadline=None, max_examples=60)
+@given(value=SECRETS, forms=st.lists(st.sampled_from(LETTERS), min_size=40, max_size=40))
+@example(value="0b35a9be-6d9a-4b53-8b3a-1f7b2d9a6c11", forms=[LETTERS[5], str] * 20)
+def test_a_secret_is_masked_where_each_letter_is_written_another_way(value: str, forms: list[Form]) -> None:
+    """As where one layer of a service escapes some characters, and the next one others."""
+    written = "".join(form(letter) for form, letter in zip(forms, value, strict=False))
+    text = masked(f"(({written}))", [value])
+    assert text == f"(({MASK}))"
 
 
 @settings(deadline=None)
@@ -98,21 +122,51 @@ def test_reproducers_name_variables_for_what_is_masked(run: Run, tmp_path: Path,
     assert (tmp_path / "body").read_bytes() == body or body.decode() in words
 
 
-def test_no_account_id_stands_in_any_report(run: Run, tmp_path: Path) -> None:
-    """Neither population nor list, though each request holds one and the service repeats them in every form."""
+def test_neither_a_key_nor_an_account_id_stands_in_anything_that_a_run_leaves(run: Run, tmp_path: Path) -> None:
+    """Though each request holds them and the service repeats them in every form, as names of headers and at the cut of a long body too."""
+    reports = tmp_path / "reports"
+    summary = tmp_path / "summary.md"
     with MockServer(second_population=True) as server:
-        ids = [server.env[name] for name in ("PRISTO_POPULATION_ID", "PRISTO_SECOND_POPULATION_ID", "RETAINFUL_LIST_ID")]
+        hidden = [value for name, value in server.env.items() if name.endswith(("_KEY", "_ID"))]
+        assert len(hidden) == 6
+        told = " ".join(form(value) for value in hidden for form in FORMS.values())
         honest = type(server.pristo).error
 
         def echo(self: Any, operation: Any, _status: int, code: str, message: str) -> Any:
-            return honest(self, operation, 418, code, message + " ".join(form(each) for each in ids for form in FORMS.values()))
+            response = honest(self, operation, 418, code, message + told * 3)
+            response.headers[f"X-{hidden[0]}"] = hidden[0]
+            return response
 
         for service in (server.pristo, server.retainful):
             service.error = echo.__get__(service)  # type: ignore[method-assign]  # the service that tells too much
-        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **live(server, PROFILE="quick"))
-    results = json.loads((tmp_path / "results.json").read_bytes())
+        variables = live(server, PROFILE="quick", CLAUSE="*.key-*,*.optional-fields", GITHUB_STEP_SUMMARY=str(summary))
+        for _ in range(2):
+            done = run("python", "-m", "tests.contract", REPORTS=str(reports), **variables)
+    assert "Traceback" not in done.stderr
+    results = json.loads((reports / "results.json").read_bytes())
     assert results["verdict"] == "violates"
     assert any("$PRISTO_POPULATION_ID" in (failure["curl"] or "") for failure in results["failures"])
-    texts = [done.stdout, done.stderr, *(each.read_text("utf-8") for each in tmp_path.iterdir() if each.is_file())]
-    found = [(number, name) for number, text in enumerate(texts) for each in ids for name, form in FORMS.items() if form(each)[:-1] in text]
+    left = {str(path.relative_to(tmp_path)): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"summary.md", "reports/history.jsonl", "reports/junit.xml", "reports/index.html"} <= set(left)
+    left |= {"terminal": done.stdout, "errors": done.stderr}
+    found = [(name, form) for name, text in left.items() for value in hidden for form in FORMS if FORMS[form](value)[:-1] in text]
     assert found == []
+
+
+def test_half_a_secret_does_not_stand_where_a_long_body_was_cut() -> None:
+    """Wherever the cut is, and whether the text goes on behind it or not."""
+    secret = "-".join(["sk", "0123456789abcdef"])
+    for before in range(30):
+        text = "." * before + secret + " and so on " * 40
+        for is_cut in (False, True):
+            shown = masked_beginning(text, [secret], 25, is_cut=is_cut)
+            assert "0123" not in shown
+            assert "." * before in shown or is_cut or before > 20
+        assert "sk" not in masked_beginning("." * 300 + secret[:before], [secret], 400, is_cut=True)
+
+
+def test_a_credential_of_one_letter_spoils_no_report() -> None:
+    """Words of the suite's own stay, so that what is made of them can be made."""
+    results = {"verdict": "violates", "clauses": [{"id": "pristo.operation", "observation": "a word"}]}
+    shown = masked_results(results, ["o"])
+    assert shown == {"verdict": "violates", "clauses": [{"id": "pristo.operation", "observation": "a w***rd"}]}

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -266,21 +266,25 @@ class Change:
         return {"clause": self.clause, "since": self.since, "before": self.before, "now": self.now, "ticket": self.ticket}
 
 
-def compare(clauses: Iterable[dict[str, Any]], looked: dict[str, Seen], tickets: dict[str, str]) -> dict[str, list[Change]]:
+def compare(clauses: Iterable[dict[str, Any]], looked: dict[str, Seen], known: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Change]]:
     """What is new, what stands, what is mended and what is observed otherwise, against the last look at each clause.
 
-    ``clauses`` are those of ``results.json``; ``tickets`` are those of known violations, by clause.
+    ``clauses`` are those of ``results.json``; ``known`` are its known violations, by clause.
     """
     found: dict[str, list[Change]] = {name: [] for name in ("new", "still", "mended", "changed", "not_checked")}
     left = dict(looked)
     for clause in clauses:
         name = clause["id"]
         was = left.pop(name, None)
-        ticket = tickets.get(name)
+        entry = known.get(name)
+        ticket = entry["ticket"] if entry is not None else None
         was_broken = was is not None and was.result == BROKEN
         since = was.since if was is not None else None
         if clause["result"] == BROKEN and was_broken:
             found["still"].append(Change(name, since, ticket=ticket))
+        elif clause["result"] == BROKEN and was is None and entry is not None:
+            # No night tells of it, but whoever wrote the entry does.
+            found["still"].append(Change(name, entry["since"], ticket=ticket))
         elif clause["result"] == BROKEN:
             found["new"].append(Change(name, clause["since"], ticket=ticket))
         elif clause["result"] == NOT_CHECKED:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
+import sys
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from html.entities import html5
 from typing import Any
 
@@ -17,6 +19,12 @@ for _name, _text in html5.items():
     if _name.endswith(";"):
         ENTITY_NAMES.setdefault(_text, []).append(_name)
 ESCAPE_SIGNS = re.compile(r"%[0-9A-Fa-f]|&[#A-Za-z]|\\")
+ESCAPES = re.compile(
+    r"%(?P<percent>[0-9A-Fa-f]{2})|\\+x(?P<byte>[0-9A-Fa-f]{2})|\\+u(?:\{0*(?P<point>[0-9A-Fa-f]{1,6})\}|(?P<code>[0-9A-Fa-f]{4}))"
+)
+DEEPEST = 8  # escapes of escapes that are undone
+REDUCED = re.compile(r"[-+ \\]")
+PLAIN = re.compile(r"[0-9A-Za-z!#$()*+,./:;<=>?@^_`{|}~\[\]'\"-]+")  # a secret that no undoing of escapes changes
 SHORT_ESCAPES = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 
 
@@ -40,8 +48,9 @@ def masked_beginning(text: str, secrets: Iterable[str], most: int, *, is_cut: bo
     """
     known = list(secrets)
     longest = max(map(len, known), default=0) * LONGEST_LETTER
-    hidden = masked(text[: most + longest], known)
-    if is_cut or len(text) > most + longest:
+    room = most + 2 * longest  # a mask is shorter than what it hides
+    hidden = masked(text[:room], known)
+    if is_cut or len(text) > room:
         hidden = hidden[: max(0, len(hidden) - longest)]
     return hidden[:most]
 
@@ -62,14 +71,41 @@ def masked_json(value: Any, secrets: Iterable[str], own: Collection[str] = ()) -
 
 
 def _may_stand_in(text: str, secret: str) -> bool:
-    """A quick look that spares nearly every text the slow one: a sign of an escape, the secret's letters, or their Base64."""
-    if ESCAPE_SIGNS.search(text):
+    """A quick look that spares nearly every text the slow one: whether the secret's letters, or their Base64, stand in it."""
+    has_signs = ESCAPE_SIGNS.search(text) is not None
+    if has_signs and not PLAIN.fullmatch(secret):
         return True
-    core = secret[1:-1] if len(secret) >= SHORTEST_CUT else secret
-    if core.replace("-", "").casefold() in text.replace("-", "").casefold():
-        return True
-    standard = text.replace("-", "+").replace("_", "/")
-    return any(own in standard for own in _base64_parts(secret))
+    core = _reduced(secret[1:-1] if len(secret) >= SHORTEST_CUT else secret)
+    parts = _base64_parts(secret)
+    for level in _levels(text) if has_signs else (text,):
+        if core in _reduced(level):
+            return True
+        standard = level.replace("\\", "").replace("-", "+").replace("_", "/")
+        if any(part in standard for part in parts):
+            return True
+    return False
+
+
+def _reduced(text: str) -> str:
+    """A text without what one form of writing adds, drops or changes."""
+    return REDUCED.sub("", text).casefold()
+
+
+@lru_cache(maxsize=4)
+def _levels(text: str) -> tuple[str, ...]:
+    """A text as it is, and with its escapes undone once, twice and so on, as long as there are any."""
+    found = [text]
+    while len(found) <= DEEPEST:
+        undone = ESCAPES.sub(_undone, html.unescape(found[-1]))
+        if undone == found[-1]:
+            break
+        found.append(undone)
+    return tuple(found)
+
+
+def _undone(escape: re.Match[str]) -> str:
+    code = int(escape["percent"] or escape["byte"] or escape["point"] or escape["code"], 16)
+    return chr(code) if code <= sys.maxunicode else ""
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .history import BROKEN, NOT_CHECKED, Past, Seen, compare
+from .settings import apis_of_results
 
 LISTED = 10  # clauses a category on a terminal; the page has all
 LONGEST_TEXT = 160  # characters of an observation
@@ -20,7 +21,7 @@ Json = dict[str, Any]
 
 
 def morning_of(
-    clauses: Iterable[Json], verdict: str, past: Mapping[str, Past], previous: Json | None, tickets: dict[str, str], notes: Iterable[str]
+    clauses: Iterable[Json], verdict: str, past: Mapping[str, Past], previous: Json | None, known: Iterable[Json], notes: Iterable[str]
 ) -> Json:
     """The report of a run against what each of its clauses was when it was last looked at.
 
@@ -30,14 +31,16 @@ def morning_of(
     if verdict == "could-not-run":
         # Whatever it has seen, such a run mends nothing and breaks nothing.
         shown = [{**clause, "result": NOT_CHECKED, "observation": None} for clause in shown]
+    entries = {violation["clause"]: violation for violation in known}
     compared_with: dict[str, str | None] = {}
     silent: dict[str, int] = {}
     for api, nights in past.items():
         compared_with[api] = nights.compared_with.finished if nights.compared_with is not None else None
         silent[api] = nights.silent
-    if previous is not None:
-        compared_with = dict.fromkeys(compared_with, previous.get("finished") or "an earlier run")
-        silent = dict.fromkeys(silent, 0)
+    for api in past:
+        if previous is not None and api in apis_of_results(previous):
+            compared_with[api] = previous.get("finished") or "an earlier run"
+            silent[api] = 0
     report: Json = {
         "is_comparable": verdict != "could-not-run" and any(compared_with.values()),
         "compared_with": compared_with,
@@ -45,7 +48,7 @@ def morning_of(
         "nights": {api: nights.count for api, nights in past.items()},
         "notes": list(notes),
     }
-    for name, changes in compare(shown, looked_at(past, previous), tickets).items():
+    for name, changes in compare(shown, looked_at(past, previous), entries).items():
         report[name] = [change.as_json() for change in changes]
     return report
 

@@ -173,7 +173,7 @@ class Outcome:
         looked = self.looked
         clauses = [self._clause(each, finished, looked) for each in (run.clauses if run else [])]
         tickets = {str(each["clause"]): str(each["ticket"]) for each in self.known}
-        morning = morning_of(self.compared(clauses), self.verdict, past, previous, tickets, self.notes(past))
+        morning = morning_of(self.compared(clauses), self.verdict, past, previous, self.known, self.notes(past))
         return {
             "verdict": self.verdict,
             "reason": self.why,
@@ -400,8 +400,12 @@ def write_reports(outcome: Outcome) -> list[str]:
         looked = masked_looked(outcome.looked, outcome.secrets)
         return render_page(results, conclusion(results), looked, outcome.past)
 
-    if not attempt(str(folder / "results.json"), lambda: _write(folder / "results.json", text)):
-        attempt("the results", lambda: problems.append(f"the results are in {_write_elsewhere(text)}"))
+    is_kept = attempt(str(folder / "results.json"), lambda: _write(folder / "results.json", text))
+    if not is_kept:
+        is_kept = attempt("the results", lambda: problems.append(f"the results are in {_write_elsewhere(text)}"))
+    if not is_kept:
+        sys.stdout.write(f"\n{text}")
+        problems.append("the results are printed above")
     attempt("the history", lambda: _add_to_history(outcome, results))
     attempt("the reproducers", lambda: _write_reproducers(folder / "reproducers", results["failures"]))
     attempt(str(folder / "junit.xml"), lambda: _write(folder / "junit.xml", _junit(results)))
@@ -493,9 +497,14 @@ def _write_reproducers(folder: Path, failures: list[dict[str, Any]]) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+        try:
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def _junit(results: dict[str, Any]) -> str:
@@ -553,6 +562,15 @@ def _sequence(failure: dict[str, Any]) -> str:
     number = failure["requests"]
     together = ", some of them at once" if failure["at_once"] else ""
     return f"{number} request{'s' if number > 1 else ''} a round{together}; exit code 1 when the violation shows, 0 when it does not"
+
+
+def print_bare(outcome: Outcome, error: Exception) -> None:
+    """The last lines of a run whose reports could not be built for a fault of ours: what it found, and that."""
+    lines_of_breaches = [f"✗ {breach.clause}: {breach.message}" for breach in outcome.run.breaches] if outcome.run is not None else []
+    fault = f"the reports could not be built ({type(error).__name__}: {error}); the run itself ended with {outcome.verdict}"
+    text = "\n".join(["", *lines_of_breaches, f"Verdict: could-not-run · {fault}"])
+    sys.stdout.write(masked(text, outcome.secrets) + "\n")
+    sys.stdout.flush()
 
 
 def print_verdict(outcome: Outcome, problems: Sequence[str] = ()) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from contact_apis._suite import isolated_command, isolated_environment
 
-from .report import EXIT_CODES, Outcome, listed, print_verdict, write_reports
+from .report import EXIT_CODES, Outcome, listed, print_bare, print_verdict, write_reports
 from .settings import CannotRun, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -60,9 +60,15 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         # A second signal, as CI sends one to what it cancels, must not take the reports away.
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
-        problems = write_reports(outcome)
-        print_verdict(outcome, problems)
-    return 2 if problems else EXIT_CODES[outcome.verdict]
+        try:
+            problems = write_reports(outcome)
+            print_verdict(outcome, problems)
+        except Exception as error:  # noqa: BLE001  # a fault of ours here must not take away what the run found
+            print_bare(outcome, error)
+            return EXIT_CODES["could-not-run"]
+    if problems:
+        return EXIT_CODES["could-not-run"]
+    return EXIT_CODES[outcome.verdict]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -213,7 +213,7 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
 
     history = _history(environ, reports)
     known, about_known = _known(environ, target)
-    previous, about_previous = _previous(environ.get("PREVIOUS"))
+    previous, about_previous = _previous(environ.get("PREVIOUS"), [endpoint.api for endpoint in endpoints])
     notices = tuple(notice for notice in (history.notice, about_known, about_previous) if notice is not None)
     return Settings(
         target="mock" if target == "mock" else "live",
@@ -268,7 +268,7 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
     return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
 
 
-def _previous(name: str | None) -> tuple[dict[str, Any] | None, str | None]:
+def _previous(name: str | None, apis: list[str]) -> tuple[dict[str, Any] | None, str | None]:
     """The results of an earlier run, and a sentence where they say nothing."""
     if not name:
         return None, None
@@ -287,8 +287,18 @@ def _previous(name: str | None) -> tuple[dict[str, Any] | None, str | None]:
             " name the results.json of a run of this one, or leave PREVIOUS out."
         )
     if results["verdict"] == "could-not-run":
-        return None, f"PREVIOUS={name} is of a run that could not say anything, so nothing is compared with it."
+        return None, f"PREVIOUS={name} is of a run that could not tell, so nothing is compared with it."
+    missing = [api for api in apis if api not in apis_of_results(results)]
+    if missing == apis:
+        return None, f"PREVIOUS={name} is of a run of another API, so nothing is compared with it."
+    if missing:
+        return dict(results), f"PREVIOUS={name} is of a run without {' and '.join(missing)}, which is not compared with it."
     return dict(results), None
+
+
+def apis_of_results(results: Mapping[str, Any]) -> set[str]:
+    """The APIs whose clauses stand in results."""
+    return {clause["id"].partition(".")[0] for clause in results["clauses"]}
 
 
 def _fault_of_results(results: Any) -> str | None:
