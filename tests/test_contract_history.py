@@ -18,8 +18,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contact_apis._mocking.service import Answer, Pristo, Request
-from contact_apis._openapi.document import Operation
+from contact_apis._mocking.service import Pristo
 from tests.conftest import ROOT, Run, contract, live
 from tests.contract.clauses import load_clauses
 from tests.contract.history import FORMAT, History, Past, Series, append_lines, read_history
@@ -31,7 +30,7 @@ from tests.contract.plugin import Run as ContractRun
 from tests.contract.report import Outcome, conclusion, print_verdict, write_reports
 from tests.contract.service import Breach, Call, Exchange
 from tests.contract.settings import CannotRun, Settings, load_settings
-from tests.mutants.catalogue import Subject, SubjectServer
+from tests.mutants.catalogue import Seen, Subject, SubjectServer
 
 Json = dict[str, Any]
 SERIES = Series("live", "https://example.com", "pristo", "ci")
@@ -347,7 +346,6 @@ def entries(*changed: Json) -> str:
         (entries({"clause": ["pristo.operation"]}), "entry 1 whose 'clause'"),
         (entries({"who": "me"}), "'who'"),
         (entries({}, {}), f"names {KEPT} twice (entry 2)"),
-        ("[" * 2000, "YAML"),
     ],
 )
 def test_a_bad_list_of_known_violations_is_named_before_the_first_request(tmp_path: Path, text: str, named: str) -> None:
@@ -555,37 +553,29 @@ def test_clauses_are_named_by_their_api() -> None:
 # ------------------------------------------------------------------------------------------------------ whole runs
 
 
-class PlainText(Pristo):
+def plain_text(seen: Seen) -> None:
     """Gives every response the wrong media type."""
-
-    def handle(self, operation: Operation, request: Request) -> Answer:
-        """As it should be but for the header."""
-        answer = super().handle(operation, request)
-        answer.headers["Content-Type"] = "text/plain"
-        return answer
+    seen.headers["Content-Type"] = "text/plain"
 
 
-class PlainTextAnd201(PlainText):
+def plain_text_and_201(seen: Seen) -> None:
     """Returns 201 for an update, too."""
-
-    def handle(self, operation: Operation, request: Request) -> Answer:
-        """As above."""
-        answer = super().handle(operation, request)
-        answer.status = 201 if answer.status == 200 else answer.status
-        return answer
+    plain_text(seen)
+    seen.status = 201 if seen.status == 200 else seen.status
 
 
 @pytest.mark.parametrize(
-    ("service", "code", "words"), [(PlainText, 3, "1 known, 0 new"), (PlainTextAnd201, 1, "pristo.update-answers-200 (1 known, 1 new)")]
+    ("change", "code", "words"),
+    [(plain_text, 3, "1 known, 0 new"), (plain_text_and_201, 1, "pristo.update-answers-200 (1 known, 1 new)")],
 )
 def test_a_known_violation_in_every_response_hides_nothing_new(
-    run: Run, tmp_path: Path, service: type[Pristo], code: int, words: str
+    run: Run, tmp_path: Path, change: Callable[[Seen], None], code: int, words: str
 ) -> None:
     """The checks go on after it: alone it fails no run, and a second violation is detected beside it, even with FAILFAST."""
     known = tmp_path / "known.yaml"
     known.write_text(entries({"clause": "pristo.answers-are-json", "since": "2026-01-01", "until": "9999-12-31"}))
     clauses = "pristo.update-answers-200,pristo.answers-are-json"
-    subject = Subject("pristo.plain", "pristo", "Plain.", frozenset({"pristo.answers-are-json"}), service)
+    subject = Subject("pristo.plain", "pristo", "Plain.", frozenset({"pristo.answers-are-json"}), Pristo, twist=change)
     with SubjectServer(subject) as server:
         exit_code, line, results = contract(run, tmp_path, **live(server, API="pristo", KNOWN=str(known), FAILFAST="1", CLAUSE=clauses))
     assert exit_code == code, line
