@@ -2,6 +2,7 @@
 
 A mutant differs from the mock in one step: it overrides a method of a service, or it changes the finished answer
 (a *twist*), or it has its own way of speaking HTTP. A conforming variant is declared in the same manner, with no clause.
+Each of the modules beside this one lists its subjects in ``MUTANTS``; importing one changes nothing anywhere.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, Literal
 
 from attrs import define, frozen
@@ -78,12 +80,10 @@ class Subject:
         return not self.right
 
 
-#: All of them by name; filled by the modules beside this one (see :func:`load`).
-CATALOGUE: dict[str, Subject] = {}
 HONEST: dict[str, type[Service]] = {"pristo": Pristo, "retainful": Retainful}
 
 
-def add(
+def subjects(
     name: str,
     says: str,
     clauses: Iterable[str],
@@ -93,16 +93,23 @@ def add(
     twist: Twist | None = None,
     protocol: type[_Protocol] = _Protocol,
     apis: Iterable[str] = APIS,
-) -> None:
-    """Declares one subject for each API; ``{api}`` in a clause stands for it. A service class decides the API."""
+) -> Iterator[Subject]:
+    """One subject for each API; ``{api}`` in a clause stands for it. A service class decides the API."""
     if service is not None:
-        apis = [each for each in APIS if issubclass(service, HONEST[each])]
+        apis = [api for api in APIS if issubclass(service, HONEST[api])]
     for api in apis:
-        full = f"{api}.{name}"
-        if full in CATALOGUE:
-            raise ValueError(f"two subjects are called {full}")
-        right = frozenset(each.format(api=api) for each in clauses)
-        CATALOGUE[full] = Subject(full, api, says, right, service or HONEST[api], setup, twist, protocol)
+        right = frozenset(clause.format(api=api) for clause in clauses)
+        yield Subject(f"{api}.{name}", api, says, right, service or HONEST[api], setup, twist, protocol)
+
+
+def of_service(service: type[Service], *clauses: str) -> Iterator[Subject]:
+    """A class as a mutant that breaks these clauses, or as a variant; name and sentence are the class's own."""
+    return subjects(_name_of(service), _sentence_of(service), clauses, service=service)
+
+
+def of_twist(twist: Twist, *clauses: str, apis: Iterable[str] = APIS) -> Iterator[Subject]:
+    """A change of answers as a mutant that breaks these clauses, or as a variant; name and sentence are the function's own."""
+    return subjects(_name_of(twist), _sentence_of(twist), clauses, twist=twist, apis=apis)
 
 
 def turn(number: int) -> tuple[str, ...]:
@@ -110,37 +117,32 @@ def turn(number: int) -> tuple[str, ...]:
     return (APIS[number % len(APIS)],)
 
 
-def _told(thing: Any) -> tuple[str, str]:
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", "-", thing.__name__).lower()
-    return name, (thing.__doc__ or "").strip()
+def _name_of(thing: Any) -> str:
+    """The name in small letters, with hyphens between its words."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_", "-", thing.__name__)
+    return words.lower()
 
 
-def service(*clauses: str) -> Callable[[type[Service]], type[Service]]:
-    """Declares a class as a mutant that breaks these clauses, or as a variant; name and sentence are the class's own."""
-
-    def register(cls: type[Service]) -> type[Service]:
-        add(*_told(cls), clauses, service=cls)
-        return cls
-
-    return register
+def _sentence_of(thing: Any) -> str:
+    return (thing.__doc__ or "").strip()
 
 
-def twist(*clauses: str, apis: Iterable[str] = APIS) -> Callable[[Twist], Twist]:
-    """Declares a change of answers as a mutant that breaks these clauses, or as a variant."""
-
-    def register(change: Twist) -> Twist:
-        add(*_told(change), clauses, twist=change, apis=apis)
-        return change
-
-    return register
-
-
+@cache
 def load() -> dict[str, Subject]:
-    """All subjects by name."""
+    """All subjects by name: what the modules beside this one list.
+
+    Raises:
+        ValueError: two subjects have one name.
+    """
     from tests.mutants import credentials, pristo, retainful, rules, text, transport, variants
 
-    assert all((credentials, pristo, retainful, rules, text, transport, variants))
-    return CATALOGUE
+    catalogue: dict[str, Subject] = {}
+    for module in (credentials, pristo, retainful, rules, text, transport, variants):
+        for subject in module.MUTANTS:
+            if subject.name in catalogue:
+                raise ValueError(f"two subjects are called {subject.name}")
+            catalogue[subject.name] = subject
+    return catalogue
 
 
 # ------------------------------------------------------------------------------------------------------------ serving

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from contact_apis._mocking.service import Pristo, Request, Retainful, Service
 from contact_apis._openapi.document import Operation
-from tests.mutants.catalogue import Seen, add, service
+from tests.mutants.catalogue import Seen, Subject, of_service, subjects
 
 # Credential header -> (clause for its absence, clause for a wrong one, short name)
 HEADERS = {
@@ -88,14 +88,14 @@ def loosened(base: type[Service], header: str, passes: Passes) -> type[Service]:
     return Loosened
 
 
-def _families() -> None:
+def _families() -> Iterator[Subject]:
     for header, (base, required, checked, short) in HEADERS.items():
         for family, clauses in ((ABSENT, [required]), (WRONG, [checked, required])):
             for number, (name, (what, passes)) in enumerate(family.items()):
                 # Retainful's two headers share what is checked by the same code.
                 if family is WRONG and base is Retainful and number % 2 == (short == "app-id"):
                     continue
-                add(f"{short}-{name}", f"{header} {what}.", clauses, service=loosened(base, header, passes))
+                yield from subjects(f"{short}-{name}", f"{header} {what}.", clauses, service=loosened(base, header, passes))
     for header, other in (("Retainful-Api-Key", "Retainful-App-Id"), ("Retainful-App-Id", "Retainful-Api-Key")):
         _, required, checked, short = HEADERS[header]
 
@@ -105,33 +105,35 @@ def _families() -> None:
         def in_any_case(sent: str, right: str, owner: Service, request: Request) -> bool:
             return sent.lower() == right.lower()
 
-        add(f"{short}-swapped-taken", f"{header} may hold the value of {other}.", [checked], service=loosened(Retainful, header, swapped))
-        add(
+        yield from subjects(
+            f"{short}-swapped-taken", f"{header} may hold the value of {other}.", [checked], service=loosened(Retainful, header, swapped)
+        )
+        yield from subjects(
             f"{short}-letter-case-ignored",
             f"{header} is compared without letter case.",
             [checked],
             service=loosened(Retainful, header, in_any_case),
         )
     base, required, checked, _ = HEADERS["X-API-Key"]
-    add(
+    yield from subjects(
         "key-any-uuid-taken",
         "Any UUID passes for a key.",
         [checked],
         service=loosened(base, "X-API-Key", lambda sent, right, owner, request: bool(_UUID.fullmatch(sent))),
     )
-    add(
+    yield from subjects(
         "key-population-taken",
         "The population's id passes for a key.",
         [checked],
         service=loosened(base, "X-API-Key", lambda sent, right, owner, request: sent == request.path.rpartition("/")[2]),
     )
-    add(
+    yield from subjects(
         "key-not-asked-for-known-contacts",
         "No key is needed for contacts that exist.",
         [required],
         service=loosened(base, "X-API-Key", lambda sent, right, owner, request: _known(owner, request)),
     )
-    add(
+    yield from subjects(
         "key-not-asked-for-new-contacts",
         "No key is needed for contacts that do not exist.",
         [required, checked],
@@ -144,10 +146,6 @@ def _known(owner: Service, request: Request) -> bool:
     return any(str(each).encode() in request.body for kept in owner.stored.values() for each in kept)
 
 
-_families()
-
-
-@service("retainful.api-key-required", "retainful.app-id-required")
 class EitherCredentialIsEnough(Retainful):
     """One right credential of the two is enough."""
 
@@ -155,7 +153,6 @@ class EitherCredentialIsEnough(Retainful):
         return any(request.headers.get(name.lower()) == self.credentials[name] for name in operation.credentials)
 
 
-@service("pristo.key-required", "pristo.key-checked")
 class NothingIsAskedFor(Pristo):
     """No key is needed at all."""
 
@@ -163,7 +160,6 @@ class NothingIsAskedFor(Pristo):
         return True
 
 
-@service("retainful.api-key-required", "retainful.app-id-required", "retainful.api-key-checked", "retainful.app-id-checked")
 class NoCredentialsAreNeeded(Retainful):
     """No credentials are needed at all."""
 
@@ -179,16 +175,40 @@ def _answered(status: int) -> Callable[[Seen], None]:
     return change
 
 
-for _status in (403, 404, 407, 302, 422):
-    add(
-        f"unauthorised-answered-{_status}",
-        f"A request without credentials is answered {_status}.",
-        ["{api}.documented-statuses"],
-        twist=_answered(_status),
-    )
-add("unauthorised-answered-500", "A wrong key is answered 500.", ["{api}.no-server-error"], twist=_answered(500))
-for _status in (200, 400):
-    _says = f"A request without credentials is answered {_status}."
-    add(f"unauthorised-answered-{_status}", _says, ["pristo.key-required", "pristo.key-checked"], twist=_answered(_status), apis=["pristo"])
-    _clauses = ["retainful.api-key-required", "retainful.app-id-required", "retainful.success-answer"]
-    add(f"unauthorised-answered-{_status}", _says, _clauses, twist=_answered(_status), apis=["retainful"])
+def _unauthorised_answered_otherwise() -> Iterator[Subject]:
+    """A request without credentials is answered by a status that is not documented for it."""
+    for status in (403, 404, 407, 302, 422):
+        yield from subjects(
+            f"unauthorised-answered-{status}",
+            f"A request without credentials is answered {status}.",
+            ["{api}.documented-statuses"],
+            twist=_answered(status),
+        )
+
+
+def _unauthorised_answered_as_known() -> Iterator[Subject]:
+    """A request without credentials is answered as one that was read."""
+    for status in (200, 400):
+        says = f"A request without credentials is answered {status}."
+        yield from subjects(
+            f"unauthorised-answered-{status}", says, ["pristo.key-required", "pristo.key-checked"], twist=_answered(status), apis=["pristo"]
+        )
+        clauses = ["retainful.api-key-required", "retainful.app-id-required", "retainful.success-answer"]
+        yield from subjects(f"unauthorised-answered-{status}", says, clauses, twist=_answered(status), apis=["retainful"])
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *_families(),
+    *of_service(EitherCredentialIsEnough, "retainful.api-key-required", "retainful.app-id-required"),
+    *of_service(NothingIsAskedFor, "pristo.key-required", "pristo.key-checked"),
+    *of_service(
+        NoCredentialsAreNeeded,
+        "retainful.api-key-required",
+        "retainful.app-id-required",
+        "retainful.api-key-checked",
+        "retainful.app-id-checked",
+    ),
+    *_unauthorised_answered_otherwise(),
+    *subjects("unauthorised-answered-500", "A wrong key is answered 500.", ["{api}.no-server-error"], twist=_answered(500)),
+    *_unauthorised_answered_as_known(),
+)

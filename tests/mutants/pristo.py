@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4, uuid5
 
 from contact_apis._mocking.service import Answer, Pristo, Request
 from contact_apis._openapi.document import Json, Operation
-from tests.mutants.catalogue import Seen, add, service, twist
+from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
 
 PRISTO = ("pristo",)
 
@@ -27,68 +27,31 @@ def _contact(request: Request) -> Json:
     return contact
 
 
-class Plain(Pristo):
-    """Pristo with its steps in the open: which store, which key, and what is shown."""
-
-    def key(self, contact: Json) -> Any:
-        """What tells contacts apart."""
-        return UUID(contact["id"])
-
-    def store(self, population: UUID) -> dict[Any, Json]:
-        """The contacts of a population."""
-        return self.stored[population]
-
-    def show(self, stored: Json, given: Json, before: Json) -> Json:
-        """The contact that the answer shows."""
-        return stored
-
-    def status(self, created: bool) -> int:
-        return 201 if created else 200
-
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
-        population = UUID(self.path_values(operation, request)[0])
-        if population not in self.stored:
-            return self.error(operation, 400, "unknown_population", "The population does not exist.")
-        given: Json = body["contact"]
-        if self.custom_fields is not None and set(given.get("customFields", {})) - self.custom_fields:
-            return self.error(operation, 400, "unknown_field", "The population does not define a custom field that was sent.")
-        store, key = self.store(population), self.key(given)
-        before = store.get(key, {})
-        after = self.merge(before, {**given, "id": str(UUID(given["id"]))})
-        created = key not in store
-        store[key] = after
-        return Answer(self.status(created), {"contact": self.show(after, given, before)})
-
-
 # ----------------------------------------------------------------------------------------------- created or updated
 
 
-@service("pristo.create-answers-201")
-class CreateAnswers200(Plain):
+class CreateAnswers200(Pristo):
     """A new contact is answered 200."""
 
-    def status(self, created: bool) -> int:
+    def status(self, *, created: bool) -> int:
         return 200
 
 
-@service("pristo.update-answers-200", "pristo.repeat-changes-nothing")
-class UpdateAnswers201(Plain):
+class UpdateAnswers201(Pristo):
     """An update is answered 201."""
 
-    def status(self, created: bool) -> int:
+    def status(self, *, created: bool) -> int:
         return 201
 
 
-@service("pristo.create-answers-201", "pristo.update-answers-200")
-class StatusesSwapped(Plain):
+class StatusesSwapped(Pristo):
     """A new contact is answered 200, and an update 201."""
 
-    def status(self, created: bool) -> int:
+    def status(self, *, created: bool) -> int:
         return 200 if created else 201
 
 
-@service("pristo.documented-statuses")
-class UpdateAnswers204(Plain):
+class UpdateAnswers204(Pristo):
     """An update is answered 204, without a body."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -96,8 +59,7 @@ class UpdateAnswers204(Plain):
         return Answer(204) if answer.status == 200 else answer
 
 
-@service("pristo.documented-statuses")
-class RepeatIsAConflict(Plain):
+class RepeatIsAConflict(Pristo):
     """An upsert that changes nothing is answered 409."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -107,8 +69,7 @@ class RepeatIsAConflict(Plain):
         return super().act(operation, request, body)
 
 
-@service("pristo.repeat-changes-nothing", "pristo.update-answers-200", "pristo.operation")
-class RepeatIsRefused(Plain):
+class RepeatIsRefused(Pristo):
     """An upsert that changes nothing is answered 400."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -118,8 +79,7 @@ class RepeatIsRefused(Plain):
         return super().act(operation, request, body)
 
 
-@service("pristo.operation", "pristo.optional-fields", "pristo.id-compared-as-uuid")
-class EmptyUpdateIsRefused(Plain):
+class EmptyUpdateIsRefused(Pristo):
     """An update that gives nothing but the id is refused."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -128,13 +88,12 @@ class EmptyUpdateIsRefused(Plain):
         return super().act(operation, request, body)
 
 
-@service("pristo.update-answers-200", "pristo.repeat-changes-nothing")
-class EachFifthUpdateCreates(Plain):
+class EachFifthUpdateCreates(Pristo):
     """Each fifth update is answered 201."""
 
     updates = 0
 
-    def status(self, created: bool) -> int:
+    def status(self, *, created: bool) -> int:
         self.updates += not created
         return 201 if created or self.updates % 5 == 0 else 200
 
@@ -142,40 +101,35 @@ class EachFifthUpdateCreates(Plain):
 # ----------------------------------------------------------------------------------------------- what an update keeps
 
 
-@service("pristo.update-keeps-the-rest", "pristo.answer-shows-whole-contact")
-class UpdateReplacesTheContact(Plain):
+class UpdateReplacesTheContact(Pristo):
     """An update replaces the whole contact."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return given
 
 
-@service("pristo.update-keeps-the-rest")
-class CustomFieldsAreReplaced(Plain):
+class CustomFieldsAreReplaced(Pristo):
     """An update that gives custom fields replaces all of them."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return {**stored, **given}
 
 
-@service("pristo.update-keeps-the-rest")
-class CustomFieldsAreDropped(Plain):
+class CustomFieldsAreDropped(Pristo):
     """An update that gives no custom fields drops them."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return {**super().merge(stored, given), "customFields": given.get("customFields", {})}
 
 
-@service("pristo.update-replaces-what-was-given")
-class FirstValueStays(Plain):
+class FirstValueStays(Pristo):
     """A field that has a value keeps it."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return super().merge(given, stored)
 
 
-@service("pristo.update-replaces-what-was-given")
-class CustomValuesStay(Plain):
+class CustomValuesStay(Pristo):
     """A custom field that has a value keeps it."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -186,7 +140,7 @@ class CustomValuesStay(Plain):
 
 
 def _member_kept(member: str) -> type[Pristo]:
-    class Kept(Plain):
+    class Kept(Pristo):
         def merge(self, stored: Json, given: Json) -> Json:
             merged = super().merge(stored, given)
             return {**merged, member: stored[member]} if member in stored else merged
@@ -195,7 +149,7 @@ def _member_kept(member: str) -> type[Pristo]:
 
 
 def _member_lost(member: str) -> type[Pristo]:
-    class Lost(Plain):
+    class Lost(Pristo):
         def merge(self, stored: Json, given: Json) -> Json:
             merged = super().merge(stored, given)
             return merged if member in given else {name: value for name, value in merged.items() if name != member}
@@ -204,48 +158,53 @@ def _member_lost(member: str) -> type[Pristo]:
 
 
 def _member_hidden(member: str) -> type[Pristo]:
-    class Hidden(Plain):
+    class Hidden(Pristo):
         def show(self, stored: Json, given: Json, before: Json) -> Json:
             return {name: value for name, value in stored.items() if name != member}
 
     return Hidden
 
 
-for _member in ("email", "phone", "language", "name", "lastName"):
-    add(
-        f"{_member}-never-changes",
-        f"An update does not change {_member}.",
-        ["pristo.update-replaces-what-was-given"],
-        service=_member_kept(_member),
-    )
-    add(
-        f"{_member}-lost-by-update",
-        f"An update that does not give {_member} loses it.",
-        ["pristo.update-keeps-the-rest"],
-        service=_member_lost(_member),
-    )
-for _member in ("email", "phone", "language", "name", "lastName", "customFields"):
-    add(f"{_member}-not-shown", f"Answers do not show {_member}.", ["pristo.answer-shows-whole-contact"], service=_member_hidden(_member))
+def _members_kept_or_lost() -> Iterator[Subject]:
+    """For each member: an update does not change it, or loses it."""
+    for member in ("email", "phone", "language", "name", "lastName"):
+        yield from subjects(
+            f"{member}-never-changes",
+            f"An update does not change {member}.",
+            ["pristo.update-replaces-what-was-given"],
+            service=_member_kept(member),
+        )
+        yield from subjects(
+            f"{member}-lost-by-update",
+            f"An update that does not give {member} loses it.",
+            ["pristo.update-keeps-the-rest"],
+            service=_member_lost(member),
+        )
 
 
-@service("pristo.answer-fits-schema")
-class LeftOutIsNull(Plain):
+def _members_not_shown() -> Iterator[Subject]:
+    """For each member: responses do not show it."""
+    for member in ("email", "phone", "language", "name", "lastName", "customFields"):
+        yield from subjects(
+            f"{member}-not-shown", f"Answers do not show {member}.", ["pristo.answer-shows-whole-contact"], service=_member_hidden(member)
+        )
+
+
+class LeftOutIsNull(Pristo):
     """What was never given is shown as null."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**dict.fromkeys(("email", "phone", "language", "name", "lastName")), **stored}
 
 
-@service("pristo.answer-shows-what-was-sent")
-class LeftOutIsEmpty(Plain):
+class LeftOutIsEmpty(Pristo):
     """What was never given is shown as empty text."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**dict.fromkeys(("phone", "language", "name", "lastName"), ""), **stored}
 
 
-@service("pristo.update-keeps-the-rest", "pristo.answer-fits-schema")
-class LeftOutIsEmptied(Plain):
+class LeftOutIsEmptied(Pristo):
     """An update stores empty text for what it leaves out."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -255,21 +214,19 @@ class LeftOutIsEmptied(Plain):
         }
 
 
-@service("pristo.answer-shows-what-was-sent")
-class LanguageIsMadeUp(Plain):
+class LanguageIsMadeUp(Pristo):
     """A contact without a language is shown with a default one."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {"language": "en", **stored}
 
 
-@service("pristo.update-answers-200")
-class ForgetsAfterSixtyOthers(Plain):
+class ForgetsAfterSixtyOthers(Pristo):
     """A contact is forgotten once sixty others have been written since."""
 
-    def store(self, population: UUID) -> dict[Any, Json]:
+    def contacts_of(self, population: UUID) -> dict[Any, Json]:
         """The contacts, without those that nobody has written for long."""
-        kept = super().store(population)
+        kept = super().contacts_of(population)
         for key in list(kept)[:-60]:
             self.forget(kept, key)
         return kept
@@ -286,7 +243,6 @@ class ForgetsAfterSixtyOthers(Plain):
         return stored
 
 
-@service("pristo.update-keeps-the-rest")
 class ForgetsFieldsAfterSixtyOthers(ForgetsAfterSixtyOthers):
     """A contact's fields are forgotten, and its id is not, once sixty others have been written since."""
 
@@ -295,8 +251,7 @@ class ForgetsFieldsAfterSixtyOthers(ForgetsAfterSixtyOthers):
         kept[key] = {"id": kept[key]["id"]}
 
 
-@service("pristo.update-keeps-the-rest")
-class UpdateOfEmailForgetsPhone(Plain):
+class UpdateOfEmailForgetsPhone(Pristo):
     """A new email makes the phone disappear."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -306,8 +261,7 @@ class UpdateOfEmailForgetsPhone(Plain):
         return merged
 
 
-@service("pristo.repeat-changes-nothing", "pristo.answer-shows-what-was-sent", "pristo.text-unchanged")
-class RepeatAppends(Plain):
+class RepeatAppends(Pristo):
     """The same upsert again appends to the last name."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -320,32 +274,28 @@ class RepeatAppends(Plain):
 # --------------------------------------------------------------------------------------------------- what is shown
 
 
-@service("pristo.update-replaces-what-was-given", "pristo.answer-shows-what-was-sent")
-class AnswerShowsTheStateBefore(Plain):
+class AnswerShowsTheStateBefore(Pristo):
     """An update is answered with the contact as it was before."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return before or stored
 
 
-@service("pristo.answer-shows-whole-contact", "pristo.update-keeps-the-rest")
-class AnswerShowsTheRequest(Plain):
+class AnswerShowsTheRequest(Pristo):
     """The answer shows what the request gave, not what is stored."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return given
 
 
-@service("pristo.answer-shows-what-was-sent", "pristo.update-answers-200")
-class AnswerShowsAnotherId(Plain):
+class AnswerShowsAnotherId(Pristo):
     """The answer shows an id of the service's own."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**stored, "id": str(uuid5(UUID(stored["id"]), "internal"))}
 
 
-@service("pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact")
-class AnswerShowsThePreviousContact(Plain):
+class AnswerShowsThePreviousContact(Pristo):
     """The answer shows the contact of the request before."""
 
     previous: Json | None = None
@@ -355,16 +305,14 @@ class AnswerShowsThePreviousContact(Plain):
         return shown
 
 
-@service("pristo.answer-shows-whole-contact", "pristo.answer-fits-schema")
-class AnswerHasNoId(Plain):
+class AnswerHasNoId(Pristo):
     """The answer shows a contact without its id."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {name: value for name, value in stored.items() if name != "id"}
 
 
-@service("pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-replaces-what-was-given")
-class NamesAreSwapped(Plain):
+class NamesAreSwapped(Pristo):
     """Name and last name are mixed up."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -374,8 +322,7 @@ class NamesAreSwapped(Plain):
         return shown
 
 
-@service("pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact")
-class CustomKeysAreLowered(Plain):
+class CustomKeysAreLowered(Pristo):
     """Keys of custom fields are shown in capitals."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -384,8 +331,7 @@ class CustomKeysAreLowered(Plain):
         return {**stored, "customFields": {key.upper(): value for key, value in stored["customFields"].items()}}
 
 
-@service("pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-keeps-the-rest")
-class CustomFieldsShareAValue(Plain):
+class CustomFieldsShareAValue(Pristo):
     """All custom fields take the value of the last one."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -442,17 +388,18 @@ def _shown(change: Callable[[Json], Any]) -> Callable[[Seen], None]:
     return changed
 
 
-for _name, (_what, _change, _clause) in SHOWN.items():
-    add(
-        f"shows-{_name}",
-        f"The answer shows {_what}.",
-        ["pristo.answer-fits-schema", *([_clause] if _clause else [])],
-        twist=_shown(_change),
-        apis=PRISTO,
-    )
+def _wrong_forms_shown() -> Iterator[Subject]:
+    """Responses that show a contact in another form than the schema's."""
+    for name, (what, change, clause) in SHOWN.items():
+        yield from subjects(
+            f"shows-{name}",
+            f"The answer shows {what}.",
+            ["pristo.answer-fits-schema", *([clause] if clause else [])],
+            twist=_shown(change),
+            apis=PRISTO,
+        )
 
 
-@twist("pristo.answer-fits-schema", apis=PRISTO)
 def success_is_an_array(seen: Seen) -> None:
     """A success is an array of one contact."""
     if seen.accepted:
@@ -462,16 +409,14 @@ def success_is_an_array(seen: Seen) -> None:
 # -------------------------------------------------------------------------------------------- telling contacts apart
 
 
-@service("pristo.id-compared-as-uuid")
-class IdsAreComparedAsText(Plain):
+class IdsAreComparedAsText(Pristo):
     """An id in capitals is another contact."""
 
     def key(self, contact: Json) -> Any:
         return contact["id"]
 
 
-@service("pristo.id-compared-as-uuid")
-class PopulationIsComparedAsText(Plain):
+class PopulationIsComparedAsText(Pristo):
     """A population in capitals is another population."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -481,7 +426,7 @@ class PopulationIsComparedAsText(Plain):
 
 
 def _keyed(key: Callable[[Json], Any]) -> type[Pristo]:
-    class Keyed(Plain):
+    class Keyed(Pristo):
         def key(self, contact: Json) -> Any:
             return key(contact)
 
@@ -500,13 +445,16 @@ TELLING: dict[str, tuple[str, Callable[[Json], Any]]] = {
     "the-upper-half": ("the upper half of the id", lambda contact: UUID(contact["id"]).int >> 64),
     "a-floating-number": ("the id as a floating-point number", lambda contact: float(UUID(contact["id"]).int)),
 }
-for _name, (_what, _key) in TELLING.items():
-    _clauses = ["pristo.id-identifies", "pristo.create-answers-201", "pristo.update-answers-200", "pristo.update-keeps-the-rest"]
-    add(f"told-apart-by-{_name}", f"Contacts are told apart by {_what}.", _clauses, service=_keyed(_key))
 
 
-@service("pristo.id-identifies")
-class AnEmailMovesToItsNewContact(Plain):
+def _told_apart_wrongly() -> Iterator[Subject]:
+    """Contacts told apart by something else than their id."""
+    for name, (what, key) in TELLING.items():
+        clauses = ["pristo.id-identifies", "pristo.create-answers-201", "pristo.update-answers-200", "pristo.update-keeps-the-rest"]
+        yield from subjects(f"told-apart-by-{name}", f"Contacts are told apart by {what}.", clauses, service=_keyed(key))
+
+
+class AnEmailMovesToItsNewContact(Pristo):
     """A contact with another one's email takes it away from that one."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -517,16 +465,14 @@ class AnEmailMovesToItsNewContact(Plain):
         return super().merge(stored, given)
 
 
-@service("pristo.populations-apart")
-class PopulationsShareContacts(Plain):
+class PopulationsShareContacts(Pristo):
     """All populations share one store."""
 
-    def store(self, population: UUID) -> dict[Any, Json]:
-        return super().store(next(iter(self.stored)))
+    def contacts_of(self, population: UUID) -> dict[Any, Json]:
+        return super().contacts_of(next(iter(self.stored)))
 
 
-@service("pristo.populations-apart")
-class PopulationsShareIds(Plain):
+class PopulationsShareIds(Pristo):
     """An id that exists in any population is answered 200."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -535,8 +481,7 @@ class PopulationsShareIds(Plain):
         return Answer(200, answer.body) if known and answer.status == 201 else answer
 
 
-@service("pristo.populations-apart")
-class PopulationsLeak(Plain):
+class PopulationsLeak(Pristo):
     """A contact of a second population is shown with what the first has of it."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -545,8 +490,7 @@ class PopulationsLeak(Plain):
         return stored
 
 
-@service("pristo.populations-apart")
-class PopulationsOverwrite(Plain):
+class PopulationsOverwrite(Pristo):
     """A write to one population reaches the same id in all others."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -556,8 +500,7 @@ class PopulationsOverwrite(Plain):
         return super().merge(stored, given)
 
 
-@service("pristo.populations-apart", "pristo.operation")
-class SecondPopulationIsUnknown(Plain):
+class SecondPopulationIsUnknown(Pristo):
     """Only the first population is known."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -566,8 +509,7 @@ class SecondPopulationIsUnknown(Plain):
         return super().act(operation, request, body)
 
 
-@service("pristo.operation", "pristo.documented-statuses")
-class PathIsAnother(Plain):
+class PathIsAnother(Pristo):
     """The path of an earlier revision is served, and this one answers 404."""
 
     def handle(self, operation: Operation, request: Request) -> Answer:
@@ -577,7 +519,7 @@ class PathIsAnother(Plain):
 # -------------------------------------------------------------------------------------------------------- refused
 
 
-class Writing(Plain):
+class Writing(Pristo):
     """Writes something although it refuses."""
 
     def write(self, operation: Operation, request: Request, contact: Json) -> None:
@@ -624,92 +566,88 @@ WRITTEN: dict[str, tuple[str, Callable[[Json, bool], Json | None]]] = {
     "known": ("updates the contact", lambda contact, known: _sound(contact) if known else None),
     "id": ("creates the contact, empty", lambda contact, known: None if known else {"id": contact["id"]}),
 }
-for _reason, (_when, _test) in REASONS.items():
-    for _kind, (_does, _what_) in WRITTEN.items():
-        if _kind != "id" or _reason in ("no-key", "a-bad-email"):
-            add(
-                f"{_reason}-writes-{_kind}",
-                f"A refused request {_when} {_does}.",
-                ["pristo.refused-writes-nothing"],
-                service=_writes(_test, _what_),
-            )
+
+
+def _refusals_that_write() -> Iterator[Subject]:
+    """Refused requests that write, by the reason for the refusal and by what is written."""
+    for reason, (when, test) in REASONS.items():
+        for kind, (does, what) in WRITTEN.items():
+            if kind != "id" or reason in ("no-key", "a-bad-email"):
+                yield from subjects(
+                    f"{reason}-writes-{kind}",
+                    f"A refused request {when} {does}.",
+                    ["pristo.refused-writes-nothing"],
+                    service=_writes(test, what),
+                )
 
 
 def _part(*members: str) -> Callable[[Json, bool], Json | None]:
     return lambda contact, known: {name: value for name, value in _sound(contact).items() if name in ("id", *members)} if known else None
 
 
-for _members in (("lastName",), ("language",), ("customFields",), ("email",)):
-    add(
-        f"refused-writes-{_members[0]}",
-        f"A refused request changes {_members[0]} and nothing else.",
-        ["pristo.refused-writes-nothing"],
-        service=_writes(lambda answer, request: True, _part(*_members)),
-    )
+def _refusals_that_write_a_member() -> Iterator[Subject]:
+    """Refused requests that change one member."""
+    for members in (("lastName",), ("language",), ("customFields",), ("email",)):
+        yield from subjects(
+            f"refused-writes-{members[0]}",
+            f"A refused request changes {members[0]} and nothing else.",
+            ["pristo.refused-writes-nothing"],
+            service=_writes(lambda answer, request: True, _part(*members)),
+        )
 
 
 # ------------------------------------------------------------------------------------------------- correlation ids
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_is_another(seen: Seen) -> None:
     """The X-Request-Id of an answer is always a new one."""
     seen.headers["X-Request-Id"] = str(uuid4())
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_is_constant(seen: Seen) -> None:
     """The X-Request-Id of an answer is always the same."""
     seen.headers["X-Request-Id"] = "00000000-0000-4000-8000-000000000000"
 
 
-@twist("pristo.answer-request-id-is-uuid", apis=PRISTO)
 def correlation_id_is_no_uuid(seen: Seen) -> None:
     """The X-Request-Id of an answer is no UUID."""
     seen.headers["X-Request-Id"] = f"req_{seen.number}"
 
 
-@twist("pristo.answer-request-id-is-uuid", apis=PRISTO)
 def made_correlation_id_is_no_uuid(seen: Seen) -> None:
     """An X-Request-Id that the service makes itself is no UUID."""
     if "x-request-id" not in seen.request.headers:
         seen.headers["X-Request-Id"] = f"{seen.number:032x}"
 
 
-@twist("pristo.answer-request-id-is-uuid", apis=PRISTO)
 def missing_correlation_id_is_empty(seen: Seen) -> None:
     """The X-Request-Id of an answer is empty when none was sent."""
     if "x-request-id" not in seen.request.headers:
         seen.headers["X-Request-Id"] = ""
 
 
-@twist("pristo.answer-request-id-is-uuid", "pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_is_prefixed(seen: Seen) -> None:
     """The X-Request-Id comes back with something before it."""
     seen.headers["X-Request-Id"] = "pristo-" + seen.headers["X-Request-Id"]
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_comes_back_on_creation_alone(seen: Seen) -> None:
     """The X-Request-Id of an update is another."""
     if seen.status == 200:
         seen.headers["X-Request-Id"] = str(uuid4())
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_comes_back_on_update_alone(seen: Seen) -> None:
     """The X-Request-Id of a creation is another."""
     if seen.status == 201:
         seen.headers["X-Request-Id"] = str(uuid4())
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 def correlation_id_of_the_request_before(seen: Seen) -> None:
     """The X-Request-Id is that of the request before."""
     seen.headers["X-Request-Id"], seen.memory["id"] = seen.memory.get("id", str(uuid4())), seen.headers["X-Request-Id"]
 
 
-@twist("pristo.request-id-comes-back", apis=PRISTO)
 async def correlation_ids_mixed_up_at_once(seen: Seen) -> None:
     """Of requests at the same moment all get the X-Request-Id of the last."""
     seen.memory["id"] = seen.headers["X-Request-Id"]
@@ -717,8 +655,7 @@ async def correlation_ids_mixed_up_at_once(seen: Seen) -> None:
     seen.headers["X-Request-Id"] = seen.memory["id"]
 
 
-@service("pristo.operation", "pristo.request-id-is-uuid")
-class CorrelationIdsAreRefused(Plain):
+class CorrelationIdsAreRefused(Pristo):
     """A request with an X-Request-Id is refused."""
 
     def handle(self, operation: Operation, request: Request) -> Answer:
@@ -727,8 +664,7 @@ class CorrelationIdsAreRefused(Plain):
         return super().handle(operation, request)
 
 
-@service("pristo.operation", "pristo.request-id-comes-back", "pristo.documented-statuses")
-class CorrelationIdsMakeIdempotent(Plain):
+class CorrelationIdsMakeIdempotent(Pristo):
     """A request with an X-Request-Id that was seen is answered 409."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -746,7 +682,7 @@ _looked: ContextVar[Json | None] = ContextVar("looked", default=None)
 _arrived: ContextVar[int] = ContextVar("arrived", default=0)
 
 
-class Racing(Plain):
+class Racing(Pristo):
     """Looks, waits, and writes by what it saw."""
 
     present = 0
@@ -763,7 +699,6 @@ class Racing(Plain):
         self.present -= 1
 
 
-@service("pristo.concurrent-creates-once")
 class AllCreateAtOnce(Racing):
     """Several first upserts at once are all answered 201."""
 
@@ -772,7 +707,6 @@ class AllCreateAtOnce(Racing):
         return Answer(201 if _looked.get() is None and answer.status < 300 else answer.status, answer.body)
 
 
-@service("pristo.concurrent-creates-once")
 class NoneCreatesAtOnce(Racing):
     """Of several first upserts at once none is answered 201."""
 
@@ -781,7 +715,6 @@ class NoneCreatesAtOnce(Racing):
         return Answer(200, answer.body) if answer.status == 201 and self.present > 2 else answer
 
 
-@service("pristo.concurrent-creates-once", "pristo.documented-statuses")
 class ConflictAtOnce(Racing):
     """Of several first upserts at once all but one are answered 409."""
 
@@ -791,7 +724,6 @@ class ConflictAtOnce(Racing):
         return self.error(operation, 409, "conflict", "The contact was created meanwhile.") if lost else answer
 
 
-@service("pristo.no-server-error")
 class FailsAtOnce(Racing):
     """Of several first upserts at once all but one are answered 500."""
 
@@ -800,7 +732,6 @@ class FailsAtOnce(Racing):
         return self.error(operation, 500, "unique", "duplicate key value") if _looked.get() is None and answer.status == 200 else answer
 
 
-@service("pristo.concurrent-creates-once")
 class RefusesAtOnce(Racing):
     """Of several first upserts at once all but one are answered 400."""
 
@@ -809,7 +740,6 @@ class RefusesAtOnce(Racing):
         return self.error(operation, 400, "busy", "The contact is locked.") if _looked.get() is None and answer.status == 200 else answer
 
 
-@service("pristo.update-keeps-the-rest")
 class UpdatesAreLostAtOnce(Racing):
     """Of several updates at once that give different fields the last one wins."""
 
@@ -817,7 +747,6 @@ class UpdatesAreLostAtOnce(Racing):
         return super().merge(_looked.get() or stored, given)
 
 
-@service("pristo.update-keeps-the-rest")
 class CreationsAreLostAtOnce(Racing):
     """Of several first upserts at once that give different fields the last one wins."""
 
@@ -825,7 +754,6 @@ class CreationsAreLostAtOnce(Racing):
         return super().merge(stored if _looked.get() is not None else {}, given)
 
 
-@service("pristo.id-identifies", "pristo.answer-shows-what-was-sent", "pristo.concurrent-creates-once")
 class ContactsMixedUpAtOnce(Racing):
     """Requests that are there at the same moment are answered with one and the same contact."""
 
@@ -880,18 +808,21 @@ def _composed(text: str) -> int:
     return len(unicodedata.normalize("NFC", text))
 
 
-for _name, _what, _count in (
-    ("bytes", "bytes of UTF-8", lambda text: len(text.encode())),
-    ("utf-16-units", "units of UTF-16", lambda text: len(text.encode("utf-16-le")) // 2),
-    ("graphemes", "letters with all their marks", _graphemes),
-    ("composed-characters", "characters after composition", _composed),
-    ("latin-bytes", "bytes of Latin-1, other characters not at all", lambda text: len(text.encode("latin-1", "ignore"))),
-    ("words", "characters without blanks", lambda text: len(text.replace("x", ""))),
-):
-    add(f"limit-counts-{_name}", f"The limit of custom values counts {_what}.", ["pristo.custom-value-limit"], service=_counted(_count))
+def _limits_counted_otherwise() -> Iterator[Subject]:
+    """The limit of custom values counted in something else than characters."""
+    for name, what, count in (
+        ("bytes", "bytes of UTF-8", lambda text: len(text.encode())),
+        ("utf-16-units", "units of UTF-16", lambda text: len(text.encode("utf-16-le")) // 2),
+        ("graphemes", "letters with all their marks", _graphemes),
+        ("composed-characters", "characters after composition", _composed),
+        ("latin-bytes", "bytes of Latin-1, other characters not at all", lambda text: len(text.encode("latin-1", "ignore"))),
+        ("words", "characters without blanks", lambda text: len(text.replace("x", ""))),
+    ):
+        yield from subjects(
+            f"limit-counts-{name}", f"The limit of custom values counts {what}.", ["pristo.custom-value-limit"], service=_counted(count)
+        )
 
 
-@service("pristo.custom-value-limit")
 class LimitOfTheFirstFieldAlone(Limited):
     """The limit holds for the first custom field of a request alone."""
 
@@ -899,7 +830,6 @@ class LimitOfTheFirstFieldAlone(Limited):
         return len(next(iter(fields.values()), "")) > 255
 
 
-@service("pristo.custom-value-limit")
 class LimitOfTheLastFieldAlone(Limited):
     """The limit holds for the last custom field of a request alone."""
 
@@ -907,7 +837,6 @@ class LimitOfTheLastFieldAlone(Limited):
         return len(list(fields.values() or [""])[-1]) > 255
 
 
-@service("pristo.custom-value-limit")
 class LimitOfNewContactsAlone(Limited):
     """The limit holds when a contact is created, not when it is updated."""
 
@@ -915,7 +844,6 @@ class LimitOfNewContactsAlone(Limited):
         return not known and any(len(each) > 255 for each in fields.values())
 
 
-@service("pristo.custom-value-limit")
 class LimitOfUpdatesAlone(Limited):
     """The limit holds when a contact is updated, not when it is created."""
 
@@ -923,7 +851,6 @@ class LimitOfUpdatesAlone(Limited):
         return known and any(len(each) > 255 for each in fields.values())
 
 
-@service("pristo.custom-value-limit")
 class LimitOfAllFieldsTogether(Limited):
     """The limit holds for all custom values of a request together."""
 
@@ -931,7 +858,6 @@ class LimitOfAllFieldsTogether(Limited):
         return any(len(each) > 255 for each in fields.values()) or sum(map(len, fields.values())) > 256
 
 
-@service("pristo.custom-value-limit", "pristo.text-unchanged")
 class LongValuesAreCut(Limited):
     """A custom value of more than 255 characters is cut instead of refused."""
 
@@ -943,7 +869,6 @@ class LongValuesAreCut(Limited):
 # ------------------------------------------------------------------------------------------------- further members
 
 
-@service("pristo.unknown-members-of-contact")
 class UnknownMembersAreDropped(Pristo):
     """A member of a contact that the schema does not know is dropped in silence."""
 
@@ -955,7 +880,6 @@ class UnknownMembersAreDropped(Pristo):
         return body, kept
 
 
-@service("pristo.answer-fits-schema")
 class UnknownMembersAreKept(Pristo):
     """A member of a contact that the schema does not know is stored and shown as it is."""
 
@@ -965,3 +889,81 @@ class UnknownMembersAreKept(Pristo):
 
 
 _KNOWN = ("id", "email", "phone", "language", "name", "lastName", "customFields")
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *of_service(CreateAnswers200, "pristo.create-answers-201"),
+    *of_service(UpdateAnswers201, "pristo.update-answers-200", "pristo.repeat-changes-nothing"),
+    *of_service(StatusesSwapped, "pristo.create-answers-201", "pristo.update-answers-200"),
+    *of_service(UpdateAnswers204, "pristo.documented-statuses"),
+    *of_service(RepeatIsAConflict, "pristo.documented-statuses"),
+    *of_service(RepeatIsRefused, "pristo.repeat-changes-nothing", "pristo.update-answers-200", "pristo.operation"),
+    *of_service(EmptyUpdateIsRefused, "pristo.operation", "pristo.optional-fields", "pristo.id-compared-as-uuid"),
+    *of_service(EachFifthUpdateCreates, "pristo.update-answers-200", "pristo.repeat-changes-nothing"),
+    *of_service(UpdateReplacesTheContact, "pristo.update-keeps-the-rest", "pristo.answer-shows-whole-contact"),
+    *of_service(CustomFieldsAreReplaced, "pristo.update-keeps-the-rest"),
+    *of_service(CustomFieldsAreDropped, "pristo.update-keeps-the-rest"),
+    *of_service(FirstValueStays, "pristo.update-replaces-what-was-given"),
+    *of_service(CustomValuesStay, "pristo.update-replaces-what-was-given"),
+    *_members_kept_or_lost(),
+    *_members_not_shown(),
+    *of_service(LeftOutIsNull, "pristo.answer-fits-schema"),
+    *of_service(LeftOutIsEmpty, "pristo.answer-shows-what-was-sent"),
+    *of_service(LeftOutIsEmptied, "pristo.update-keeps-the-rest", "pristo.answer-fits-schema"),
+    *of_service(LanguageIsMadeUp, "pristo.answer-shows-what-was-sent"),
+    *of_service(ForgetsAfterSixtyOthers, "pristo.update-answers-200"),
+    *of_service(ForgetsFieldsAfterSixtyOthers, "pristo.update-keeps-the-rest"),
+    *of_service(UpdateOfEmailForgetsPhone, "pristo.update-keeps-the-rest"),
+    *of_service(RepeatAppends, "pristo.repeat-changes-nothing", "pristo.answer-shows-what-was-sent", "pristo.text-unchanged"),
+    *of_service(AnswerShowsTheStateBefore, "pristo.update-replaces-what-was-given", "pristo.answer-shows-what-was-sent"),
+    *of_service(AnswerShowsTheRequest, "pristo.answer-shows-whole-contact", "pristo.update-keeps-the-rest"),
+    *of_service(AnswerShowsAnotherId, "pristo.answer-shows-what-was-sent", "pristo.update-answers-200"),
+    *of_service(AnswerShowsThePreviousContact, "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact"),
+    *of_service(AnswerHasNoId, "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema"),
+    *of_service(NamesAreSwapped, "pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-replaces-what-was-given"),
+    *of_service(CustomKeysAreLowered, "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact"),
+    *of_service(CustomFieldsShareAValue, "pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-keeps-the-rest"),
+    *_wrong_forms_shown(),
+    *of_twist(success_is_an_array, "pristo.answer-fits-schema", apis=PRISTO),
+    *of_service(IdsAreComparedAsText, "pristo.id-compared-as-uuid"),
+    *of_service(PopulationIsComparedAsText, "pristo.id-compared-as-uuid"),
+    *_told_apart_wrongly(),
+    *of_service(AnEmailMovesToItsNewContact, "pristo.id-identifies"),
+    *of_service(PopulationsShareContacts, "pristo.populations-apart"),
+    *of_service(PopulationsShareIds, "pristo.populations-apart"),
+    *of_service(PopulationsLeak, "pristo.populations-apart"),
+    *of_service(PopulationsOverwrite, "pristo.populations-apart"),
+    *of_service(SecondPopulationIsUnknown, "pristo.populations-apart", "pristo.operation"),
+    *of_service(PathIsAnother, "pristo.operation", "pristo.documented-statuses"),
+    *_refusals_that_write(),
+    *_refusals_that_write_a_member(),
+    *of_twist(correlation_id_is_another, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_id_is_constant, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_id_is_no_uuid, "pristo.answer-request-id-is-uuid", apis=PRISTO),
+    *of_twist(made_correlation_id_is_no_uuid, "pristo.answer-request-id-is-uuid", apis=PRISTO),
+    *of_twist(missing_correlation_id_is_empty, "pristo.answer-request-id-is-uuid", apis=PRISTO),
+    *of_twist(correlation_id_is_prefixed, "pristo.answer-request-id-is-uuid", "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_id_comes_back_on_creation_alone, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_id_comes_back_on_update_alone, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_id_of_the_request_before, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(correlation_ids_mixed_up_at_once, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_service(CorrelationIdsAreRefused, "pristo.operation", "pristo.request-id-is-uuid"),
+    *of_service(CorrelationIdsMakeIdempotent, "pristo.operation", "pristo.request-id-comes-back", "pristo.documented-statuses"),
+    *of_service(AllCreateAtOnce, "pristo.concurrent-creates-once"),
+    *of_service(NoneCreatesAtOnce, "pristo.concurrent-creates-once"),
+    *of_service(ConflictAtOnce, "pristo.concurrent-creates-once", "pristo.documented-statuses"),
+    *of_service(FailsAtOnce, "pristo.no-server-error"),
+    *of_service(RefusesAtOnce, "pristo.concurrent-creates-once"),
+    *of_service(UpdatesAreLostAtOnce, "pristo.update-keeps-the-rest"),
+    *of_service(CreationsAreLostAtOnce, "pristo.update-keeps-the-rest"),
+    *of_service(ContactsMixedUpAtOnce, "pristo.id-identifies", "pristo.answer-shows-what-was-sent", "pristo.concurrent-creates-once"),
+    *_limits_counted_otherwise(),
+    *of_service(LimitOfTheFirstFieldAlone, "pristo.custom-value-limit"),
+    *of_service(LimitOfTheLastFieldAlone, "pristo.custom-value-limit"),
+    *of_service(LimitOfNewContactsAlone, "pristo.custom-value-limit"),
+    *of_service(LimitOfUpdatesAlone, "pristo.custom-value-limit"),
+    *of_service(LimitOfAllFieldsTogether, "pristo.custom-value-limit"),
+    *of_service(LongValuesAreCut, "pristo.custom-value-limit", "pristo.text-unchanged"),
+    *of_service(UnknownMembersAreDropped, "pristo.unknown-members-of-contact"),
+    *of_service(UnknownMembersAreKept, "pristo.answer-fits-schema"),
+)

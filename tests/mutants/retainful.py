@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from contact_apis._mocking.service import Answer, Request, Retainful
 from contact_apis._openapi.document import Json, Operation
-from tests.mutants.catalogue import Seen, add, service, twist
+from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
 
 UPDATED = "retainful.existing-contact-is-updated"
 
@@ -44,7 +44,6 @@ class Guarded(Retainful):
 # ------------------------------------------------------------------------------------------- created and updated
 
 
-@service("retainful.documented-statuses")
 class KnownContactIsAConflict(Guarded):
     """A contact that exists is answered 409."""
 
@@ -52,7 +51,6 @@ class KnownContactIsAConflict(Guarded):
         return (409, "The contact exists.") if known else None
 
 
-@service(UPDATED, "retainful.several-identifiers", "retainful.examples-accepted", "retainful.operation", "retainful.optional-fields")
 class KnownContactIsRefused(Guarded):
     """A contact that exists is answered 400."""
 
@@ -60,7 +58,6 @@ class KnownContactIsRefused(Guarded):
         return (400, "The contact exists.") if known else None
 
 
-@service("retainful.documented-statuses")
 class UnknownContactIsNotFound(Guarded):
     """A contact that does not exist is answered 404."""
 
@@ -68,7 +65,6 @@ class UnknownContactIsNotFound(Guarded):
         return (404, "There is no such contact.") if not known else None
 
 
-@service(UPDATED, "retainful.operation", "retainful.examples-accepted")
 class RepeatIsRefused(Guarded):
     """The same request again is refused."""
 
@@ -79,7 +75,6 @@ class RepeatIsRefused(Guarded):
         return (400, "This was sent before.") if body == before else None
 
 
-@service(UPDATED, "retainful.examples-accepted")
 class FirstNameNeverChanges(Guarded):
     """An update with another first name is refused."""
 
@@ -88,7 +83,6 @@ class FirstNameNeverChanges(Guarded):
         return (400, "The first name is another.") if stored and stored["firstName"] != body["firstName"] else None
 
 
-@service(UPDATED, "retainful.examples-accepted")
 class UpdateNeedsTheSameMembers(Guarded):
     """An update with a member that the contact did not have is refused."""
 
@@ -97,7 +91,6 @@ class UpdateNeedsTheSameMembers(Guarded):
         return (400, "There are new members.") if stored and set(body) - set(stored) else None
 
 
-@service("retainful.several-identifiers", UPDATED, "retainful.examples-accepted")
 class FirstIdentifierMustBeEmail(Guarded):
     """The first identifier must be an email."""
 
@@ -105,7 +98,6 @@ class FirstIdentifierMustBeEmail(Guarded):
         return (400, "The first identifier is no email.") if body["identifiers"][0]["type"] != "email" else None
 
 
-@service("retainful.channel-forms-accepted", "retainful.several-identifiers", "retainful.examples-accepted")
 class ChannelMustBeOfItsIdentifier(Guarded):
     """A channel other than the identifier's own is refused."""
 
@@ -114,7 +106,6 @@ class ChannelMustBeOfItsIdentifier(Guarded):
         return (400, "The channel is another one's.") if wrong else None
 
 
-@service("retainful.channel-forms-accepted")
 class UnsubscribedStaysUnsubscribed(Guarded):
     """Who unsubscribed cannot subscribe again."""
 
@@ -128,7 +119,6 @@ class UnsubscribedStaysUnsubscribed(Guarded):
         return None
 
 
-@service("retainful.identifier-id-is-string-or-number", "retainful.several-identifiers")
 class NumberIsAnotherIdentifier(Guarded):
     """A phone given as a number is refused when it is known as text."""
 
@@ -159,22 +149,24 @@ def _refusing(pattern: str, *members: str) -> type[Retainful]:
     return Refusing
 
 
-for _name, (_what, _pattern) in TEXTS.items():
-    _clauses = ["retainful.text-accepted", "retainful.operation", UPDATED]
-    add(f"names-{_name}-refused", f"Names {_what} are refused.", _clauses, service=_refusing(_pattern, "firstName", "lastName"))
-for _member in ("city", "country", "state"):
-    add(
-        f"{_member}-beyond-ascii-refused",
-        f"Text beyond ASCII is refused in {_member}.",
-        ["retainful.text-accepted", "retainful.operation"],
-        service=_refusing(r"[^\x00-\x7f]", _member),
-    )
-add(
-    "short-names-refused",
-    "A first name needs four letters.",
-    ["retainful.optional-fields", "retainful.operation"],
-    service=_refusing("^.{1,3}$", "firstName"),
-)
+def _names_refused() -> Iterator[Subject]:
+    """Names refused for the letters in them."""
+    for name, (what, pattern) in TEXTS.items():
+        clauses = ["retainful.text-accepted", "retainful.operation", UPDATED]
+        yield from subjects(
+            f"names-{name}-refused", f"Names {what} are refused.", clauses, service=_refusing(pattern, "firstName", "lastName")
+        )
+
+
+def _text_beyond_ascii_refused() -> Iterator[Subject]:
+    """For other members: text beyond ASCII is refused."""
+    for member in ("city", "country", "state"):
+        yield from subjects(
+            f"{member}-beyond-ascii-refused",
+            f"Text beyond ASCII is refused in {member}.",
+            ["retainful.text-accepted", "retainful.operation"],
+            service=_refusing(r"[^\x00-\x7f]", member),
+        )
 
 
 # ----------------------------------------------------------------------------------------------------- at one moment
@@ -191,7 +183,6 @@ class Waiting(Retainful):
         self.present -= 1
 
 
-@service("retainful.documented-statuses")
 class ConflictAtOnce(Waiting):
     """Of several upserts at once all but one are answered 409."""
 
@@ -199,7 +190,6 @@ class ConflictAtOnce(Waiting):
         return self.error(operation, 409, "conflict", "Try again.") if self.present else super().act(operation, request, body)
 
 
-@service("retainful.concurrent-upserts")
 class RefusedAtOnce(Waiting):
     """Of several upserts at once all but one are answered 400."""
 
@@ -207,7 +197,6 @@ class RefusedAtOnce(Waiting):
         return self.error(operation, 400, "locked", "Try again.") if self.present else super().act(operation, request, body)
 
 
-@service("retainful.no-server-error")
 class FailsAtOnce(Waiting):
     """Of several upserts at once all but one are answered 500."""
 
@@ -215,7 +204,6 @@ class FailsAtOnce(Waiting):
         return self.error(operation, 500, "deadlock", "Try again.") if self.present else super().act(operation, request, body)
 
 
-@service("retainful.answers-every-request")
 class HangsAtOnce(Waiting):
     """Of several upserts at once some are not answered for long."""
 
@@ -225,7 +213,6 @@ class HangsAtOnce(Waiting):
         self.present -= 1
 
 
-@service("retainful.success-answer", "retainful.concurrent-upserts")
 class UntrueAtOnce(Waiting):
     """Of several upserts at once all but one are answered status false."""
 
@@ -268,21 +255,30 @@ REASONS: dict[str, tuple[str, Callable[[Answer, Request], bool]]] = {
     "bad-consent": ("with a consent that lacks something", lambda answer, request: "consent" in answer.reason),
     "any-reason": ("for whatever reason", lambda answer, request: True),
 }
-for _name, (_when, _test) in REASONS.items():
-    add(f"{_name}-writes", f"A request that is refused {_when} is stored.", ["retainful.refused-writes-nothing"], service=_writes(_test))
-for _name, _known in (("updates", True), ("creations", False)):
-    add(
-        f"refused-{_name}-are-stored",
-        f"A request that is refused is stored when its contact {'exists' if _known else 'does not exist'}.",
-        ["retainful.refused-writes-nothing"],
-        service=_writes(lambda answer, request: True, known=_known),
-    )
+
+
+def _refusals_that_write() -> Iterator[Subject]:
+    """Refused requests that are stored, by the reason for the refusal."""
+    for name, (when, test) in REASONS.items():
+        yield from subjects(
+            f"{name}-writes", f"A request that is refused {when} is stored.", ["retainful.refused-writes-nothing"], service=_writes(test)
+        )
+
+
+def _refusals_that_write_by_contact() -> Iterator[Subject]:
+    """Refused requests that are stored, by whether the contact exists."""
+    for name, known in (("updates", True), ("creations", False)):
+        yield from subjects(
+            f"refused-{name}-are-stored",
+            f"A request that is refused is stored when its contact {'exists' if known else 'does not exist'}.",
+            ["retainful.refused-writes-nothing"],
+            service=_writes(lambda answer, request: True, known=known),
+        )
 
 
 # --------------------------------------------------------------------------------------------- readings of the page
 
 
-@service("retainful.email-to-create")
 class PhoneOfAKnownContactIsRefused(Retainful):
     """A phone alone is taken when it is unknown, and refused when it is known."""
 
@@ -295,16 +291,55 @@ class PhoneOfAKnownContactIsRefused(Retainful):
         return super().act(operation, request, body)
 
 
-@twist("retainful.documented-statuses", apis=("retainful",))
 def phone_alone_is_not_found(seen: Seen) -> None:
     """An unknown phone alone is answered 404."""
     if seen.status == 400 and b"identifier of type email" in seen.body:
         seen.status = 404
 
 
-@service("retainful.operation", "retainful.optional-fields", "retainful.documented-statuses")
 class PathIsAnother(Retainful):
     """The path answers 404."""
 
     def handle(self, operation: Operation, request: Request) -> Answer:
         return self.error(operation, 404, "not_found", "There is no such path.")
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *of_service(KnownContactIsAConflict, "retainful.documented-statuses"),
+    *of_service(
+        KnownContactIsRefused,
+        UPDATED,
+        "retainful.several-identifiers",
+        "retainful.examples-accepted",
+        "retainful.operation",
+        "retainful.optional-fields",
+    ),
+    *of_service(UnknownContactIsNotFound, "retainful.documented-statuses"),
+    *of_service(RepeatIsRefused, UPDATED, "retainful.operation", "retainful.examples-accepted"),
+    *of_service(FirstNameNeverChanges, UPDATED, "retainful.examples-accepted"),
+    *of_service(UpdateNeedsTheSameMembers, UPDATED, "retainful.examples-accepted"),
+    *of_service(FirstIdentifierMustBeEmail, "retainful.several-identifiers", UPDATED, "retainful.examples-accepted"),
+    *of_service(
+        ChannelMustBeOfItsIdentifier, "retainful.channel-forms-accepted", "retainful.several-identifiers", "retainful.examples-accepted"
+    ),
+    *of_service(UnsubscribedStaysUnsubscribed, "retainful.channel-forms-accepted"),
+    *of_service(NumberIsAnotherIdentifier, "retainful.identifier-id-is-string-or-number", "retainful.several-identifiers"),
+    *_names_refused(),
+    *_text_beyond_ascii_refused(),
+    *subjects(
+        "short-names-refused",
+        "A first name needs four letters.",
+        ["retainful.optional-fields", "retainful.operation"],
+        service=_refusing("^.{1,3}$", "firstName"),
+    ),
+    *of_service(ConflictAtOnce, "retainful.documented-statuses"),
+    *of_service(RefusedAtOnce, "retainful.concurrent-upserts"),
+    *of_service(FailsAtOnce, "retainful.no-server-error"),
+    *of_service(HangsAtOnce, "retainful.answers-every-request"),
+    *of_service(UntrueAtOnce, "retainful.success-answer", "retainful.concurrent-upserts"),
+    *_refusals_that_write(),
+    *_refusals_that_write_by_contact(),
+    *of_service(PhoneOfAKnownContactIsRefused, "retainful.email-to-create"),
+    *of_twist(phone_alone_is_not_found, "retainful.documented-statuses", apis=("retainful",)),
+    *of_service(PathIsAnother, "retainful.operation", "retainful.optional-fields", "retainful.documented-statuses"),
+)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
 from contact_apis._openapi.document import Contract, Json, Operation
 from tests.contract.clauses import Clause, load_clauses, load_specification, resolve_pointer
-from tests.mutants.catalogue import add
+from tests.mutants.catalogue import Subject, subjects
 
 DONE: dict[str, Json] = {"pristo": {}, "retainful": {"status": True}}  # the least that a success may say
 
@@ -113,7 +113,7 @@ def short(clause: Clause) -> str:
     return clause.id.partition(".")[2]
 
 
-def _missing_rules() -> None:
+def _missing_rules() -> Iterator[Subject]:
     """One mutant for each rule, which does not know it."""
     for clause in filter(is_rule, load_clauses().values()):
         node = resolve_pointer(load_specification(clause.api), clause.at)
@@ -122,7 +122,7 @@ def _missing_rules() -> None:
         else:
             says = f"Ignores the rule: {clause.says}"
             change = replaced(clause.at, _looser(node)) if isinstance(node, dict) else removed(clause.at)
-        add(f"no-rule-{short(clause)}", says, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change))
+        yield from subjects(f"no-rule-{short(clause)}", says, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change))
 
 
 def _looser(node: Json) -> Json:
@@ -132,7 +132,7 @@ def _looser(node: Json) -> Json:
     return {"type": "string"}
 
 
-def _loosened_types() -> None:
+def _loosened_types() -> Iterator[Subject]:
     """For each typed member: null taken for left out; for each object: an array taken for it."""
     for clause in filter(is_rule, load_clauses().values()):
         place = clause.at.removesuffix("/type")
@@ -145,10 +145,12 @@ def _loosened_types() -> None:
         ):
             if name == "null-taken" or node["type"] == "object":
                 text = f"Although it should not be, {says} at {place.rpartition('/')[2]}."
-                add(f"{short(clause)}-{name}", text, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change))
+                yield from subjects(
+                    f"{short(clause)}-{name}", text, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change)
+                )
 
 
-def _required_though_optional() -> None:
+def _required_though_optional() -> Iterator[Subject]:
     """For each optional member: a contact without it is refused."""
     for api in ("pristo", "retainful"):
         contact = load_specification(api)["components"]["schemas"]["Contact"]
@@ -156,7 +158,7 @@ def _required_though_optional() -> None:
             if name not in contact["required"]:
                 change = updated("/components/schemas/Contact", required=[*contact["required"], name])
                 clauses = [f"{api}.optional-fields"]
-                add(
+                yield from subjects(
                     f"{name}-required",
                     f"A contact without {name} is refused.",
                     clauses,
@@ -637,23 +639,24 @@ PRISTO_ROWS: list[Row] = [
 ]
 
 
-def _other_rules() -> None:
+def _other_rules() -> Iterator[Subject]:
     """Too strict in one place, or too lenient in a way of its own."""
     for api, rows in (("retainful", RETAINFUL_ROWS), ("pristo", PRISTO_ROWS)):
         for name, says, clauses, pointer, changes in rows:
             setup = with_specification(updated(pointer, **changes))
-            add(name, says, [f"{api}.{each}" for each in clauses], service=FORGIVING[api], setup=setup)
+            yield from subjects(name, says, [f"{api}.{each}" for each in clauses], service=FORGIVING[api], setup=setup)
 
 
-_missing_rules()
-_loosened_types()
-_required_though_optional()
-_other_rules()
-
-add(
-    "ids-of-version-four",
-    "Ids that are no random UUIDs are refused.",
-    ["pristo.id-is-uuid"],
-    service=Pristo,
-    setup=with_specification(updated(f"{CONTACT}/id", pattern="^.{14}4")),
+MUTANTS: tuple[Subject, ...] = (
+    *_missing_rules(),
+    *_loosened_types(),
+    *_required_though_optional(),
+    *_other_rules(),
+    *subjects(
+        "ids-of-version-four",
+        "Ids that are no random UUIDs are refused.",
+        ["pristo.id-is-uuid"],
+        service=Pristo,
+        setup=with_specification(updated(f"{CONTACT}/id", pattern="^.{14}4")),
+    ),
 )

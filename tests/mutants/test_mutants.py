@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -15,9 +16,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.contract.clauses import load_clauses
+from tests.mutants import credentials, pristo, retainful, rules, text, transport, variants
 from tests.mutants.catalogue import SubjectServer, load
 from tests.mutants.matrix import uncovered
 
+MODULES = (credentials, pristo, retainful, rules, text, transport, variants)
 FEW = [
     "pristo.key-connection-remembered",
     "pristo.no-key-writes-new",
@@ -28,7 +31,7 @@ FEW = [
     "pristo.limit-counts-utf-16-units",
     "retainful.app-id-swapped-taken",
     "retainful.success-text-true",
-    "retainful.known-contact-is-aconflict",
+    "retainful.known-contact-is-a-conflict",
     "retainful.no-first-name-writes",
     "retainful.dies-after-twenty",
     "pristo.answers-are-empty-objects",
@@ -49,6 +52,26 @@ def test_mutants_name_clauses_that_exist() -> None:
         for clause in subject.right:
             assert clause in load_clauses(), (subject.name, clause)
             assert load_clauses()[clause].api == subject.api, (subject.name, clause)
+
+
+def test_whatever_is_written_is_listed() -> None:
+    """A service that no subject is, or is derived from, and a change of answers that no subject has, would prove nothing."""
+    subjects = load().values()
+    for module in MODULES:
+        for name, thing in vars(module).items():
+            if getattr(thing, "__module__", None) != module.__name__ or name.startswith("_"):
+                continue
+            if inspect.isclass(thing):
+                assert any(issubclass(subject.service, thing) for subject in subjects), name
+            elif "Seen" in getattr(thing, "__annotations__", {}).values():
+                assert any(subject.twist is thing for subject in subjects), name
+
+
+def test_two_subjects_cannot_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue says which name it is."""
+    monkeypatch.setattr(text, "MUTANTS", (*text.MUTANTS, text.MUTANTS[0]))
+    with pytest.raises(ValueError, match=f"two subjects are called {text.MUTANTS[0].name}"):
+        load.__wrapped__()
 
 
 def test_there_are_enough_of_them() -> None:

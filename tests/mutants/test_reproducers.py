@@ -19,7 +19,7 @@ SAMPLE = [
     "pristo.all-create-at-once",
     "pristo.update-replaces-the-contact",
     "pristo.key-connection-remembered",
-    "retainful.known-contact-is-aconflict",
+    "retainful.known-contact-is-a-conflict",
 ]
 ABOUT_STATE = ("update", "create", "repeat", "refused-writes", "id-", "populations", "concurrent", "answer-shows", "existing")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from contact_apis._mocking.service import Pristo
 from contact_apis._openapi.document import Json
-from tests.mutants.catalogue import add
+from tests.mutants.catalogue import Subject, subjects
 
 NAMES = ("name", "lastName")
 TEXT = ["pristo.text-unchanged", "pristo.answer-shows-what-was-sent"]
@@ -75,8 +75,13 @@ CHANGES: dict[str, tuple[str, Callable[[str], str]]] = {
     "only-letters": ("keeps letters and blanks alone", _without(r"[^\w\s]")),
     "first-word-alone": ("keeps its first word alone", lambda text: (text.split() or [""])[0]),
 }
-for _name, (_what, _change) in CHANGES.items():
-    add(f"names-{_name}", f"Text in names {_what}.", TEXT, service=changing(_change, *NAMES))
+
+
+def _names_changed() -> Iterator[Subject]:
+    """Text that is changed in names."""
+    for name, (what, change) in CHANGES.items():
+        yield from subjects(f"names-{name}", f"Text in names {what}.", TEXT, service=changing(change, *NAMES))
+
 
 # What happens to odd names, which a service may refuse but not change.
 ODD: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -98,8 +103,12 @@ ODD: dict[str, tuple[str, Callable[[str], str]]] = {
     "null-word-dropped": ("is emptied when it is the word null", lambda text: "" if text == "null" else text),
     "leading-zeros-dropped": ("loses leading zeros", lambda text: text.lstrip("0") if text.isdigit() else text),
 }
-for _name, (_what, _change) in ODD.items():
-    add(f"odd-names-{_name}", f"Text in a name {_what}.", TEXT, service=changing(_change, "name"))
+
+
+def _odd_names_changed() -> Iterator[Subject]:
+    """Text that is changed in odd names."""
+    for name, (what, change) in ODD.items():
+        yield from subjects(f"odd-names-{name}", f"Text in a name {what}.", TEXT, service=changing(change, "name"))
 
 
 def _as_number(text: str) -> str:
@@ -131,8 +140,13 @@ VALUES: dict[str, tuple[str, Callable[[str], str]]] = {
     "nfc": ("are composed (NFC)", lambda text: unicodedata.normalize("NFC", text)),
     "ascii": ("are put into ASCII", lambda text: text.encode("ascii", "replace").decode()),
 }
-for _name, (_what, _change) in VALUES.items():
-    add(f"custom-values-{_name}", f"Custom values {_what}.", TEXT, service=changing(_change, "customFields"))
+
+
+def _custom_values_changed() -> Iterator[Subject]:
+    """Text that is changed in custom values."""
+    for name, (what, change) in VALUES.items():
+        yield from subjects(f"custom-values-{name}", f"Custom values {what}.", TEXT, service=changing(change, "customFields"))
+
 
 LANGUAGES = {"he": "iw", "id": "in", "yi": "ji"}
 FIELDS: dict[str, tuple[str, str, Callable[[str], str]]] = {
@@ -159,10 +173,22 @@ FIELDS: dict[str, tuple[str, str, Callable[[str], str]]] = {
         lambda text: {"fr": "fra", "zh": "zho"}.get(text, text),
     ),
 }
-for _name, (_member, _what, _change) in FIELDS.items():
-    add(
-        _name,
-        f"The {_member} {_what}.",
-        [*TEXT, "pristo.language-codes-accepted", "pristo.answer-fits-schema"],
-        service=changing(_change, _member),
-    )
+
+
+def _fields_changed() -> Iterator[Subject]:
+    """Text that is changed in fields of a form of their own."""
+    for name, (member, what, change) in FIELDS.items():
+        yield from subjects(
+            name,
+            f"The {member} {what}.",
+            [*TEXT, "pristo.language-codes-accepted", "pristo.answer-fits-schema"],
+            service=changing(change, member),
+        )
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *_names_changed(),
+    *_odd_names_changed(),
+    *_custom_values_changed(),
+    *_fields_changed(),
+)

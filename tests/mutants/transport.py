@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
 from contact_apis._openapi.document import Operation
 from contact_apis.mock.server import _Protocol
-from tests.mutants.catalogue import Seen, add, turn, twist
+from tests.mutants.catalogue import Seen, Subject, of_twist, subjects, turn
 
 JSON = "{api}.answers-are-json"
 GONE = "{api}.answers-every-request"
@@ -43,26 +43,32 @@ BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "word": ("as the word OK", lambda body: b"OK"),
     "hijack-guard": ("after a guard against hijacking", lambda body: b")]}',\n" + body),
 }
-for _number, (_name, (_what, _change)) in enumerate(BODIES.items()):
-    add(f"answers-{_name}", f"Answers are written {_what}.", [JSON], twist=_bodies(_change), apis=turn(_number))
-for _status in (400, 401):
-    for _name in ("html", "empty", "trailing-comma"):
-        _what, _change = BODIES[_name]
-        add(
-            f"{_status}-{_name}",
-            f"Answers of {_status} are written {_what}.",
-            [JSON],
-            twist=_bodies(_change, lambda seen, status=_status: seen.status == status),  # type: ignore[misc]  # a default binds the status
-        )
 
 
-@twist(JSON, apis=("pristo",))
+def _bodies_written_otherwise() -> Iterator[Subject]:
+    """Responses whose bodies are not the JSON they should be, each at one API."""
+    for number, (name, (what, change)) in enumerate(BODIES.items()):
+        yield from subjects(f"answers-{name}", f"Answers are written {what}.", [JSON], twist=_bodies(change), apis=turn(number))
+
+
+def _errors_written_otherwise() -> Iterator[Subject]:
+    """The same of errors alone."""
+    for status in (400, 401):
+        for name in ("html", "empty", "trailing-comma"):
+            what, change = BODIES[name]
+            yield from subjects(
+                f"{status}-{name}",
+                f"Answers of {status} are written {what}.",
+                [JSON],
+                twist=_bodies(change, lambda seen, status=status: seen.status == status),  # type: ignore[misc]  # a default binds the status
+            )
+
+
 def answers_in_latin_1(seen: Seen) -> None:
     """Letters of Latin-1 are written in one byte."""
     seen.body = b"".join(each.encode("latin-1" if ord(each) < 0x100 else "utf-8") for each in seen.body.decode())
 
 
-@twist(JSON, apis=("pristo",))
 def answers_escape_surrogates_raw(seen: Seen) -> None:
     """What lies beyond the basic plane is written as two surrogates in UTF-8 (CESU-8)."""
     text = re.sub(
@@ -86,21 +92,30 @@ def _typed(kind: str | None, when: Callable[[Seen], bool]) -> Callable[[Seen], N
     return changed
 
 
-for _name, _kind in (
-    ("text-html", "text/html"),
-    ("text-plain", "text/plain"),
-    ("octets", "application/octet-stream"),
-    ("missing", None),
-    ("jsonp", "application/javascript"),
-):
-    add(f"content-type-{_name}", f"The Content-Type of answers is {_kind or 'missing'}.", [JSON], twist=_typed(_kind, lambda seen: True))
-for _status in (400, 401):
-    add(
-        f"content-type-html-on-{_status}",
-        f"The Content-Type of a {_status} is text/html.",
-        [JSON],
-        twist=_typed("text/html; charset=utf-8", lambda seen, status=_status: seen.status == status),  # type: ignore[misc]  # as above
-    )
+def _content_types() -> Iterator[Subject]:
+    """Responses with another Content-Type."""
+    for name, kind in (
+        ("text-html", "text/html"),
+        ("text-plain", "text/plain"),
+        ("octets", "application/octet-stream"),
+        ("missing", None),
+        ("jsonp", "application/javascript"),
+    ):
+        yield from subjects(
+            f"content-type-{name}", f"The Content-Type of answers is {kind or 'missing'}.", [JSON], twist=_typed(kind, lambda seen: True)
+        )
+
+
+def _content_types_of_errors() -> Iterator[Subject]:
+    """Errors with another Content-Type."""
+    for status in (400, 401):
+        yield from subjects(
+            f"content-type-html-on-{status}",
+            f"The Content-Type of a {status} is text/html.",
+            [JSON],
+            twist=_typed("text/html; charset=utf-8", lambda seen, status=status: seen.status == status),  # type: ignore[misc]  # as above
+        )
+
 
 # ----------------------------------------------------------------------------------------------------- statuses
 
@@ -113,20 +128,18 @@ def _instead(was: int, becomes: int) -> Callable[[Seen], None]:
     return changed
 
 
-for _number, (_was, _becomes) in enumerate(((400, 422), (400, 404), (400, 409), (200, 202), (200, 206), (400, 403))):
-    add(
-        f"status-{_becomes}-for-{_was}",
-        f"What should be {_was} is {_becomes}.",
-        [STATUSES],
-        twist=_instead(_was, _becomes),
-        apis=turn(_number),
-    )
-add("status-202-for-201", "What should be 201 is 202.", [STATUSES], twist=_instead(201, 202), apis=["pristo"])
-add("status-201-for-200", "A success is answered 201.", [STATUSES], twist=_instead(200, 201), apis=["retainful"])
-add("status-500-for-400", "What should be 400 is 500.", [FAILED], twist=_instead(400, 500))
+def _statuses_for_others() -> Iterator[Subject]:
+    """Statuses that stand for others, each at one API."""
+    for number, (was, becomes) in enumerate(((400, 422), (400, 404), (400, 409), (200, 202), (200, 206), (400, 403))):
+        yield from subjects(
+            f"status-{becomes}-for-{was}",
+            f"What should be {was} is {becomes}.",
+            [STATUSES],
+            twist=_instead(was, becomes),
+            apis=turn(number),
+        )
 
 
-@twist(STATUSES, apis=("retainful",))
 def status_204(seen: Seen) -> None:
     """A success is answered 204, without a body."""
     if seen.status == 200:
@@ -247,21 +260,25 @@ def _failing(trigger: Trigger) -> Callable[[Seen], None]:
     return changed
 
 
-for _number, (_name, (_what, _trigger)) in enumerate(TRIGGERS.items()):
-    add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=turn(_number))
-for _triggers, _api in ((PRISTO_TRIGGERS, "pristo"), (RETAINFUL_TRIGGERS, "retainful")):
-    for _name, (_what, _trigger) in _triggers.items():
-        add(f"fails-on-{_name}", f"The service fails (500) on {_what}.", [FAILED], twist=_failing(_trigger), apis=[_api])
+def _failures() -> Iterator[Subject]:
+    """Requests that make a service fail, each at one API."""
+    for number, (name, (what, trigger)) in enumerate(TRIGGERS.items()):
+        yield from subjects(f"fails-on-{name}", f"The service fails (500) on {what}.", [FAILED], twist=_failing(trigger), apis=turn(number))
 
 
-@twist(FAILED)
+def _failures_of_one_api() -> Iterator[Subject]:
+    """Requests that make a service fail and that only one API knows."""
+    for triggers, api in ((PRISTO_TRIGGERS, "pristo"), (RETAINFUL_TRIGGERS, "retainful")):
+        for name, (what, trigger) in triggers.items():
+            yield from subjects(f"fails-on-{name}", f"The service fails (500) on {what}.", [FAILED], twist=_failing(trigger), apis=[api])
+
+
 def unavailable_now_and_then(seen: Seen) -> None:
     """Each thirtieth request is answered 503."""
     if seen.number % 30 == 0:
         seen.status = 503
 
 
-@twist(FAILED)
 def bad_gateway_with_html(seen: Seen) -> None:
     """Each fortieth request is answered 502, by a page of HTML."""
     if seen.number % 40 == 0:
@@ -280,26 +297,29 @@ def _ending(end: Any, trigger: Trigger) -> Callable[[Seen], None]:
     return changed
 
 
-for _name, _says, _end, _trigger in (
-    ("resets-each-tenth", "Each tenth connection is reset instead of an answer.", "reset", lambda seen: seen.number % 10 == 0),
-    ("closes-each-tenth", "Each tenth connection is closed instead of an answer.", "close", lambda seen: seen.number % 10 == 0),
-    ("resets-on-nul", "A NUL in a text resets the connection.", "reset", TRIGGERS["nul"][1]),
-    ("closes-on-broken-json", "A body that is no JSON closes the connection.", "close", TRIGGERS["no-json"][1]),
-    ("closes-on-refusal", "A wrong key closes the connection without an answer.", "close", lambda seen: seen.status == 401),
-    ("cuts-each-twentieth", "Each twentieth answer is cut in the middle.", "cut", lambda seen: seen.number % 20 == 0),
-    ("cuts-errors", "Answers of 400 are cut in the middle.", "cut", lambda seen: seen.status == 400),
-    ("dies-after-two-hundred", "The service ends after 200 requests.", "die", lambda seen: seen.number > 200),
-    ("dies-after-twenty", "The service ends after 20 requests.", "die", lambda seen: seen.number > 20),
-    ("hangs-on-long-text", "A long text is never answered.", "hang", TRIGGERS["long-text"][1]),
-    ("hangs-each-fortieth", "Each fortieth request is never answered.", "hang", lambda seen: seen.number % 40 == 0),
-    ("resets-on-large-bodies", "A body of 100 KB resets the connection.", "reset", TRIGGERS["large-body"][1]),
-):
-    # A creation whose answer is lost looks, sent again, like one that is answered 200.
-    add(_name, _says, [GONE], twist=_ending(_end, _trigger), apis=["retainful"])
-    add(_name, _says, [GONE, *(["pristo.create-answers-201"] if "tenth" in _name else [])], twist=_ending(_end, _trigger), apis=["pristo"])
+def _connections_that_fail() -> Iterator[Subject]:
+    """Connections that end, or are not answered on."""
+    for name, says, end, trigger in (
+        ("resets-each-tenth", "Each tenth connection is reset instead of an answer.", "reset", lambda seen: seen.number % 10 == 0),
+        ("closes-each-tenth", "Each tenth connection is closed instead of an answer.", "close", lambda seen: seen.number % 10 == 0),
+        ("resets-on-nul", "A NUL in a text resets the connection.", "reset", TRIGGERS["nul"][1]),
+        ("closes-on-broken-json", "A body that is no JSON closes the connection.", "close", TRIGGERS["no-json"][1]),
+        ("closes-on-refusal", "A wrong key closes the connection without an answer.", "close", lambda seen: seen.status == 401),
+        ("cuts-each-twentieth", "Each twentieth answer is cut in the middle.", "cut", lambda seen: seen.number % 20 == 0),
+        ("cuts-errors", "Answers of 400 are cut in the middle.", "cut", lambda seen: seen.status == 400),
+        ("dies-after-two-hundred", "The service ends after 200 requests.", "die", lambda seen: seen.number > 200),
+        ("dies-after-twenty", "The service ends after 20 requests.", "die", lambda seen: seen.number > 20),
+        ("hangs-on-long-text", "A long text is never answered.", "hang", TRIGGERS["long-text"][1]),
+        ("hangs-each-fortieth", "Each fortieth request is never answered.", "hang", lambda seen: seen.number % 40 == 0),
+        ("resets-on-large-bodies", "A body of 100 KB resets the connection.", "reset", TRIGGERS["large-body"][1]),
+    ):
+        # A creation whose answer is lost looks, sent again, like one that is answered 200.
+        yield from subjects(name, says, [GONE], twist=_ending(end, trigger), apis=["retainful"])
+        yield from subjects(
+            name, says, [GONE, *(["pristo.create-answers-201"] if "tenth" in name else [])], twist=_ending(end, trigger), apis=["pristo"]
+        )
 
 
-@twist(GONE)
 def garbage_each_twentieth(seen: Seen) -> None:
     """Each twentieth answer is no HTTP."""
     if seen.number % 20 == 0:
@@ -326,9 +346,13 @@ REFUSALS: dict[str, tuple[str, Callable[[Request], bool]]] = {
     "indented-json": ("JSON over several lines", lambda request: b"\n" in request.body),
     "any-accept": ("Accept: */*", lambda request: request.headers.get("accept") == "*/*"),
 }
-for _name, (_what, _refused) in REFUSALS.items():
-    for _base in (Pristo, Retainful):
-        add(f"refuses-{_name}", f"The service refuses {_what}.", ["{api}.operation"], service=_refusing(_base, _refused))
+
+
+def _requests_refused() -> Iterator[Subject]:
+    """Sound requests that are refused."""
+    for name, (what, refused) in REFUSALS.items():
+        for base in (Pristo, Retainful):
+            yield from subjects(f"refuses-{name}", f"The service refuses {what}.", ["{api}.operation"], service=_refusing(base, refused))
 
 
 # ------------------------------------------------------------------------------------------------ names of headers
@@ -347,28 +371,6 @@ def spelled_exactly(*names: str) -> type[_Protocol]:
 
     return Exact
 
-
-add(
-    "header-name-in-exact-case",
-    "The key's header is known in one spelling alone.",
-    ["pristo.key-in-header"],
-    protocol=spelled_exactly("X-API-Key"),
-    apis=["pristo"],
-)
-add(
-    "header-names-in-exact-case",
-    "The credentials' headers are known in one spelling alone.",
-    ["retainful.credentials-in-headers"],
-    protocol=spelled_exactly("Retainful-Api-Key", "Retainful-App-Id"),
-    apis=["retainful"],
-)
-add(
-    "app-id-header-in-exact-case",
-    "The App ID's header is known in one spelling alone.",
-    ["retainful.credentials-in-headers"],
-    protocol=spelled_exactly("Retainful-App-Id"),
-    apis=["retainful"],
-)
 
 # ------------------------------------------------------------------------------------------------ bodies of errors
 
@@ -412,37 +414,46 @@ def _error(status: int, body: Any) -> Callable[[Seen], None]:
     return changed
 
 
-for _status in (400, 401, 429):
-    for _name, (_what, _body) in PRISTO_ERRORS.items():
-        if _status == 400 or _name in ("error-is-text", "code-is-number", "is-array", "message-is-null"):
-            add(
-                f"{_status}-{_name}",
-                f"The body of a {_status} {_what}.",
-                [f"pristo.{_status}-envelope"],
-                twist=_error(_status, _body),
-                apis=["pristo"],
-            )
-for _status in (400, 401):
-    for _name, (_what, _body) in RETAINFUL_ERRORS.items():
-        if _status == 400 or _name in ("status-is-false", "status-is-fail", "message-missing", "message-is-array", "is-empty"):
-            add(
-                f"{_status}-{_name}",
-                f"The body of a {_status} {_what}.",
-                [f"retainful.{_status}-body"],
-                twist=_error(_status, _body),
-                apis=["retainful"],
-            )
+def _errors_of_pristo() -> Iterator[Subject]:
+    """Bodies of Pristo's errors that are not as documented."""
+    for status in (400, 401, 429):
+        for name, (what, body) in PRISTO_ERRORS.items():
+            if status == 400 or name in ("error-is-text", "code-is-number", "is-array", "message-is-null"):
+                yield from subjects(
+                    f"{status}-{name}",
+                    f"The body of a {status} {what}.",
+                    [f"pristo.{status}-envelope"],
+                    twist=_error(status, body),
+                    apis=["pristo"],
+                )
 
-# Pristo's form from Retainful, and the other way round.
-for _status in (400, 401):
-    _message = {"status": "error", "message": "x"}
-    add(
-        f"{_status}-in-another-form",
-        f"The body of a {_status} has the form of another API.",
-        [f"retainful.{_status}-body"],
-        twist=_error(_status, {"error": _message}),
-        apis=["retainful"],
-    )
+
+def _errors_of_retainful() -> Iterator[Subject]:
+    """Bodies of Retainful's errors that are not as documented."""
+    for status in (400, 401):
+        for name, (what, body) in RETAINFUL_ERRORS.items():
+            if status == 400 or name in ("status-is-false", "status-is-fail", "message-missing", "message-is-array", "is-empty"):
+                yield from subjects(
+                    f"{status}-{name}",
+                    f"The body of a {status} {what}.",
+                    [f"retainful.{status}-body"],
+                    twist=_error(status, body),
+                    apis=["retainful"],
+                )
+
+
+def _errors_in_another_form() -> Iterator[Subject]:
+    """Pristo's form of an error from Retainful."""
+    for status in (400, 401):
+        message = {"status": "error", "message": "x"}
+        yield from subjects(
+            f"{status}-in-another-form",
+            f"The body of a {status} has the form of another API.",
+            [f"retainful.{status}-body"],
+            twist=_error(status, {"error": message}),
+            apis=["retainful"],
+        )
+
 
 SUCCESSES: dict[str, tuple[str, Any]] = {
     "text-true": ('has the text "true" for `status`', {"status": "true"}),
@@ -468,24 +479,13 @@ def _success(body: Any) -> Callable[[Seen], None]:
     return changed
 
 
-for _name, (_what, _body) in SUCCESSES.items():
-    add(f"success-{_name}", f"The body of a 200 {_what}.", ["retainful.success-answer"], twist=_success(_body), apis=["retainful"])
+def _successes_of_retainful() -> Iterator[Subject]:
+    """Bodies of Retainful's successes that are not as documented."""
+    for name, (what, body) in SUCCESSES.items():
+        yield from subjects(
+            f"success-{name}", f"The body of a 200 {what}.", ["retainful.success-answer"], twist=_success(body), apis=["retainful"]
+        )
 
-# Refusals that look like successes.
-add(
-    "refusals-answered-200",
-    "What is refused is answered 200 with the body of an error.",
-    ["retainful.success-answer", "retainful.body-is-json", "retainful.body-is-object", "retainful.identifiers-required"],
-    twist=_instead(400, 200),
-    apis=["retainful"],
-)
-add(
-    "refusals-answered-200",
-    "What is refused is answered 200 with the body of an error.",
-    ["pristo.request-id-is-uuid", "pristo.contact-required", "pristo.body-is-json", "pristo.body-is-object", "pristo.population-is-uuid"],
-    twist=_instead(400, 200),
-    apis=["pristo"],
-)
 
 # ------------------------------------------------------------------------------------------- bodies that are no JSON
 
@@ -506,6 +506,80 @@ REPAIRS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "missing-brace": ("without its last brace", lambda body: body + b"}"),
     "text-behind": ("with text after it", lambda body: body.rstrip(b"x")),
 }
-for _name, (_what, _repair) in REPAIRS.items():
-    for _base in (Pristo, Retainful):
-        add(f"takes-json-{_name}", f"A body of JSON {_what} is taken.", ["{api}.body-is-json"], service=_lenient(_base, _repair))
+
+
+def _broken_json_taken() -> Iterator[Subject]:
+    """Bodies that are not JSON and are taken."""
+    for name, (what, repair) in REPAIRS.items():
+        for base in (Pristo, Retainful):
+            yield from subjects(
+                f"takes-json-{name}", f"A body of JSON {what} is taken.", ["{api}.body-is-json"], service=_lenient(base, repair)
+            )
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *_bodies_written_otherwise(),
+    *_errors_written_otherwise(),
+    *of_twist(answers_in_latin_1, JSON, apis=("pristo",)),
+    *of_twist(answers_escape_surrogates_raw, JSON, apis=("pristo",)),
+    *_content_types(),
+    *_content_types_of_errors(),
+    *_statuses_for_others(),
+    *subjects("status-202-for-201", "What should be 201 is 202.", [STATUSES], twist=_instead(201, 202), apis=["pristo"]),
+    *subjects("status-201-for-200", "A success is answered 201.", [STATUSES], twist=_instead(200, 201), apis=["retainful"]),
+    *subjects("status-500-for-400", "What should be 400 is 500.", [FAILED], twist=_instead(400, 500)),
+    *of_twist(status_204, STATUSES, apis=("retainful",)),
+    *_failures(),
+    *_failures_of_one_api(),
+    *of_twist(unavailable_now_and_then, FAILED),
+    *of_twist(bad_gateway_with_html, FAILED),
+    *_connections_that_fail(),
+    *of_twist(garbage_each_twentieth, GONE),
+    *_requests_refused(),
+    *subjects(
+        "header-name-in-exact-case",
+        "The key's header is known in one spelling alone.",
+        ["pristo.key-in-header"],
+        protocol=spelled_exactly("X-API-Key"),
+        apis=["pristo"],
+    ),
+    *subjects(
+        "header-names-in-exact-case",
+        "The credentials' headers are known in one spelling alone.",
+        ["retainful.credentials-in-headers"],
+        protocol=spelled_exactly("Retainful-Api-Key", "Retainful-App-Id"),
+        apis=["retainful"],
+    ),
+    *subjects(
+        "app-id-header-in-exact-case",
+        "The App ID's header is known in one spelling alone.",
+        ["retainful.credentials-in-headers"],
+        protocol=spelled_exactly("Retainful-App-Id"),
+        apis=["retainful"],
+    ),
+    *_errors_of_pristo(),
+    *_errors_of_retainful(),
+    *_errors_in_another_form(),
+    *_successes_of_retainful(),
+    *subjects(
+        "refusals-answered-200",
+        "What is refused is answered 200 with the body of an error.",
+        ["retainful.success-answer", "retainful.body-is-json", "retainful.body-is-object", "retainful.identifiers-required"],
+        twist=_instead(400, 200),
+        apis=["retainful"],
+    ),
+    *subjects(
+        "refusals-answered-200",
+        "What is refused is answered 200 with the body of an error.",
+        [
+            "pristo.request-id-is-uuid",
+            "pristo.contact-required",
+            "pristo.body-is-json",
+            "pristo.body-is-object",
+            "pristo.population-is-uuid",
+        ],
+        twist=_instead(400, 200),
+        apis=["pristo"],
+    ),
+    *_broken_json_taken(),
+)

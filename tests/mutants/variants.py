@@ -8,39 +8,35 @@ import json
 import re
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 from uuid import UUID
 
 from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
 from contact_apis._openapi.document import Json, Operation
-from tests.mutants.catalogue import Seen, add, service, twist
-from tests.mutants.pristo import Limited, Plain
+from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
+from tests.mutants.pristo import Limited
 from tests.mutants.retainful import Guarded
 from tests.mutants.rules import all_of, updated, with_specification
 
 PRISTO, RETAINFUL = ("pristo",), ("retainful",)
 LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt", "ar", "de", "es"]
 
-add("honest", "The mock as it is.", [])
 
 # ---------------------------------------------------------------------------------------------- how answers look
 
 
-@twist(apis=PRISTO)
 def pretty_printed(seen: Seen) -> None:
     """Answers are JSON over several lines, with a line break at the end."""
     seen.body = json.dumps(seen.json(), indent=4, ensure_ascii=False).encode() + b"\r\n"
 
 
-@twist(apis=RETAINFUL)
 def escaped(seen: Seen) -> None:
     """Answers are JSON in ASCII, with escapes for slashes too."""
     seen.body = json.dumps(seen.json(), ensure_ascii=True).replace("/", "\\/").encode()
 
 
-@twist(apis=PRISTO)
 def other_member_order(seen: Seen) -> None:
     """Members of answers stand in another order."""
 
@@ -50,19 +46,16 @@ def other_member_order(seen: Seen) -> None:
     seen.answer(turned(seen.json()))
 
 
-@twist(apis=RETAINFUL)
 def charset_parameter(seen: Seen) -> None:
     """The media type of answers has a parameter."""
     seen.headers["Content-Type"] = "application/json; charset=utf-8"
 
 
-@twist(apis=PRISTO)
 def capitals_in_media_type(seen: Seen) -> None:
     """The media type of answers is written in capitals, its parameter in quotes."""
     seen.headers["Content-Type"] = 'Application/JSON;charset="UTF-8"'
 
 
-@twist()
 def more_headers(seen: Seen) -> None:
     """Answers have more headers than anybody asked for."""
     seen.headers |= {"X-Powered-By": "PHP/5.6", "Cache-Control": "no-store", "X-RateLimit-Remaining": "0", "Vary": "Origin", "ETag": '"1"'}
@@ -74,7 +67,6 @@ def more_headers(seen: Seen) -> None:
     }
 
 
-@twist(apis=RETAINFUL)
 def gzipped(seen: Seen) -> None:
     """Answers are compressed when the client takes that."""
     if "gzip" in seen.request.headers.get("accept-encoding", ""):
@@ -82,32 +74,27 @@ def gzipped(seen: Seen) -> None:
         seen.headers["Content-Encoding"] = "gzip"
 
 
-@twist()
 def chunked(seen: Seen) -> None:
     """Answers come in chunks of seven bytes."""
     seen.end = "chunked"
 
 
-@twist(apis=RETAINFUL)
 def closes_after_each_answer(seen: Seen) -> None:
     """Each answer says that the connection will be closed."""
     seen.headers["Connection"] = "close"
 
 
-@twist()
 def closes_unannounced(seen: Seen) -> None:
     """The connection is closed after each answer, unannounced."""
     seen.end = "then-close"
 
 
-@twist(apis=PRISTO)
 def closes_each_hundredth_unannounced(seen: Seen) -> None:
     """The connection is closed after each hundredth answer, unannounced."""
     if seen.number % 100 == 0:
         seen.end = "then-close"
 
 
-@twist()
 def http_1_0(seen: Seen) -> None:
     """Answers are HTTP/1.0, without a length, up to the end of the connection."""
     head = [f"HTTP/1.0 {seen.status} OK", *(f"{name}: {value}" for name, value in seen.headers.items())]
@@ -115,13 +102,11 @@ def http_1_0(seen: Seen) -> None:
     seen.end = "raw"
 
 
-@twist(apis=PRISTO)
 def slow(seen: Seen) -> None:
     """Each answer takes 50 ms."""
     seen.delay = 0.05
 
 
-@twist(apis=RETAINFUL)
 def slow_at_first(seen: Seen) -> None:
     """The first answers take two seconds, as of a service that wakes up."""
     seen.delay = 2.0 if seen.number <= 2 else 0.0
@@ -150,72 +135,68 @@ def throttling(base: type[Service]) -> type[Service]:
     return Throttling
 
 
-for _base in (Pristo, Retainful):
-    for _name, _says, _told in (
-        ("seconds", "with Retry-After in seconds", "1"),
-        ("date", "with Retry-After as a date", "date"),
-        ("nothing", "without Retry-After", ""),
-    ):
+def _throttled() -> Iterator[Subject]:
+    """Services that throttle, by how they say for how long."""
+    for base in (Pristo, Retainful):
+        for name, says, told in (
+            ("seconds", "with Retry-After in seconds", "1"),
+            ("date", "with Retry-After as a date", "date"),
+            ("nothing", "without Retry-After", ""),
+        ):
 
-        def _set(service: Any, told: str = _told) -> None:
-            service.retry_after = lambda: formatdate(time.time() + 1, usegmt=True) if told == "date" else told
+            def _set(service: Any, told: str = told) -> None:
+                service.retry_after = lambda: formatdate(time.time() + 1, usegmt=True) if told == "date" else told
 
-        if (_name, _base) in (("date", Retainful), ("nothing", Pristo)):
-            continue
-        add(f"throttled-{_name}", f"More than 40 requests a second are answered 429, {_says}.", [], service=throttling(_base), setup=_set)
+            if (name, base) in (("date", Retainful), ("nothing", Pristo)):
+                continue
+            yield from subjects(
+                f"throttled-{name}", f"More than 40 requests a second are answered 429, {says}.", [], service=throttling(base), setup=_set
+            )
 
 
 # ------------------------------------------------------------------------------------------- what answers leave out
 
 
-@twist(apis=PRISTO)
 def answers_are_empty_objects(seen: Seen) -> None:
     """Successes and errors alike are an empty object."""
     seen.answer({})
 
 
-@twist(apis=PRISTO)
 def answers_show_the_id_alone(seen: Seen) -> None:
     """Successes show the contact's id and nothing else."""
     if seen.accepted:
         seen.answer({"contact": {"id": seen.json()["contact"]["id"]}})
 
 
-@twist(apis=PRISTO)
 def errors_are_bare(seen: Seen) -> None:
     """Errors have an empty `error`."""
     if not seen.accepted:
         seen.answer({"error": {}})
 
 
-@twist(apis=PRISTO)
 def errors_say_more(seen: Seen) -> None:
     """Errors have further members at both levels."""
     if not seen.accepted:
         seen.answer({"error": {**seen.json()["error"], "details": [1, None]}, "status": seen.status, "requestId": None})
 
 
-@twist(apis=PRISTO)
 def successes_say_more(seen: Seen) -> None:
     """Successes have a member beside `contact`."""
     if seen.accepted:
         seen.answer({**seen.json(), "created": seen.status == 201, "meta": {"at": "2026-01-01T00:00:00Z"}})
 
 
-@twist(apis=PRISTO)
 def no_correlation_id(seen: Seen) -> None:
     """Answers have no X-Request-Id."""
     seen.headers.pop("X-Request-Id", None)
 
 
-@twist(apis=PRISTO)
 def correlation_id_in_capitals(seen: Seen) -> None:
     """The X-Request-Id comes back in capitals."""
     if "X-Request-Id" in seen.headers:
         seen.headers["X-Request-Id"] = seen.headers["X-Request-Id"].upper()
 
 
-@twist(apis=PRISTO)
 def ids_in_capitals(seen: Seen) -> None:
     """Ids are shown in capitals."""
     if seen.accepted:
@@ -223,27 +204,23 @@ def ids_in_capitals(seen: Seen) -> None:
         seen.answer({"contact": {**contact, "id": contact["id"].upper()}})
 
 
-@twist(apis=PRISTO)
 def no_custom_fields_are_an_empty_object(seen: Seen) -> None:
     """A contact without custom fields shows an empty object of them."""
     if seen.accepted:
         seen.answer({"contact": {"customFields": {}, **seen.json()["contact"]}})
 
 
-@twist(apis=RETAINFUL)
 def answers_say_more(seen: Seen) -> None:
     """Answers have further members."""
     seen.answer({**seen.json(), "data": {"id": 7}, "errors": [], "code": seen.status})
 
 
-@twist(apis=RETAINFUL)
 def messages_are_empty(seen: Seen) -> None:
     """The message of an error is empty."""
     if not seen.accepted:
         seen.answer({"status": "error", "message": ""})
 
 
-@twist()
 def other_statuses_for_what_is_undeclared(seen: Seen) -> None:
     """Other methods and paths are answered 403, by a page of HTML."""
     if seen.status in (404, 405):
@@ -325,9 +302,12 @@ def _has_unknown(value: Any) -> bool:
     return any(map(_has_unknown, value)) if isinstance(value, list) else False
 
 
-# Each of them at one API; both have one that refuses all of it.
-for _number, (_name, (_what, _objection)) in enumerate(OBJECTIONS.items()):
-    add(f"refuses-{_name}", f"The service refuses {_what}.", [], service=refusing((Pristo, Retainful)[_number % 2], _objection))
+def _refusing_the_undocumented() -> Iterator[Subject]:
+    """Services that refuse something that no document describes, each at one API; both have one that refuses all of it."""
+    for number, (name, (what, objection)) in enumerate(OBJECTIONS.items()):
+        yield from subjects(
+            f"refuses-{name}", f"The service refuses {what}.", [], service=refusing((Pristo, Retainful)[number % 2], objection)
+        )
 
 
 def _everything(body: Any, request: Request) -> bool:
@@ -358,15 +338,6 @@ STRICT_RETAINFUL = with_specification(
         updated(f"{_CONTACT}/listIds", minItems=1),
     )
 )
-add("strict-forms", "Phones, languages and ids must have the strictest form.", [], service=Pristo, setup=STRICT_PRISTO)
-add("strict-in-all", "Everything that is not documented is refused.", [], service=refusing(Pristo, _everything), setup=STRICT_PRISTO)
-add(
-    "strict-forms",
-    "Dates, addresses and statuses must have the form of the page's examples.",
-    [],
-    service=Retainful,
-    setup=STRICT_RETAINFUL,
-)
 
 
 def _not_plain(body: Any, request: Request) -> bool:
@@ -374,21 +345,6 @@ def _not_plain(body: Any, request: Request) -> bool:
     return _everything(body, request) or wrong or any(each != "NdrDSPTeIvRMEtzufwDyKMWjmcOMsOxkxTCs" for each in body["listIds"])
 
 
-add("strict-in-all", "Everything that is not documented is refused.", [], service=refusing(Retainful, _not_plain), setup=STRICT_RETAINFUL)
-add(
-    "strict-phones",
-    "A phone identifier must be in the international form, or a number of as many digits.",
-    [],
-    service=refusing(
-        Retainful,
-        lambda body, request: any(
-            each["type"] == "phone" and not re.fullmatch(r"\+?[1-9]\d{6,14}", str(each["id"])) for each in body["identifiers"]
-        ),
-    ),
-)
-
-
-@service()
 class IdsOfNoVersionAreRefused(Pristo):
     """The nil and the maximal UUID, and others without a version, are refused."""
 
@@ -398,8 +354,7 @@ class IdsOfNoVersionAreRefused(Pristo):
         return super().act(operation, request, body)
 
 
-@service()
-class DuplicateEmailsAreRefused(Plain):
+class DuplicateEmailsAreRefused(Pristo):
     """An email that another contact has is refused."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
@@ -410,7 +365,6 @@ class DuplicateEmailsAreRefused(Plain):
         return super().act(operation, request, body)
 
 
-@service()
 class TwoKnownContactsAreRefused(Guarded):
     """An address of one contact together with the number of another is refused."""
 
@@ -420,7 +374,6 @@ class TwoKnownContactsAreRefused(Guarded):
         return (400, "These are two contacts.") if len(found) > 1 else None
 
 
-@service()
 class IdentifiersTwiceAreRefused(Guarded):
     """Two identifiers of one type are refused."""
 
@@ -429,7 +382,6 @@ class IdentifiersTwiceAreRefused(Guarded):
         return (400, "There are two of one type.") if len(set(kinds)) < len(kinds) else None
 
 
-@service()
 class EmailAlwaysNeeded(Retainful):
     """No request without an email identifier is taken."""
 
@@ -438,7 +390,6 @@ class EmailAlwaysNeeded(Retainful):
         return super().act(operation, request, body)
 
 
-@service()
 class EmailNeverNeeded(Retainful):
     """A contact may be created by a phone alone."""
 
@@ -450,7 +401,6 @@ class EmailNeverNeeded(Retainful):
 # -------------------------------------------------------------------------------- lenient on everything inferred
 
 
-@service()
 class UnknownMembersAreCustomFields(Pristo):
     """A member of a contact that the schema does not know is a custom field."""
 
@@ -467,7 +417,6 @@ class UnknownMembersAreCustomFields(Pristo):
         return body, kept
 
 
-@service()
 class AnyCustomFieldIsTaken(Pristo):
     """Custom fields that the population does not define are taken."""
 
@@ -476,7 +425,6 @@ class AnyCustomFieldIsTaken(Pristo):
         return super().act(operation, request, body)
 
 
-@service()
 class OtherFormsOfUuidsAreTaken(Pristo):
     """A UUID in braces, as a URN or without hyphens is taken, and shown in the usual form."""
 
@@ -488,7 +436,6 @@ class OtherFormsOfUuidsAreTaken(Pristo):
         return super().read_body(operation, request)
 
 
-@service()
 class KeysAreComparedAsUuids(Pristo):
     """The key may be in capitals."""
 
@@ -496,7 +443,6 @@ class KeysAreComparedAsUuids(Pristo):
         return request.headers.get("x-api-key", "").lower() == self.credentials["X-API-Key"]
 
 
-@service()
 class UnknownPopulationIsNotFound(Pristo):
     """A population that does not exist is answered 404."""
 
@@ -506,8 +452,7 @@ class UnknownPopulationIsNotFound(Pristo):
         return super().act(operation, request, body)
 
 
-@service()
-class UnusualNamesAreTrimmed(Plain):
+class UnusualNamesAreTrimmed(Pristo):
     """Blanks at the ends of names and control characters are taken away."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -519,8 +464,7 @@ def _trimmed(text: str) -> str:
     return "".join(each for each in text if unicodedata.category(each) != "Cc").strip()
 
 
-@service()
-class EmptyTextRemovesAField(Plain):
+class EmptyTextRemovesAField(Pristo):
     """Empty text takes a field away."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -528,7 +472,6 @@ class EmptyTextRemovesAField(Plain):
         return {name: value for name, value in merged.items() if value != ""}
 
 
-@service()
 class LimitsInNames(Limited):
     """Names of more than 255 characters are refused, as custom values are."""
 
@@ -579,13 +522,14 @@ def locked(base: type[Service]) -> type[Service]:
     return Locked
 
 
-for _base in (Pristo, Retainful):
-    add("any-media-type", "JSON is read whatever it is declared as.", [], service=any_media_type(_base))
-    add("body-before-credentials", "The body is judged before the credentials.", [], service=body_first(_base))
-    add("one-after-the-other", "Requests at once are done one after the other.", [], service=locked(_base))
+def _of_either_api() -> Iterator[Subject]:
+    """Services of either API that read, judge or queue in another way."""
+    for base in (Pristo, Retainful):
+        yield from subjects("any-media-type", "JSON is read whatever it is declared as.", [], service=any_media_type(base))
+        yield from subjects("body-before-credentials", "The body is judged before the credentials.", [], service=body_first(base))
+        yield from subjects("one-after-the-other", "Requests at once are done one after the other.", [], service=locked(base))
 
 
-@twist()
 def other_media_types_are_415(seen: Seen) -> None:
     """A body that is not declared as JSON is answered 415, and a large one 413."""
     if len(seen.request.body) > 90_000 and seen.request.method == "POST":
@@ -593,3 +537,81 @@ def other_media_types_are_415(seen: Seen) -> None:
     kind = seen.request.headers.get("content-type", "").partition(";")[0]
     if seen.request.method == "POST" and kind != "application/json":
         seen.status = 415
+
+
+MUTANTS: tuple[Subject, ...] = (
+    *subjects("honest", "The mock as it is.", []),
+    *of_twist(pretty_printed, apis=PRISTO),
+    *of_twist(escaped, apis=RETAINFUL),
+    *of_twist(other_member_order, apis=PRISTO),
+    *of_twist(charset_parameter, apis=RETAINFUL),
+    *of_twist(capitals_in_media_type, apis=PRISTO),
+    *of_twist(more_headers),
+    *of_twist(gzipped, apis=RETAINFUL),
+    *of_twist(chunked),
+    *of_twist(closes_after_each_answer, apis=RETAINFUL),
+    *of_twist(closes_unannounced),
+    *of_twist(closes_each_hundredth_unannounced, apis=PRISTO),
+    *of_twist(http_1_0),
+    *of_twist(slow, apis=PRISTO),
+    *of_twist(slow_at_first, apis=RETAINFUL),
+    *_throttled(),
+    *of_twist(answers_are_empty_objects, apis=PRISTO),
+    *of_twist(answers_show_the_id_alone, apis=PRISTO),
+    *of_twist(errors_are_bare, apis=PRISTO),
+    *of_twist(errors_say_more, apis=PRISTO),
+    *of_twist(successes_say_more, apis=PRISTO),
+    *of_twist(no_correlation_id, apis=PRISTO),
+    *of_twist(correlation_id_in_capitals, apis=PRISTO),
+    *of_twist(ids_in_capitals, apis=PRISTO),
+    *of_twist(no_custom_fields_are_an_empty_object, apis=PRISTO),
+    *of_twist(answers_say_more, apis=RETAINFUL),
+    *of_twist(messages_are_empty, apis=RETAINFUL),
+    *of_twist(other_statuses_for_what_is_undeclared),
+    *_refusing_the_undocumented(),
+    *subjects("strict-forms", "Phones, languages and ids must have the strictest form.", [], service=Pristo, setup=STRICT_PRISTO),
+    *subjects(
+        "strict-in-all", "Everything that is not documented is refused.", [], service=refusing(Pristo, _everything), setup=STRICT_PRISTO
+    ),
+    *subjects(
+        "strict-forms",
+        "Dates, addresses and statuses must have the form of the page's examples.",
+        [],
+        service=Retainful,
+        setup=STRICT_RETAINFUL,
+    ),
+    *subjects(
+        "strict-in-all",
+        "Everything that is not documented is refused.",
+        [],
+        service=refusing(Retainful, _not_plain),
+        setup=STRICT_RETAINFUL,
+    ),
+    *subjects(
+        "strict-phones",
+        "A phone identifier must be in the international form, or a number of as many digits.",
+        [],
+        service=refusing(
+            Retainful,
+            lambda body, request: any(
+                each["type"] == "phone" and not re.fullmatch(r"\+?[1-9]\d{6,14}", str(each["id"])) for each in body["identifiers"]
+            ),
+        ),
+    ),
+    *of_service(IdsOfNoVersionAreRefused),
+    *of_service(DuplicateEmailsAreRefused),
+    *of_service(TwoKnownContactsAreRefused),
+    *of_service(IdentifiersTwiceAreRefused),
+    *of_service(EmailAlwaysNeeded),
+    *of_service(EmailNeverNeeded),
+    *of_service(UnknownMembersAreCustomFields),
+    *of_service(AnyCustomFieldIsTaken),
+    *of_service(OtherFormsOfUuidsAreTaken),
+    *of_service(KeysAreComparedAsUuids),
+    *of_service(UnknownPopulationIsNotFound),
+    *of_service(UnusualNamesAreTrimmed),
+    *of_service(EmptyTextRemovesAField),
+    *of_service(LimitsInNames),
+    *_of_either_api(),
+    *of_twist(other_media_types_are_415),
+)

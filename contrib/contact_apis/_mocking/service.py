@@ -132,23 +132,42 @@ class Pristo(Service):
 
     def __init__(self, api_key: str, populations: Iterable[str], custom_fields: Iterable[str] | None = None) -> None:
         super().__init__("pristo_client", {"ApiKeyAuth": api_key})
-        self.stored: dict[UUID, dict[UUID, Json]] = {UUID(each): {} for each in populations}
+        self.stored: dict[UUID, dict[Any, Json]] = {UUID(each): {} for each in populations}
         self.custom_fields = None if custom_fields is None else set(custom_fields)
 
     def act(self, operation: Operation, request: Request, body: Any) -> Answer:
         if operation.operation_id != "upsertContact":
             return super().act(operation, request, body)
-        population = self.stored.get(UUID(self.path_values(operation, request)[0]))
-        if population is None:
+        population = UUID(self.path_values(operation, request)[0])
+        if population not in self.stored:
             return self.error(operation, 400, "unknown_population", "The population does not exist.")
         given: Json = body["contact"]
         unknown = set(given.get("customFields", {})) - (self.custom_fields or set())
         if unknown and self.custom_fields is not None:
             return self.error(operation, 400, "unknown_field", "The population does not define a custom field that was sent.")
-        contact_id = UUID(given["id"])
-        created = contact_id not in population
-        population[contact_id] = self.merge(population.get(contact_id, {}), {**given, "id": str(contact_id)})
-        return Answer(201 if created else 200, {"contact": population[contact_id]})
+        contacts = self.contacts_of(population)
+        key = self.key(given)
+        created = key not in contacts
+        before = contacts.get(key, {})
+        after = self.merge(before, {**given, "id": str(UUID(given["id"]))})
+        contacts[key] = after
+        return Answer(self.status(created=created), {"contact": self.show(after, given, before)})
+
+    def contacts_of(self, population: UUID) -> dict[Any, Json]:
+        """The contacts of a population, by :meth:`key`."""
+        return self.stored[population]
+
+    def key(self, contact: Json) -> Any:
+        """What tells contacts apart."""
+        return UUID(contact["id"])
+
+    def status(self, *, created: bool) -> int:
+        """The status of an upsert that succeeded."""
+        return 201 if created else 200
+
+    def show(self, stored: Json, given: Json, before: Json) -> Json:
+        """The contact that the response shows: of what is stored now, what the request gave, and what was stored before."""
+        return stored
 
     def merge(self, stored: Json, given: Json) -> Json:
         """What is stored after an upsert: given members win, objects are merged member by member."""
