@@ -108,6 +108,7 @@ bench: setup ## what things cost, beside what they are compared with, as ratios 
 	@$(PY) -m tests.bench.wrappers
 	@[ -z "$(BASE)" ] || BASE="$(BASE)" $(PY) -m tests.bench.trees
 	@$(PY) -m tests.bench.imports
+	@$(PY) -m tests.bench.curves
 
 bench-peers: setup ## plain `st run` on the same mutants, side by side (after make mutants)
 	@$(PY) -m tests.bench.peers

@@ -192,10 +192,9 @@ class ColumnMapping:
         self._names = {_plain(name): name for name in form.fields}
         self._phone = _phone_of(_checked_region(region))
         self._columns = {column: self._named(name, f"--map {column}=") for column, name in (columns or {}).items()}
-        # In the order in which they are given, which for many of them is nearly that of the columns: what is looked at in the order
-        # of memory takes a third of the time.
         self._custom = dict.fromkeys(custom)
         self._ignored = dict.fromkeys([*OURS, *ignored])
+        self._named_in_options = len(self._columns) + len(self._custom) + len(self._ignored)
         if custom and not form.custom:
             raise InputError("--custom: this service has no custom fields; use --ignore for columns that it cannot take")
         for option, named in (("--map", self._columns), ("--ignore", self._ignored)):
@@ -214,6 +213,8 @@ class ColumnMapping:
                 raise InputError(f"--set {name}: {error}") from None
         self.found: dict[str, str] = {}
         """What each column that was met goes to: a field, :data:`CUSTOM` or nothing."""
+        self._named_and_met = 0
+        """How many of the columns that an option names were met."""
         self._filled = Counter(self.constants.keys())
         """How many columns and constants fill each field. A custom field has its column's name, so it is filled once."""
 
@@ -238,9 +239,9 @@ class ColumnMapping:
 
     def check_named(self, columns: Collection[str]) -> None:
         """Raises :class:`InputError` if an option names a column that was not met among these, which are all that there are."""
+        if self._named_and_met + len(OURS - self.found.keys()) == self._named_in_options:
+            return
         for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored)):
-            if named.keys() <= self.found.keys():
-                continue
             missing = [each for each in named if each not in self.found and each not in OURS]
             if missing:
                 raise InputError(f"{option} names {', '.join(map(repr, missing))}; the columns are {listed(list(columns))}")
@@ -263,13 +264,22 @@ class ColumnMapping:
         for column in unmet:
             if column in self._ignored:
                 self.found[column] = ""
-            elif column in self._custom:
+                self._named_and_met += 1
+                continue
+            if column in self._custom:
                 self.found[column] = CUSTOM
-            elif name := self._columns.get(column) or self._names.get(_plain(column)):
+                self._named_and_met += 1
+                continue
+            name = self._columns.get(column)
+            if name is not None:
+                self._named_and_met += 1
+            else:
+                name = self._names.get(_plain(column))
+            if name is None:
+                unknown.append(column)
+            else:
                 self.found[column] = name
                 self._filled[name] += 1
-            else:
-                unknown.append(column)
         if not unknown:
             return ""
         near = [f"{shown_name(each)}{self._suggestion(each)}" for each in unknown[:SHOWN_NAMES]]

@@ -224,7 +224,8 @@ class Input:
         self.columns = [each.strip() or f"column {place}" for place, each in enumerate(columns, 1)]
         if any("@" in each or re.fullmatch(r"\+?[\d ()-]{7,}", each) for each in self.columns):
             raise InputError(f"the first line of {self.name} looks like data; put a line in front of it that names the columns")
-        if twice := sorted(name for name, count in Counter(self.columns).items() if count > 1):
+        if len(set(self.columns)) < len(self.columns):
+            twice = sorted(name for name, count in Counter(self.columns).items() if count > 1)
             raise InputError(f"{self.name} names a column twice: {listed(twice)}; rename one of them")
         return self._cells(reader, seen, len(columns))
 
