@@ -297,8 +297,10 @@ def check_out(leg: Leg, given: Mapping[str, str]) -> None:
     folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         (folder / name).symlink_to(ROOT / name)
-    # As after `make setup`: the environment in which this checkout is installed.
-    (folder / ".venv").symlink_to(sys.prefix)
+    # As after `make setup`: the commands of the environment in which this checkout is installed, and the sign that nothing is to be done.
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.prefix, "bin"))
+    (folder / ".venv/.ready").touch()
 
 
 def restore_cache(leg: Leg, given: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 // The pages that people read, in a real browser: no console error, no overflow on a phone or a desk, no accessibility violation.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, existsSync } from "node:fs";
+import { mkdtempSync, readFileSync, existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -30,6 +30,36 @@ function report(name, variables) {
   return join(reports, "results.json");
 }
 
+// Forty nights before this one, made of a night that really was: what is said of a clause changes as `changes` has it, by nights ago.
+const CHANGES = {
+  "pristo.update-answers-200": { from: 20, to: 17, result: "fail" },
+  "pristo.create-answers-201": { from: 3, to: 1, result: "fail" },
+  "pristo.key-required": { from: 1, to: 1, result: "fail" },
+  "pristo.unknown-population": { from: 40, to: 1, result: "observed", observation: "answered 404" },
+};
+const DOWN = [9, 2];
+
+function daysBefore(moment, days) {
+  return new Date(Date.parse(moment) - days * 86_400_000).toISOString().replace(".000Z", "+00:00");
+}
+
+function longHistory(source, target) {
+  const lines = readFileSync(source, "utf8").trim().split("\n").map(line => JSON.parse(line)).filter(line => line.api === "pristo");
+  const nights = [];
+  for (let ago = 40; ago >= 1; ago--) {
+    const isDown = DOWN.includes(ago);
+    for (const line of lines) {
+      const { from, to, ...change } = CHANGES[line.clause] ?? { from: 40, to: 1 };
+      const changed = ago <= from && ago >= to ? { ...change, since: daysBefore(line.finished, from) } : { since: daysBefore(line.finished, 40) };
+      const silent = isDown ? { result: "not-exercised", observation: null, since: daysBefore(line.finished, ago) } : {};
+      const night = { run: `night-${ago}`, finished: daysBefore(line.finished, ago), target: "live", service: "loopback" };
+      nights.push({ ...line, ...night, verdict: isDown ? "could-not-run" : "violates", ...changed, ...silent });
+    }
+  }
+  writeFileSync(target, nights.map(night => JSON.stringify(night) + "\n").join(""));
+  return target;
+}
+
 const startMock = (...faults) => start("contact_apis", "mock", "--port", "0", "--env", ...faults);
 
 async function start(...words) {
@@ -55,6 +85,11 @@ before(async () => {
   const writer = await start("tests.mutants", "serve", "retainful.no-first-name-writes");
   report("sequence", { TARGET: "live", API: "retainful", FAILFAST: "1", ...writer.env });
   writer.process.kill();
+  const swapping = await start("tests.mutants", "serve", "pristo.statuses-swapped");
+  const history = longHistory(join(folder, "conforms/history.jsonl"), join(folder, "history.jsonl"));
+  const clauses = "pristo.create-answers-201,pristo.update-answers-200,pristo.key-required,pristo.unknown-population";
+  report("nights", { TARGET: "live", API: "pristo", ...swapping.env, HISTORY: history, CLAUSE: clauses });
+  swapping.process.kill();
   report("could-not-run", { TARGET: "live", PRISTO_API_KEY: "" });
   mock = await startMock();
   mockUrl = mock.env.PRISTO_BASE_URL;
@@ -92,8 +127,11 @@ async function visit(name, { width, scheme }, look) {
   await context.close();
 }
 
-for (const name of ["conforms", "violates", "sequence", "could-not-run", "mock", "mutants"]) {
-  for (const view of [{ width: 360, scheme: "light" }, { width: 1440, scheme: "light" }, { width: 1440, scheme: "dark" }]) {
+const PHONE_AT_NIGHT = { width: 360, scheme: "dark" };
+for (const name of ["conforms", "violates", "sequence", "nights", "could-not-run", "mock", "mutants"]) {
+  const views = [{ width: 360, scheme: "light" }, { width: 1440, scheme: "light" }, { width: 1440, scheme: "dark" }];
+  if (name === "nights") views.push(PHONE_AT_NIGHT);
+  for (const view of views) {
     test(`${name}, ${view.width} px, ${view.scheme}: quiet, within its width, accessible`, async t => {
       if (!pages[name]) return t.skip("make mutants has not been run here, so there is no matrix to look at");
       await visit(name, view, async page => {
@@ -124,6 +162,28 @@ test("a failure that needs several requests shows those before, and sends them a
     assert.ok(Number(others) >= 1);
     assert.ok((await page.textContent("#curl-1")).match(/^ *request POST /gm).length > Number(others));
     assert.equal((await page.textContent("#python-1")).match(/^ *Request\('POST', /gm).length, Number(others) + 1);
+  });
+});
+
+test("the morning after forty nights: what is new, what stands since when, what is mended, and a strip of the last thirty", async () => {
+  await visit("nights", { width: 1440, scheme: "light" }, async page => {
+    const day = ago => daysBefore(new Date().toISOString(), ago).slice(0, 10);
+    const said = Object.fromEntries(
+      await page.$$eval(".morning dt", titles => titles.map(title => [title.textContent, title.nextElementSibling.textContent.replace(/\s+/g, " ").trim()]))
+    );
+    assert.match(said["new tonight"], /^pristo\.update-answers-200 ?.*201/);
+    assert.match(said["still broken since"], new RegExp(`^pristo\\.create-answers-201 · since ${day(3)}`));
+    assert.match(said.mended, new RegExp(`^pristo\\.key-required · was broken since ${day(1)}`));
+    assert.match(said["changed observations"], /^pristo\.unknown-population · answered 404 -> answered 400/);
+    const rows = await page.$$eval("table.strip:not(details table) tbody tr", found =>
+      found.map(row => [row.querySelector("th").textContent, [...row.querySelectorAll("td > [aria-hidden]")].map(cell => cell.textContent).join("")])
+    );
+    const strips = Object.fromEntries(rows);
+    const holds = nights => "·".repeat(nights);
+    assert.equal(strips["pristo.create-answers-201"], `${holds(20)}?${holds(5)}✗?✗✗`);
+    assert.equal(strips["pristo.update-answers-200"], `${holds(9)}✗✗✗✗${holds(7)}?${holds(6)}?·✗`);
+    await page.click("a[href='#failure-1']");
+    assert.match(await page.evaluate(() => document.querySelector(":target").textContent), /^pristo\./);
   });
 });
 

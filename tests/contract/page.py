@@ -26,6 +26,8 @@ def render_page(results: dict[str, Any], conclusion: str, looked: Mapping[str, S
         clauses=load_clauses(),
         drift=drift(results, looked),
         conclusion=conclusion,
+        sentence=sentence,
+        seen=first_failures(results["failures"]),
         categories=CATEGORIES,
         heading=heading(results["morning"]),
         line_of=line_of,
@@ -40,6 +42,20 @@ def load_template() -> jinja2.Template:
     """The page's template, compiled once a process."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE.read_text("utf-8"))
+
+
+def sentence(text: str) -> str:
+    """A text with a capital at its beginning, unless that is an address, and a full stop at its end."""
+    begin = text[:1] if "://" in text.partition(" ")[0] else text[:1].upper()
+    return begin + text[1:].removesuffix(".") + "."
+
+
+def first_failures(failures: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By clause what was seen of its first failure, and the failure's number on the page."""
+    found: dict[str, dict[str, Any]] = {}
+    for number, failure in enumerate(failures, 1):
+        found.setdefault(failure["clause"], {"number": number, "message": failure["message"]})
+    return found
 
 
 SIGNS = {"pass": "·", "fail": "✗", "observed": "○", "not-exercised": "–", "could-not-run": "?", "absent": " "}
