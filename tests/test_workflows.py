@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from contact_apis._suite._options import load_variables
 from tests.contract.clauses import APIS, load_specification
@@ -163,6 +164,19 @@ def test_every_condition_and_value_is_understood(name: str) -> None:
         filled(text, contexts)
     for step in steps_of(workflow):
         holds(step.get("if"), contexts, "success")
+
+
+def test_the_readme_calls_the_workflow_as_it_can_be_called() -> None:
+    """Its example is a workflow with least rights, pinned, and gives nothing that the called one does not take."""
+    (example,) = re.findall(r"```yaml\n(on:\n.*?)```", (FOLDER.parents[1] / "README.md").read_text("utf-8"), re.DOTALL)
+    (job,) = yaml.safe_load(example)["jobs"].values()
+    action, _, commit = job["uses"].partition("@")
+    assert action.endswith("/.github/workflows/contract.yml")
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    assert job["permissions"] == {"contents": "read"}
+    declared = load_workflow("contract.yml")["on"]["workflow_call"]
+    for kind, given in (("inputs", job["with"]), ("secrets", job["secrets"])):
+        assert set(given) <= set(declared[kind])
 
 
 # ------------------------------------------------------------------------------------------------ expressions and steps
