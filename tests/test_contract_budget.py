@@ -171,6 +171,26 @@ def test_progress_is_told_while_a_run_is_slow() -> None:
     ]
 
 
+# Fifteen seconds of silence are too long for a test.
+IMPATIENT = """
+import sys
+from functools import partial
+from tests.contract import plugin
+from tests.contract.run import main
+plugin.Progress = partial(plugin.Progress, every=0.5)
+sys.exit(main())
+"""
+
+
+def test_progress_reaches_the_terminal_while_checks_run(run: Run, mock: MockServer, tmp_path: Path) -> None:
+    """After the first check has begun, and before the verdict; the plan says how long all of it takes."""
+    variables = live(mock, API="pristo", CLAUSE="pristo.key-*", PROFILE="quick", CONTRACT_RATE="25")
+    said = run("python", "-c", IMPATIENT, REPORTS=str(tmp_path), **variables).stdout
+    _, _, checking = said.partition("checking credentials")
+    assert re.search("of about [0-9]+ requests sent · about [0-9]+ s left", checking), said
+    assert re.search("pace: 25 requests a second, about [0-9]+ s in all", said), said
+
+
 # ------------------------------------------------------------------------------------------------- hostile responses
 
 

@@ -286,15 +286,16 @@ class SuitePlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> Any:
         """Plan and preflight come before the first check."""
         try:
-            self._begin(session.items)
+            self._begin(session)
         except CannotRun as reason:
             self.run.cannot_run = reason
         if self.run.cannot_run is not None or self.run.is_cut:
             session.items.clear()
         return (yield)
 
-    def _begin(self, items: list[pytest.Item]) -> None:
+    def _begin(self, session: pytest.Session) -> None:
         run = self.run
+        items = session.items
         checks = {item.nodeid: (item, self._api_of(item)) for item in items if isinstance(item, pytest.Function)}
         needs = rehearse(checks, run.services)
         run.plan = Plan(run.settings, run.services, needs, {name: clauses_of(item) for name, (item, _) in checks.items()})
@@ -303,7 +304,15 @@ class SuitePlugin:
             for clause in clauses_of(item):
                 run.results[clause].left_out.append(run.plan.left_out[item.nodeid])
         self.say_plan(run.plan)
-        progress = Progress(run.plan, lambda text: print(text, flush=True))
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        assert capture is not None
+
+        def say(text: str) -> None:
+            # pytest keeps to itself what is printed while a check runs.
+            with capture.global_and_fixture_disabled():
+                print(text, flush=True)
+
+        progress = Progress(run.plan, say)
         for service in run.services.values():
             service.after_request = progress
             service.ends_at = time.monotonic() + run.settings.max_seconds

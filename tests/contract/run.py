@@ -169,7 +169,9 @@ def print_plan(plan: Plan) -> None:
         left_out = plan.documented_left_out(api)
         if left_out:
             say(f"    the budget has no room for {listed(left_out)}")
-    pace = f"{settings.rate:g} requests a second" if settings.rate else "as fast as the service responds"
+    pace = "as fast as the service responds"
+    if settings.rate:
+        pace = f"{settings.rate:g} requests a second, about {duration(plan.total / settings.rate)} in all"
     say(f"  pace: {pace}; at most {duration(settings.max_seconds)} (CONTRACT_MAX_SECONDS)")
     say(
         "  writes: a fixed pool of 45 contacts an API; addresses under example.com, .org and .net, phones reserved for fiction, no welcome e-mail"
