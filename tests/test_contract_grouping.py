@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.contract import coverage
@@ -62,6 +62,7 @@ def ended(folder: Path, breaches: Sequence[Breach] = ()) -> Outcome:
     return outcome
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(load_clauses())), st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=3)),
@@ -85,6 +86,7 @@ def test_breaches_are_of_one_group_exactly_if_contacts_connect_them(found: list[
         assert not any(about[clause] & about[other] for clause in group for other in others)
 
 
+@settings(deadline=None, max_examples=24)
 @given(st.permutations(BY_RANK))
 def test_the_most_telling_clause_of_a_group_comes_first(clauses: list[str]) -> None:
     """What the service does with data tells more than the form of its answers, in whatever order they were found."""
