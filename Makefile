@@ -96,7 +96,6 @@ soak: setup ## the long ones: 200,000 calls amid forks, cancellations and signal
 	@SOAK=10 SOAK_CALLS=200000 SOAK_SECONDS=7200 $(PY) -m pytest -n 2 -q tests/client/test_processes.py
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@CONTRACT_REPRODUCERS=all $(PY) -m pytest -n 2 -q tests/mutants/test_reproducers.py
-	@CONTRACT_NIGHTS=whole $(PY) -m pytest -q tests/test_contract_nights.py
 	@CONTRACT_ENVIRONMENTS=1 $(PY) -m pytest -n 2 -q tests/test_contract_environment.py
 	@BUDGET_SEEDS=20 BUDGET_PROFILES=quick,ci,deep $(PY) -m pytest -n 2 -q tests/test_contract_budget.py
 	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
