@@ -498,7 +498,8 @@ def test_all_reports_begin_with_the_morning(
     terminal = capsys.readouterr().out
     assert terminal.index("new tonight: 1") < terminal.index("still broken since: 1") < terminal.index("✗")
     page = (read.reports / "index.html").read_text("utf-8")
-    assert page.index("new tonight") < page.index("What is broken") < page.index("the last 2 nights")
+    assert page.index("new tonight") < page.index("What is broken")
+    assert "the last 2 nights" in page
     suite = ET.parse(read.reports / "junit.xml").getroot()[0]  # our own file
     assert suite[0].tag == "properties"
     properties = {each.get("name"): each.get("value") for each in suite[0]}
