@@ -66,7 +66,7 @@ demo: setup check-generated ## the whole in a minute: a file of contacts through
 	@$(PY) -m tests.demo
 
 test: setup ## the tests (no Node, no browser); TESTS=tests/client for a part
-	@$(PY) -m pytest -n 2 --dist loadfile -q $(TESTS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(TESTS)
 
 lint: setup ## ruff and the import rules
 	@ruff check contrib tests hatch_build.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,34 @@ import pytest
 from contact_apis.mock import MockServer
 
 ROOT = Path(__file__).parents[1]
+# What a shell starts in the background (`nohup make test &`) ignores Ctrl-C, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: The files that take longest, the longest first. A file is one worker's, and begun last it would keep the other one waiting.
+LONG = (
+    "test_contract_run",
+    "test_contract_budget",
+    "test_packaging",
+    "test_conditions",
+    "test_contract_report",
+    "test_processes",
+    "test_contract_environment",
+    "test_mutants",
+    "test_reproducers",
+    "test_differential",
+    "test_kill",
+    "test_signals",
+    "test_inputs",
+)
+
 Json = dict[str, Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the long files begin first; the others keep their order."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture
@@ -34,7 +61,7 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Runs a command to its end and gives back what it printed; ``variables`` are added to a bare environment."""
 
@@ -52,6 +79,10 @@ def run() -> Run:
         )
 
     return run
+
+
+#: A run that exercises every clause and sends a sixth of what one without a budget sends.
+SMALL = {"CONTRACT_MAX_REQUESTS": "200", "CONTRACT_NEW_CONTACTS": "5"}
 
 
 def contract(run: Run, reports: Path, **variables: str) -> tuple[int, str, Json]:

@@ -74,7 +74,8 @@ def test_the_callers_environment_changes_nothing(run: Run, folder: Path, tmp_pat
     everything = {name: value for variables in VARIABLES.values() for name, value in variables.items()}
     everything |= {"PYTHONPATH": str(folder / "modules"), "TMPDIR": str(folder / "temporary files")}
     command = Path(sys.executable).with_name("contact-apis")
-    options = ("contract", "--api", "retainful", "--profile", "quick", "--seed", "7", "--reports")
+    budget = ("--max-requests", "200", "--new-contacts", "5")  # room for each clause
+    options = ("contract", "--api", "pristo", "--profile", "quick", "--seed", "7", *budget, "--reports")
     plain = run(command, *options, tmp_path / "plain", cwd=tmp_path)
     hostile = run(command, *options, "the reports", cwd=folder, **everything)
     assert "Traceback" not in hostile.stderr + hostile.stdout
@@ -96,7 +97,7 @@ def test_each_environment_by_itself_changes_nothing(run: Run, folder: Path, name
 def test_a_run_that_nobody_listens_to_goes_on(tmp_path: Path, way: str) -> None:
     """Standard output is closed, breaks or is full: the same exit code, and all reports."""
     redirection = {"closed": ">&- 2>&- <&-", "a pipe that nobody reads, and a full disk": "2>/dev/full | true; exit ${PIPESTATUS[0]}"}[way]
-    script = f"'{sys.executable}' -m contact_apis contract --profile quick --api retainful {redirection}"
+    script = f"'{sys.executable}' -m contact_apis contract --profile quick --api pristo --max-requests 200 --new-contacts 5 {redirection}"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, check=False, capture_output=True, timeout=300)
     assert done.returncode == 0
     assert results_in(tmp_path / "reports/contract")["verdict"] == "conforms"

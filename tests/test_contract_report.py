@@ -13,7 +13,7 @@ import pytest
 from contact_apis._mocking.service import Answer, Pristo, Request
 from contact_apis._openapi.document import Operation
 from contact_apis.mock import MockServer
-from tests.conftest import Run, contract, live
+from tests.conftest import SMALL, Run, contract, live
 from tests.mutants.catalogue import Subject, SubjectServer
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ def test_no_secret_stands_in_any_report(run: Run, tmp_path: Path) -> None:
 
         server.pristo.error = echo.__get__(server.pristo)  # type: ignore[method-assign]  # the service that tells too much
         server.retainful.error = echo.__get__(server.retainful)  # type: ignore[method-assign]  # likewise
-        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **live(server, PROFILE="quick"))
+        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **live(server, PROFILE="quick", **SMALL))
     assert json.loads((tmp_path / "results.json").read_bytes())["verdict"] == "violates"
     texts = [done.stdout, done.stderr, *(each.read_text("utf-8") for each in tmp_path.rglob("*") if each.is_file())]
     assert len(texts) > 5
@@ -44,7 +44,7 @@ def test_no_secret_stands_in_any_report(run: Run, tmp_path: Path) -> None:
 def test_a_service_that_throttles_conforms(run: Run, tmp_path: Path) -> None:
     """A fiftieth of all requests answered 429 with Retry-After is obeyed, and is no failure."""
     with MockServer(faults=["429=0.004"]) as server:
-        code, _, results = contract(run, tmp_path, **live(server))
+        code, _, results = contract(run, tmp_path, **live(server, API="retainful"))
     assert (code, results["verdict"]) == (0, "conforms")
     observed = {each["id"]: each["observation"] for each in results["clauses"]}
     assert "429" in observed["retainful.rate-limit"]
@@ -92,7 +92,7 @@ def test_what_only_a_sequence_shows_is_reported_with_the_whole_of_it(run: Run, t
     """The requests of the minimal example in order; curl lines and Python snippet show the breach again when they are pasted."""
     forgetful = Subject("pristo.forgetful", "pristo", "Forgets.", frozenset({"pristo.update-keeps-the-rest"}), Forgetful)
     with SubjectServer(forgetful) as server:
-        code, _, results = contract(run, tmp_path, **live(server, API="pristo", SEED="1"))
+        code, _, results = contract(run, tmp_path, **live(server, CLAUSE="pristo.update-keeps-the-rest", SEED="1"))
         assert code == 1
         (failure,) = results["failures"]
         assert failure["clause"] == "pristo.update-keeps-the-rest"
@@ -114,7 +114,7 @@ def test_a_run_that_is_cut_says_so(run: Run, tmp_path: Path) -> None:
         done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path / "cut"), **live(server, PROFILE="quick", FAILFAST="1"))
         assert re.search("The run ended early: [0-9]+ clauses were not looked at", done.stdout)
         assert "Not exercised" not in done.stdout
-        _, _, results = contract(run, tmp_path / "whole", **live(server, API="retainful"))
+        _, _, results = contract(run, tmp_path / "whole", **live(server, API="retainful", **SMALL))
     clauses = [each["clause"] for each in results["failures"]]
     assert len(clauses) == len(set(clauses))
 
@@ -122,8 +122,8 @@ def test_a_run_that_is_cut_says_so(run: Run, tmp_path: Path) -> None:
 def test_drift_is_told_against_an_earlier_run(run: Run, tmp_path: Path) -> None:
     """What the service does otherwise than in PREVIOUS is marked."""
     with MockServer(retainful_email="never") as server:
-        contract(run, tmp_path / "before", **live(server, API="retainful"))
+        contract(run, tmp_path / "before", **live(server, CLAUSE="retainful.email-to-create"))
     with MockServer(retainful_email="to-create") as server:
         previous = str(tmp_path / "before/results.json")
-        contract(run, tmp_path / "after", **live(server, API="retainful", PREVIOUS=previous))
+        contract(run, tmp_path / "after", **live(server, CLAUSE="retainful.email-to-create", PREVIOUS=previous))
     assert "changed; was: never" in (tmp_path / "after/index.html").read_text("utf-8")

@@ -9,15 +9,17 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from contact_apis.mock import MockServer
 from tests.conftest import ROOT, Run, contract, live
 from tests.contract.clauses import load_clauses
+from tests.contract.run import main
 
 Json = dict[str, Any]
 
@@ -28,11 +30,44 @@ def mock() -> Iterator[MockServer]:
         yield server
 
 
-def test_live_and_mock_give_the_same_verdict(run: Run, mock: MockServer, tmp_path: Path) -> None:
+@frozen
+class Recorded:
+    """A run, and what the service saw and kept."""
+
+    code: int
+    line: str
+    results: Json
+    arrived: list[tuple[str, str, bytes]]
+    kept: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[MockServer, str], Recorded]:
+    """Makes a whole run with this seed against a recording service."""
+
+    def record(server: MockServer, seed: str) -> Recorded:
+        server.app.arrived = type(server.app.arrived)(maxlen=None)
+        code, line, results = contract(run, tmp_path_factory.mktemp("reports"), **live(server, SEED=seed, CONTRACT_NEW_CONTACTS="5"))
+        arrived = [(request.method, request.path, request.body) for _, request, _, _ in server.app.arrived]
+        kept = {api: len(contacts) for api, contacts in server.state["contacts"].items()}
+        return Recorded(code, line, results, arrived, kept)
+
+    return record
+
+
+@pytest.fixture(scope="module")
+def two_runs(record: Callable[[MockServer, str], Recorded]) -> tuple[Recorded, Recorded]:
+    """Two runs against one service, with different seeds; they take long, so the tests share them."""
+    with MockServer(second_population=True, custom_fields=["tier"]) as server:
+        return record(server, "7"), record(server, "8")
+
+
+def test_live_and_mock_give_the_same_verdict(two_runs: tuple[Recorded, Recorded]) -> None:
     """The mock in another process, addressed as the real service would be."""
-    code, line, results = contract(run, tmp_path, **live(mock))
-    assert (code, results["verdict"], results["target"]) == (0, "conforms", "live")
-    assert "conforms" in line
+    first, _ = two_runs
+    results = first.results
+    assert (first.code, results["verdict"], results["target"]) == (0, "conforms", "live")
+    assert "conforms" in first.line
     assert results["reason"] is None
     assert {each["id"] for each in results["clauses"]} == set(load_clauses())
     documented = [each for each in results["clauses"] if each["evidence"] == "documented"]
@@ -43,12 +78,8 @@ def test_live_and_mock_give_the_same_verdict(run: Run, mock: MockServer, tmp_pat
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"PRISTO_API_KEY": "wrong"}, "PRISTO_API_KEY"),
-        ({"PRISTO_POPULATION_ID": "00000000-0000-4000-8000-000000000000"}, "PRISTO_POPULATION_ID"),
-        ({"RETAINFUL_APP_ID": "wrong", "API": "retainful"}, "RETAINFUL_APP_ID"),
         ({"RETAINFUL_LIST_ID": ""}, "RETAINFUL_LIST_ID is not set; set it, or choose the other API alone with API=pristo"),
         ({"PRISTO_API_KEY": ""}, "API=retainful"),
-        ({"PRISTO_BASE_URL": "http://127.0.0.1:9"}, "PRISTO_BASE_URL"),
         ({"PRISTO_BASE_URL": "http://api.example.com"}, "https"),
         ({"PRISTO_BASE_URL": "nonsense"}, "PRISTO_BASE_URL"),
         ({"API": "both,three"}, "API=both,three"),
@@ -60,9 +91,34 @@ def test_live_and_mock_give_the_same_verdict(run: Run, mock: MockServer, tmp_pat
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
+def test_a_variable_that_is_not_valid_is_named(
+    mock: MockServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], variables: dict[str, str], says: str
+) -> None:
+    """One sentence that names the variable, verdict could-not-run, exit code 2, and all three files; in this process, as nothing is sent."""
+    code = main(live(mock, **{"PROFILE": "quick", **variables}, REPORTS=str(tmp_path)))
+    could_not_run(tmp_path, code, capsys.readouterr().out.strip().splitlines()[-1], says)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"PRISTO_API_KEY": "wrong"}, "PRISTO_API_KEY"),
+        ({"PRISTO_POPULATION_ID": "00000000-0000-4000-8000-000000000000"}, "PRISTO_POPULATION_ID"),
+        ({"RETAINFUL_APP_ID": "wrong", "API": "retainful"}, "RETAINFUL_APP_ID"),
+        ({"PRISTO_BASE_URL": "http://127.0.0.1:9"}, "PRISTO_BASE_URL"),
+        ({"TARGET": "production"}, "TARGET=production"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
 def test_a_run_that_cannot_start_says_why(run: Run, mock: MockServer, tmp_path: Path, variables: dict[str, str], says: str) -> None:
-    """One sentence that names the variable, verdict could-not-run, exit code 2, and all three files."""
-    code, line, results = contract(run, tmp_path, **live(mock, **variables))
+    """The same where the service has to be asked, and for a variable, in a process of its own."""
+    code, line, _ = contract(run, tmp_path, **live(mock, **variables))
+    could_not_run(tmp_path, code, line, says)
+
+
+def could_not_run(tmp_path: Path, code: int, line: str, says: str) -> None:
+    """Makes sure of verdict, sentence and files."""
+    results = json.loads((tmp_path / "results.json").read_bytes())
     assert (code, results["verdict"]) == (2, "could-not-run")
     assert says in line
     assert results["reason"] in line
@@ -70,33 +126,24 @@ def test_a_run_that_cannot_start_says_why(run: Run, mock: MockServer, tmp_path: 
     assert "could not say anything" in (tmp_path / "index.html").read_text("utf-8")
 
 
-def test_the_same_seed_sends_the_same_requests(run: Run, tmp_path: Path) -> None:
+def test_the_same_seed_sends_the_same_requests(two_runs: tuple[Recorded, Recorded], record: Callable[[MockServer, str], Recorded]) -> None:
     """To two services that are in the same state."""
-    seen = []
-    for _ in range(2):
-        with MockServer(second_population=True, custom_fields=["tier"]) as server:
-            server.app.arrived = type(server.app.arrived)(maxlen=None)
-            contract(run, tmp_path, **live(server, SEED="7"))
-            seen.append([(request.method, request.path, request.body) for _, request, _, _ in server.app.arrived])
-    assert len(seen[0]) > 1000
-    # What is sent at once arrives in any order.
-    assert sorted(seen[0]) == sorted(seen[1])
-
-
-def test_a_second_run_leaves_no_more_than_its_new_contacts(run: Run, tmp_path: Path) -> None:
-    """Nor an address outside the reserved domains, nor a welcome e-mail, as a recording service sees it."""
+    first, _ = two_runs
     with MockServer(second_population=True, custom_fields=["tier"]) as server:
-        server.app.arrived = type(server.app.arrived)(maxlen=None)
-        counts = []
-        for _ in range(3):
-            _, _, results = contract(run, tmp_path, **live(server, CONTRACT_NEW_CONTACTS="5"))
-            assert results["verdict"] == "conforms"
-            counts.append({api: len(kept) for api, kept in server.state["contacts"].items()})
-        bodies = [request.body.decode("utf-8", "replace") for _, request, _, _ in server.app.arrived]
-    assert counts[1]["Pristo"] - counts[0]["Pristo"] <= 5
-    assert counts[2]["Pristo"] - counts[1]["Pristo"] <= 5
-    assert counts[2]["Retainful"] - counts[1]["Retainful"] <= 5
-    assert counts[0]["Pristo"] <= 45 + 5 + 1
+        again = record(server, "7")
+    assert len(first.arrived) > 1000
+    # What is sent at once arrives in any order.
+    assert sorted(first.arrived) == sorted(again.arrived)
+
+
+def test_a_second_run_leaves_no_more_than_its_new_contacts(two_runs: tuple[Recorded, Recorded]) -> None:
+    """Nor an address outside the reserved domains, nor a welcome e-mail, as a recording service sees it."""
+    first, second = two_runs
+    assert (first.results["verdict"], second.results["verdict"]) == ("conforms", "conforms")
+    assert first.kept["Pristo"] <= 45 + 5 + 1
+    assert second.kept["Pristo"] - first.kept["Pristo"] <= 5
+    assert second.kept["Retainful"] - first.kept["Retainful"] <= 5
+    bodies = [body.decode("utf-8", "replace") for _, _, body in [*first.arrived, *second.arrived]]
     addresses = {word for body in bodies for word in strings(body) if "@" in word.strip("@")}
     assert addresses
     assert [each for each in addresses if not each.rpartition("@")[2].endswith(("example.com", "example.org", "example.net"))] == []
@@ -121,7 +168,7 @@ def strings(text: str) -> Iterator[str]:
 
 def test_an_interrupted_run_leaves_its_reports(mock: MockServer, tmp_path: Path) -> None:
     """Ctrl-C in the middle: verdict could-not-run, and what was checked is there."""
-    env = {**os.environ, **live(mock, PROFILE="deep", REPORTS=str(tmp_path))}
+    env = {**os.environ, **live(mock, API="retainful", PROFILE="deep", REPORTS=str(tmp_path))}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.contract"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as suite:

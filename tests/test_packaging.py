@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 from contact_apis import __version__
 from contact_apis.mock import MockServer
-from tests.conftest import ROOT, Run, live
+from tests.conftest import ROOT, SMALL, Run, live
 
 CONSUMER = """\
 from uuid import UUID
@@ -160,7 +160,7 @@ def wheel_only(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def contract_from_wheel(run: Run, command: Path, folder: Path, *options: str, **variables: str) -> tuple[int, dict[str, Any]]:
     """Exit code and results of a run in this folder."""
-    done = run(command, "contract", "--profile", "quick", *options, cwd=folder, **variables)
+    done = run(command, "contract", "--profile", "quick", *options, cwd=folder, **SMALL, **variables)
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     results: dict[str, Any] = json.loads((folder / "reports/contract/results.json").read_bytes())
     assert results["verdict"] in done.stdout.splitlines()[-1]
@@ -180,14 +180,14 @@ def test_the_wheel_alone_checks_the_embedded_mock(run: Run, wheel_only: Path, tm
 def test_the_wheel_alone_judges_a_live_service(run: Run, wheel_only: Path, tmp_path: Path) -> None:
     """An honest one conforms, one that breaks a promise violates it; options override variables."""
     with MockServer(second_population=True, custom_fields=["tier"]) as server:
-        options: tuple[str, ...] = ("--target", "live", "--api", "retainful")
+        options: tuple[str, ...] = ("--target", "live", "--api", "pristo")
         honest = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, TARGET="mock", API="both"))
     with MockServer(faults=["malformed=0.05"]) as server:
         options += ("--failfast", "--seed", "7")
         broken = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, SEED="8", FAILFAST="0"))
-    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (0, "conforms", ["retainful"], "live")
+    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (0, "conforms", ["pristo"], "live")
     assert (broken[0], broken[1]["verdict"], broken[1]["seed"]) == (1, "violates", 7)
-    assert broken[1]["failures"][0]["clause"] == "retainful.answers-are-json"
+    assert broken[1]["failures"][0]["clause"] == "pristo.answers-are-json"
 
 
 def test_the_extra_contract_declares_what_the_suite_imports(dist: Path) -> None:

@@ -36,7 +36,6 @@ FEW = [
     "retainful.dies-after-twenty",
     "pristo.answers-are-empty-objects",
     "pristo.strict-in-all",
-    "retainful.strict-in-all",
 ]
 
 
