@@ -65,7 +65,7 @@ def checkout(tmp_path: Path) -> Path:
 def run() -> Run:
     """Runs a command to its end and gives back what it printed; ``variables`` are added to a bare environment."""
 
-    def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 900, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PIP_CERT", "SSL_CERT_FILE") if name in os.environ}
         return subprocess.run(
             [sys.executable if each == "python" else str(each) for each in command],
