@@ -32,7 +32,7 @@ import sqlite3
 import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from itertools import groupby, islice
 from pathlib import Path
@@ -277,7 +277,8 @@ class Journal:
             raise JournalError(f"the journal {path} cannot be made: {error.strerror}; name another place with --journal") from None
         with self._telling():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=64)
-            self._db.text_factory = _text
+            # Text of the file, of which damage may have left no UTF-8.
+            self._db.text_factory = partial(str, encoding="utf-8", errors="replace")
             try:
                 self._set_up(json.dumps(bound, sort_keys=True), lost)
             except BaseException:
@@ -857,8 +858,3 @@ def _content(row: Planned) -> bytes:
 
 def _number(identity: str) -> int:
     return int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), signed=True)
-
-
-def _text(value: bytes) -> str:
-    """Text of the file, of which damage may have left no UTF-8."""
-    return value.decode("utf-8", "replace")

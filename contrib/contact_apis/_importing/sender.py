@@ -297,7 +297,7 @@ class Sender:
         Such are rejections, redirects, and successes that break the contract, as a portal or another service sends them.
         """
         error = outcome.error
-        if self._keep_going or self._is_proven or not isinstance(error, APIStatusError | APIResponseValidationError):
+        if not isinstance(error, APIStatusError | APIResponseValidationError) or self._keep_going or self._is_proven:
             return
         if isinstance(error, RateLimitError | InternalServerError):
             return

@@ -287,10 +287,18 @@ class Operation:
     def _response_schemas(self) -> dict[str, Schema | None]:
         return {status: self._json_schema(node) for status, node in self._response_nodes.items()}
 
+    @once
+    def _response_keys(self) -> dict[int, str | None]:
+        """What was found for a status, which is asked for several times a call."""
+        return {}
+
     def _response_key(self, status: int) -> str | None:
         """Where a status is described: by its number before its range, and there before ``default`` (OpenAPI, Responses Object)."""
-        candidates = (str(status), f"{status // 100}XX", "default")
-        return next((each for each in candidates if each in self._response_nodes), None)
+        keys = self._response_keys
+        if status not in keys:
+            candidates = (str(status), f"{status // 100}XX", "default")
+            keys[status] = next((key for key in candidates if key in self._response_nodes), None)
+        return keys[status]
 
     def _json_schema(self, node: Json) -> Schema | None:
         """The schema of the JSON media type of a body; ``application/json`` counts before other types of JSON."""
