@@ -162,6 +162,57 @@ def fork_amid_many(url: str, count: int) -> Seen:
     return {"code": code, "states": sorted({each.state for each in outcomes}), "threads": threads()}
 
 
+class _Slow:
+    """Has the import of one module take long, as on a slow disk."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name = name
+        self.seconds = seconds
+        self.begun = threading.Event()
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        if name == self.name:
+            self.begun.set()
+            time.sleep(self.seconds)
+
+
+def fork_amid_loading(url: str, _: int) -> Seen:
+    """A fork while a thread of the parent loads what ``upsert_many`` needs; the child needs it too."""
+    pristo = Pristo(base_url=url, timeout=10, max_retries=0, **KEYS["pristo"])
+    slow = _Slow("aiohttp", 1.0)
+    sys.meta_path.insert(0, slow)
+    outcomes: list[str] = []
+    thread = threading.Thread(target=lambda: outcomes.extend(each.state for each in pristo.upsert_many([{"id": uuid4()}])))
+    thread.start()
+    slow.begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        code = 9
+        try:
+            code = calls_of_a_child(pristo, 1)
+        finally:
+            os._exit(code)
+    found = ended(child, 20)
+    thread.join(20)
+    return {"code": found, "states": outcomes}
+
+
+def modules_of_a_call(url: str, _: int) -> Seen:
+    """What first calls load after their clients were made: by name of the host, refused and successful."""
+    loaded: list[str] = []
+    for address in (url, url.replace("127.0.0.1", "localhost"), "https://localhost:1"):
+        for kind in (Pristo, AsyncPristo):
+            client = kind(base_url=address, timeout=10, max_retries=0, **KEYS["pristo"])
+            before = set(sys.modules)
+            with suppress(ContactAPIError):
+                if isinstance(client, AsyncPristo):
+                    asyncio.run(client.upsert_contact(id=uuid4()))
+                else:
+                    client.upsert_contact(id=uuid4())
+            loaded += sorted(set(sys.modules) - before)
+    return {"loaded": loaded}
+
+
 def lent(url: str, _: int) -> Seen:
     """A client of the caller's that was used before a fork."""
     with httpx.Client() as mine:
@@ -464,6 +515,8 @@ PROGRAMS: dict[str, Callable[[str, int], Seen]] = {
         children,
         siblings,
         fork_amid_many,
+        fork_amid_loading,
+        modules_of_a_call,
         lent,
         loops,
         no_descriptors,

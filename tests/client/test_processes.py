@@ -82,6 +82,16 @@ def test_a_fork_amid_many(echo: Echo) -> None:
     assert program("fork_amid_many", echo.url, 40) | {"threads": 0} == {"code": 7, "states": ["created"], "threads": 0}
 
 
+def test_a_fork_amid_loading(echo: Echo) -> None:
+    """A fork waits for what a thread is loading, for in the child nobody would ever have loaded it."""
+    assert program("fork_amid_loading", echo.url, 1) == {"code": 0, "states": ["created"]}
+
+
+def test_a_call_loads_no_module(echo: Echo) -> None:
+    """Whatever a call needs is loaded with its client, so that no fork comes between and no descriptor is missing for it."""
+    assert program("modules_of_a_call", echo.url, 1) == {"loaded": []}
+
+
 def test_a_client_of_the_callers_stays_in_its_process(echo: Echo) -> None:
     """An ``http_client`` that was used before a fork is refused in the child, for its connections are the parent's too."""
     assert program("lent", echo.url, 1) == {"code": 7}

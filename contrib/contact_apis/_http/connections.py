@@ -42,6 +42,7 @@ from httpx._transports.default import AsyncHTTPTransport, HTTPTransport
 from contact_apis._errors import ConfigurationError
 
 from .addresses import is_kept_from_proxy
+from .imports import whole
 from .secrets import Secret
 
 # More connections than this help nobody: at 16 in flight one process is busy.
@@ -768,9 +769,10 @@ def is_exhausted(error: BaseException | None) -> bool:
 
 @contextmanager
 def loading(what: str) -> Generator[None, None, None]:
-    """Says what is wrong where modules cannot be loaded because no descriptor is left."""
+    """Says what is wrong where modules cannot be loaded because no descriptor is left; no fork happens meanwhile."""
     try:
-        yield
+        with whole():
+            yield
     except OSError as error:
         if not is_exhausted(error):
             raise

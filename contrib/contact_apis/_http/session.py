@@ -17,6 +17,7 @@ from contact_apis._errors import ConfigurationError
 
 from .body import BODY_LIMIT, Body, too_long
 from .call import Answer, Call, Policy, Service, Unreadable, built, call_for, pruned
+from .imports import whole
 
 if TYPE_CHECKING:
     import asyncio
@@ -161,7 +162,7 @@ class AsyncWire(httpx.AsyncBaseTransport):
     """What :class:`Wire` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        load("anyio._backends._asyncio")
+        load("anyio._backends._asyncio", "concurrent.futures.thread")  # the second for the names of hosts
         self.given, self.closed = given, False
         self._url = url
         self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
@@ -299,8 +300,15 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
 
 def load(*names: str) -> None:
     """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
-    for name in ("encodings.idna", "contact_apis._http.connections", "contact_apis._http.failures", "contact_apis._openapi.faults", *names):
-        import_module(name)
+    with whole():
+        for name in (
+            "encodings.idna",
+            "contact_apis._http.connections",
+            "contact_apis._http.failures",
+            "contact_apis._openapi.faults",
+            *names,
+        ):
+            import_module(name)
 
 
 def check_open(wire: Wire | AsyncWire) -> None:
