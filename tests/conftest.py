@@ -30,6 +30,7 @@ LONG = (
     "test_contract_report",
     "test_processes",
     "test_contract_environment",
+    "test_contract_throttling",
     "test_mutants",
     "test_reproducers",
     "test_differential",
