@@ -20,7 +20,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contact_apis._mocking.service import Pristo
+from contact_apis._vendors.pristo.mock import PristoMock
 from contact_apis.mock import MockServer
 from tests.conftest import Run, contract, live
 from tests.contract import bounded
@@ -140,7 +140,7 @@ def _throttles_after_a_while(seen: Seen) -> None:
 
 def test_a_service_that_throttles_for_good_makes_the_run_incomplete(run: Run, tmp_path: Path) -> None:
     """Also in the middle of a property, where Hypothesis must not see it."""
-    subject = Subject("pristo.throttles", "pristo", "Throttles.", frozenset(), Pristo, twist=_throttles_after_a_while)
+    subject = Subject("pristo.throttles", "pristo", "Throttles.", frozenset(), PristoMock, twist=_throttles_after_a_while)
     with SubjectServer(subject) as server:
         code, line, results = contract(run, tmp_path, **live(server, API="pristo", CONTRACT_NEW_CONTACTS="5"))
     assert (code, results["verdict"]) == (3, "incomplete"), line

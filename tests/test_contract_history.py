@@ -18,7 +18,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contact_apis._mocking.service import Pristo
+from contact_apis._vendors.pristo.mock import PristoMock
 from tests.conftest import ROOT, Run, contract, live
 from tests.contract.clauses import load_clauses
 from tests.contract.history import FORMAT, History, Past, Series, append_lines, read_history
@@ -576,7 +576,7 @@ def test_a_known_violation_in_every_response_hides_nothing_new(
     known = tmp_path / "known.yaml"
     known.write_text(entries({"clause": "pristo.answers-are-json", "since": "2026-01-01", "until": "9999-12-31"}))
     clauses = "pristo.update-answers-200,pristo.answers-are-json"
-    subject = Subject("pristo.plain", "pristo", "Plain.", frozenset({"pristo.answers-are-json"}), Pristo, twist=change)
+    subject = Subject("pristo.plain", "pristo", "Plain.", frozenset({"pristo.answers-are-json"}), PristoMock, twist=change)
     with SubjectServer(subject) as server:
         exit_code, line, results = contract(run, tmp_path, **live(server, API="pristo", KNOWN=str(known), FAILFAST="1", CLAUSE=clauses))
     assert exit_code == code, line

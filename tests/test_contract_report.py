@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from contact_apis._mocking.service import Answer, Pristo, Request
+from contact_apis._mocking.service import Request, Response
 from contact_apis._openapi.document import Operation
+from contact_apis._vendors.pristo.mock import PristoMock
 from contact_apis.mock import MockServer
 from tests.conftest import SMALL, Run, contract, live
 from tests.mutants.catalogue import Subject, SubjectServer
@@ -69,12 +70,12 @@ def test_a_breach_comes_with_its_reproducer(run: Run, tmp_path: Path, fault: str
         assert ET.parse(tmp_path / "junit.xml").find(".//failure") is not None
 
 
-class Forgetful(Pristo):
+class Forgetful(PristoMock):
     """Forgets a contact's last name when, right after a refused request, an update gives the phone and not the last name."""
 
     refused = False
 
-    def handle(self, operation: Operation, request: Request) -> Answer:
+    def handle(self, operation: Operation, request: Request) -> Response:
         """Remembers whether it refused."""
         answer = super().handle(operation, request)
         self.refused = answer.status >= 400

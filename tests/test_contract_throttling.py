@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from contact_apis._mocking.service import Answer, Pristo, Request, Retainful
-from contact_apis._mocking.service import Service as MockService
+from contact_apis._mocking.service import MockService, Request, Response
 from contact_apis._openapi.document import Operation
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.conftest import Run, contract
 from tests.mutants.catalogue import Subject, SubjectServer, load
 
@@ -21,13 +22,13 @@ WINDOW = 0.5  # seconds
 def throttling(service: type[MockService], most: int) -> type[MockService]:
     """The same service, which answers 429 where more than so many new connections come within half a second."""
 
-    def handle(self: Any, operation: Operation, request: Request) -> Answer:
+    def handle(self: Any, operation: Operation, request: Request) -> Response:
         connection = request.headers[":connection"]
         seen: dict[str, float] = self.__dict__.setdefault("seen", {})
         now = time.monotonic()
         if connection not in seen:
             if sum(now - when < WINDOW for when in seen.values()) >= most:
-                answer: Answer = self.error(operation, 429, "throttled", "Too many at once.")
+                answer: Response = self.error(operation, 429, "throttled", "Too many at once.")
                 answer.headers["Retry-After"] = "1"
                 return answer
             seen[connection] = now
@@ -38,7 +39,7 @@ def throttling(service: type[MockService], most: int) -> type[MockService]:
 
 def results_of(run: Run, folder: Path, service: type[MockService], most: int, clauses: str) -> Json:
     """The results of a run that looks at these clauses alone."""
-    api = "pristo" if issubclass(service, Pristo) else "retainful"
+    api = "pristo" if issubclass(service, PristoMock) else "retainful"
     subject = Subject(f"{api}.throttling", api, "Throttles.", frozenset(), throttling(service, most))
     with SubjectServer(subject) as server:
         _, _, results = contract(run, folder, **server.env, TARGET="live", API=api, SEED="1", CLAUSE=clauses)
@@ -47,7 +48,7 @@ def results_of(run: Run, folder: Path, service: type[MockService], most: int, cl
 
 @pytest.mark.parametrize(
     ("service", "clauses"),
-    [(Pristo, "pristo.concurrent-creates-once,pristo.id-identifies"), (Retainful, "retainful.concurrent-upserts")],
+    [(PristoMock, "pristo.concurrent-creates-once,pristo.id-identifies"), (RetainfulMock, "retainful.concurrent-upserts")],
 )
 def test_requests_at_once_that_are_throttled_are_sent_again_fewer_at_a_time(
     run: Run, tmp_path: Path, service: type[MockService], clauses: str
@@ -81,7 +82,7 @@ def test_throttling_hides_no_violation(run: Run, tmp_path: Path, name: str, clau
 def test_a_service_that_takes_one_request_at_a_time_is_not_judged_by_more(run: Run, tmp_path: Path) -> None:
     """The clause cannot be exercised there, and the report says why."""
     clause = "pristo.concurrent-creates-once"
-    results = results_of(run, tmp_path, Pristo, 1, clause)
+    results = results_of(run, tmp_path, PristoMock, 1, clause)
     assert results["failures"] == []
     (seen,) = [each for each in results["clauses"] if each["id"] == clause]
     assert seen["result"] == "not-exercised"

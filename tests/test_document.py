@@ -20,8 +20,8 @@ from contact_apis import (
     InvalidRequestError,
     Pristo,
 )
+from contact_apis._openapi import document as _document
 from contact_apis._openapi.document import Contract, Json, contract
-from contact_apis._vendors.pristo import client as _pristo
 from tests.client.kinds import APIS, KEYS
 
 DOCUMENTS = {api: contract(f"{api}_client").document for api in APIS}
@@ -55,7 +55,7 @@ def with_more(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> tupl
     """A client of a Pristo with more operations, whose service returns one thing."""
     original = DOCUMENTS["pristo"]
     terms = Contract({**original, "paths": {**EXTRA, **original["paths"]}})
-    monkeypatch.setattr(_pristo, "contract", lambda _: terms)
+    monkeypatch.setattr(_document, "contract", lambda _: terms)
     requests: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from contact_apis import AsyncPristo, AsyncRetainful, Pristo, Retainful
 from contact_apis._mocking.app import MockApp
-from contact_apis._mocking.service import Pristo as PristoService
 from contact_apis._mocking.service import Request
-from contact_apis._mocking.service import Retainful as RetainfulService
 from contact_apis._openapi.document import Contract, Json, contract
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.client.kinds import APIS, FIELDS, KEYS, Api
 from tests.importing.conftest import called
 
@@ -183,8 +183,8 @@ def every_exchange(api: Api, document: Json, recorder: Recorder) -> list[tuple[s
             keys = KEYS["retainful"]
             recorder.mock = MockApp(
                 [
-                    PristoService(KEYS["pristo"]["api_key"], [KEYS["pristo"]["population_id"]]),
-                    RetainfulService(keys["api_key"], keys["app_id"]),
+                    PristoMock(KEYS["pristo"]["api_key"], [KEYS["pristo"]["population_id"]]),
+                    RetainfulMock(keys["api_key"], keys["app_id"]),
                 ]
             )
             recorder.exchanges = []

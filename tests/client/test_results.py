@@ -30,10 +30,10 @@ from contact_apis import (
     RetainfulResult,
 )
 from contact_apis._bulk.outcome import UpsertOutcome
-from contact_apis._importing.mapping import _body_schema
 from contact_apis._openapi.document import contract
 from contact_apis._vendors.keywords import shows_keywords
 from contact_apis._vendors.pristo.client import PristoFields, _contact
+from contact_apis._vendors.record_mapper import body_schema
 from contact_apis._vendors.retainful.client import RetainfulFields
 from contact_apis._vendors.times import with_times
 from pristo_client.types import UNSET, Unset
@@ -141,7 +141,7 @@ OURS = {"pristo": set[str](), "retainful": {"email", "phone", "consent", "subscr
 def documented(api: str) -> tuple[set[str], set[str]]:
     """The fields of a contact in the vendor's document, as keywords: all of them, and those that are required."""
     owner = contract(f"{api}_client")
-    schema = _body_schema(owner.operation("upsertContact"))
+    schema = body_schema(owner.operation("upsertContact"))
     if api == "pristo":
         schema = owner.resolve(schema["properties"]["contact"])
 

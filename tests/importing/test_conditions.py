@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from contact_apis._importing import sender as _import
 from contact_apis._importing.journal import Journal, JournalError
-from contact_apis._importing.mapping import ColumnMapping, PristoForm
+from contact_apis._importing.mapping import ColumnMapping
 from contact_apis._importing.rows import LONGEST_ROW, looks_like_data, shown_name
 from contact_apis._importing.terminal import printable
+from contact_apis._vendors.pristo import VENDOR as PRISTO
 
 from .conftest import Command, results_in
 from .service import Service
@@ -399,7 +400,7 @@ def test_columns_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def steps(count: int) -> float:
         """Lines of ours that run for each column."""
         columns = ["id", *(f"c{number}" for number in range(count))]
-        mapping = ColumnMapping(PristoForm(), ignored=columns[1:])
+        mapping = ColumnMapping(PRISTO.mapper(), ignored=columns[1:])
         seen = 0
 
         def trace(frame: Any, event: str, argument: object) -> Any:

@@ -21,7 +21,9 @@ from attrs import define, frozen
 from starlette.types import Receive, Scope, Send
 
 from contact_apis._mocking.app import MockApp
-from contact_apis._mocking.service import Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import MockService, Request
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from contact_apis.mock import MockServer
 from contact_apis.mock.server import _Protocol
 
@@ -70,7 +72,7 @@ class Subject:
     api: str
     says: str
     right: frozenset[str]  # the clauses any of which is the right one to convict it by
-    service: type[Service]
+    service: type[MockService]
     setup: Callable[[Any], None] | None = None
     twist: Twist | None = None
     protocol: type[_Protocol] = _Protocol
@@ -80,7 +82,7 @@ class Subject:
         return not self.right
 
 
-HONEST: dict[str, type[Service]] = {"pristo": Pristo, "retainful": Retainful}
+HONEST: dict[str, type[MockService]] = {"pristo": PristoMock, "retainful": RetainfulMock}
 
 
 def subjects(
@@ -88,7 +90,7 @@ def subjects(
     says: str,
     clauses: Iterable[str],
     *,
-    service: type[Service] | None = None,
+    service: type[MockService] | None = None,
     setup: Callable[[Any], None] | None = None,
     twist: Twist | None = None,
     protocol: type[_Protocol] = _Protocol,
@@ -102,7 +104,7 @@ def subjects(
         yield Subject(f"{api}.{name}", api, says, right, service or HONEST[api], setup, twist, protocol)
 
 
-def of_service(service: type[Service], *clauses: str) -> Iterator[Subject]:
+def of_service(service: type[MockService], *clauses: str) -> Iterator[Subject]:
     """A class as a mutant that breaks these clauses, or as a variant; name and sentence are the class's own."""
     return subjects(_name_of(service), _sentence_of(service), clauses, service=service)
 
@@ -153,11 +155,11 @@ class SubjectServer(MockServer):
 
     def __init__(self, subject: Subject, port: int = 0) -> None:
         super().__init__(port=port, custom_fields=CUSTOM_FIELDS, second_population=True)
-        if issubclass(subject.service, Pristo):
+        if issubclass(subject.service, PristoMock):
             (key,) = self.pristo.credentials.values()
-            served: Service = subject.service(key, map(str, self.pristo.stored), CUSTOM_FIELDS)
+            served: MockService = subject.service(key, map(str, self.pristo.stored), CUSTOM_FIELDS)
         else:
-            assert issubclass(subject.service, Retainful)
+            assert issubclass(subject.service, RetainfulMock)
             key, app = self.retainful.credentials.values()
             served = subject.service(key, app)
         if subject.setup is not None:
@@ -173,7 +175,7 @@ class SubjectServer(MockServer):
 class Stage:
     """The ASGI application around one service: lets it answer, twists the answer, sends it."""
 
-    def __init__(self, served: Service, change: Twist | None, die: Callable[[], None]) -> None:
+    def __init__(self, served: MockService, change: Twist | None, die: Callable[[], None]) -> None:
         self.served, self.change, self.die = served, change, die
         self.app = MockApp([served])
         self.memory: dict[str, Any] = {}

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from contact_apis._mocking.service import Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import MockService, Request
 from contact_apis._openapi.document import Operation
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.mutants.catalogue import Seen, Subject, of_service, subjects
 
 # Credential header -> (clause for its absence, clause for a wrong one, short name)
 HEADERS = {
-    "X-API-Key": (Pristo, "pristo.key-required", "pristo.key-checked", "key"),
-    "Retainful-Api-Key": (Retainful, "retainful.api-key-required", "retainful.api-key-checked", "api-key"),
-    "Retainful-App-Id": (Retainful, "retainful.app-id-required", "retainful.app-id-checked", "app-id"),
+    "X-API-Key": (PristoMock, "pristo.key-required", "pristo.key-checked", "key"),
+    "Retainful-Api-Key": (RetainfulMock, "retainful.api-key-required", "retainful.api-key-checked", "api-key"),
+    "Retainful-App-Id": (RetainfulMock, "retainful.app-id-required", "retainful.app-id-checked", "app-id"),
 }
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-Passes = Callable[[str, str, Service, Request], bool]
+Passes = Callable[[str, str, MockService, Request], bool]
 
 # What is sent and what is right -> whether it passes. What is right passes anyway.
 ABSENT: dict[str, tuple[str, Passes]] = {
@@ -58,16 +60,16 @@ WRONG: dict[str, tuple[str, Passes]] = {
 }
 
 
-def _passed(owner: Service) -> set[str]:
+def _passed(owner: MockService) -> set[str]:
     passed: set[str] = owner.__dict__.setdefault("passed", set())
     return passed
 
 
-def _count(owner: Service) -> int:
+def _count(owner: MockService) -> int:
     return int(owner.__dict__.get("count", 0))
 
 
-def loosened(base: type[Service], header: str, passes: Passes) -> type[Service]:
+def loosened(base: type[MockService], header: str, passes: Passes) -> type[MockService]:
     """A service that lets more than the right value of one header pass."""
 
     class Loosened(base):  # type: ignore[misc, valid-type]  # the same difference for either API
@@ -93,26 +95,29 @@ def _families() -> Iterator[Subject]:
         for family, clauses in ((ABSENT, [required]), (WRONG, [checked, required])):
             for number, (name, (what, passes)) in enumerate(family.items()):
                 # Retainful's two headers share what is checked by the same code.
-                if family is WRONG and base is Retainful and number % 2 == (short == "app-id"):
+                if family is WRONG and base is RetainfulMock and number % 2 == (short == "app-id"):
                     continue
                 yield from subjects(f"{short}-{name}", f"{header} {what}.", clauses, service=loosened(base, header, passes))
     for header, other in (("Retainful-Api-Key", "Retainful-App-Id"), ("Retainful-App-Id", "Retainful-Api-Key")):
         _, required, checked, short = HEADERS[header]
 
-        def swapped(sent: str, right: str, owner: Service, request: Request, other: str = other) -> bool:
+        def swapped(sent: str, right: str, owner: MockService, request: Request, other: str = other) -> bool:
             return sent == owner.credentials[other]
 
-        def in_any_case(sent: str, right: str, owner: Service, request: Request) -> bool:
+        def in_any_case(sent: str, right: str, owner: MockService, request: Request) -> bool:
             return sent.lower() == right.lower()
 
         yield from subjects(
-            f"{short}-swapped-taken", f"{header} may hold the value of {other}.", [checked], service=loosened(Retainful, header, swapped)
+            f"{short}-swapped-taken",
+            f"{header} may hold the value of {other}.",
+            [checked],
+            service=loosened(RetainfulMock, header, swapped),
         )
         yield from subjects(
             f"{short}-letter-case-ignored",
             f"{header} is compared without letter case.",
             [checked],
-            service=loosened(Retainful, header, in_any_case),
+            service=loosened(RetainfulMock, header, in_any_case),
         )
     base, required, checked, _ = HEADERS["X-API-Key"]
     yield from subjects(
@@ -141,26 +146,26 @@ def _families() -> Iterator[Subject]:
     )
 
 
-def _known(owner: Service, request: Request) -> bool:
-    assert isinstance(owner, Pristo)
+def _known(owner: MockService, request: Request) -> bool:
+    assert isinstance(owner, PristoMock)
     return any(str(each).encode() in request.body for kept in owner.stored.values() for each in kept)
 
 
-class EitherCredentialIsEnough(Retainful):
+class EitherCredentialIsEnough(RetainfulMock):
     """One right credential of the two is enough."""
 
     def authorised(self, operation: Operation, request: Request) -> bool:
         return any(request.headers.get(name.lower()) == self.credentials[name] for name in operation.credentials)
 
 
-class NothingIsAskedFor(Pristo):
+class NothingIsAskedFor(PristoMock):
     """No key is needed at all."""
 
     def authorised(self, operation: Operation, request: Request) -> bool:
         return True
 
 
-class NoCredentialsAreNeeded(Retainful):
+class NoCredentialsAreNeeded(RetainfulMock):
     """No credentials are needed at all."""
 
     def authorised(self, operation: Operation, request: Request) -> bool:

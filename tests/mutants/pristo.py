@@ -10,8 +10,9 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from contact_apis._mocking.service import Answer, Pristo, Request
+from contact_apis._mocking.service import Request, Response
 from contact_apis._openapi.document import Json, Operation
+from contact_apis._vendors.pristo.mock import PristoMock
 from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
 
 PRISTO = ("pristo",)
@@ -30,65 +31,65 @@ def _contact(request: Request) -> Json:
 # ----------------------------------------------------------------------------------------------- created or updated
 
 
-class CreateAnswers200(Pristo):
+class CreateAnswers200(PristoMock):
     """A new contact is answered 200."""
 
     def status(self, *, created: bool) -> int:
         return 200
 
 
-class UpdateAnswers201(Pristo):
+class UpdateAnswers201(PristoMock):
     """An update is answered 201."""
 
     def status(self, *, created: bool) -> int:
         return 201
 
 
-class StatusesSwapped(Pristo):
+class StatusesSwapped(PristoMock):
     """A new contact is answered 200, and an update 201."""
 
     def status(self, *, created: bool) -> int:
         return 200 if created else 201
 
 
-class UpdateAnswers204(Pristo):
+class UpdateAnswers204(PristoMock):
     """An update is answered 204, without a body."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return Answer(204) if answer.status == 200 else answer
+        return Response(204) if answer.status == 200 else answer
 
 
-class RepeatIsAConflict(Pristo):
+class RepeatIsAConflict(PristoMock):
     """An upsert that changes nothing is answered 409."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         known = any(self.merge(each, body["contact"]) == each for kept in self.stored.values() for each in kept.values())
         if known and len(body["contact"]) > 1:
             return self.error(operation, 409, "conflict", "There is nothing to change.")
         return super().act(operation, request, body)
 
 
-class RepeatIsRefused(Pristo):
+class RepeatIsRefused(PristoMock):
     """An upsert that changes nothing is answered 400."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         known = any(self.merge(each, body["contact"]) == each for kept in self.stored.values() for each in kept.values())
         if known and len(body["contact"]) > 4:
             return self.error(operation, 400, "nothing", "There is nothing to change.")
         return super().act(operation, request, body)
 
 
-class EmptyUpdateIsRefused(Pristo):
+class EmptyUpdateIsRefused(PristoMock):
     """An update that gives nothing but the id is refused."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if len(body["contact"]) == 1 and any(UUID(body["contact"]["id"]) in kept for kept in self.stored.values()):
             return self.error(operation, 400, "nothing", "There is nothing to change.")
         return super().act(operation, request, body)
 
 
-class EachFifthUpdateCreates(Pristo):
+class EachFifthUpdateCreates(PristoMock):
     """Each fifth update is answered 201."""
 
     updates = 0
@@ -101,35 +102,35 @@ class EachFifthUpdateCreates(Pristo):
 # ----------------------------------------------------------------------------------------------- what an update keeps
 
 
-class UpdateReplacesTheContact(Pristo):
+class UpdateReplacesTheContact(PristoMock):
     """An update replaces the whole contact."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return given
 
 
-class CustomFieldsAreReplaced(Pristo):
+class CustomFieldsAreReplaced(PristoMock):
     """An update that gives custom fields replaces all of them."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return {**stored, **given}
 
 
-class CustomFieldsAreDropped(Pristo):
+class CustomFieldsAreDropped(PristoMock):
     """An update that gives no custom fields drops them."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return {**super().merge(stored, given), "customFields": given.get("customFields", {})}
 
 
-class FirstValueStays(Pristo):
+class FirstValueStays(PristoMock):
     """A field that has a value keeps it."""
 
     def merge(self, stored: Json, given: Json) -> Json:
         return super().merge(given, stored)
 
 
-class CustomValuesStay(Pristo):
+class CustomValuesStay(PristoMock):
     """A custom field that has a value keeps it."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -139,8 +140,8 @@ class CustomValuesStay(Pristo):
         return merged
 
 
-def _member_kept(member: str) -> type[Pristo]:
-    class Kept(Pristo):
+def _member_kept(member: str) -> type[PristoMock]:
+    class Kept(PristoMock):
         def merge(self, stored: Json, given: Json) -> Json:
             merged = super().merge(stored, given)
             return {**merged, member: stored[member]} if member in stored else merged
@@ -148,8 +149,8 @@ def _member_kept(member: str) -> type[Pristo]:
     return Kept
 
 
-def _member_lost(member: str) -> type[Pristo]:
-    class Lost(Pristo):
+def _member_lost(member: str) -> type[PristoMock]:
+    class Lost(PristoMock):
         def merge(self, stored: Json, given: Json) -> Json:
             merged = super().merge(stored, given)
             return merged if member in given else {name: value for name, value in merged.items() if name != member}
@@ -157,8 +158,8 @@ def _member_lost(member: str) -> type[Pristo]:
     return Lost
 
 
-def _member_hidden(member: str) -> type[Pristo]:
-    class Hidden(Pristo):
+def _member_hidden(member: str) -> type[PristoMock]:
+    class Hidden(PristoMock):
         def show(self, stored: Json, given: Json, before: Json) -> Json:
             return {name: value for name, value in stored.items() if name != member}
 
@@ -190,21 +191,21 @@ def _members_not_shown() -> Iterator[Subject]:
         )
 
 
-class LeftOutIsNull(Pristo):
+class LeftOutIsNull(PristoMock):
     """What was never given is shown as null."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**dict.fromkeys(("email", "phone", "language", "name", "lastName")), **stored}
 
 
-class LeftOutIsEmpty(Pristo):
+class LeftOutIsEmpty(PristoMock):
     """What was never given is shown as empty text."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**dict.fromkeys(("phone", "language", "name", "lastName"), ""), **stored}
 
 
-class LeftOutIsEmptied(Pristo):
+class LeftOutIsEmptied(PristoMock):
     """An update stores empty text for what it leaves out."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -214,14 +215,14 @@ class LeftOutIsEmptied(Pristo):
         }
 
 
-class LanguageIsMadeUp(Pristo):
+class LanguageIsMadeUp(PristoMock):
     """A contact without a language is shown with a default one."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {"language": "en", **stored}
 
 
-class ForgetsAfterSixtyOthers(Pristo):
+class ForgetsAfterSixtyOthers(PristoMock):
     """A contact is forgotten once sixty others have been written since."""
 
     def contacts_of(self, population: UUID) -> dict[Any, Json]:
@@ -251,7 +252,7 @@ class ForgetsFieldsAfterSixtyOthers(ForgetsAfterSixtyOthers):
         kept[key] = {"id": kept[key]["id"]}
 
 
-class UpdateOfEmailForgetsPhone(Pristo):
+class UpdateOfEmailForgetsPhone(PristoMock):
     """A new email makes the phone disappear."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -261,7 +262,7 @@ class UpdateOfEmailForgetsPhone(Pristo):
         return merged
 
 
-class RepeatAppends(Pristo):
+class RepeatAppends(PristoMock):
     """The same upsert again appends to the last name."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -274,28 +275,28 @@ class RepeatAppends(Pristo):
 # --------------------------------------------------------------------------------------------------- what is shown
 
 
-class AnswerShowsTheStateBefore(Pristo):
+class AnswerShowsTheStateBefore(PristoMock):
     """An update is answered with the contact as it was before."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return before or stored
 
 
-class AnswerShowsTheRequest(Pristo):
+class AnswerShowsTheRequest(PristoMock):
     """The answer shows what the request gave, not what is stored."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return given
 
 
-class AnswerShowsAnotherId(Pristo):
+class AnswerShowsAnotherId(PristoMock):
     """The answer shows an id of the service's own."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {**stored, "id": str(uuid5(UUID(stored["id"]), "internal"))}
 
 
-class AnswerShowsThePreviousContact(Pristo):
+class AnswerShowsThePreviousContact(PristoMock):
     """The answer shows the contact of the request before."""
 
     previous: Json | None = None
@@ -305,14 +306,14 @@ class AnswerShowsThePreviousContact(Pristo):
         return shown
 
 
-class AnswerHasNoId(Pristo):
+class AnswerHasNoId(PristoMock):
     """The answer shows a contact without its id."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         return {name: value for name, value in stored.items() if name != "id"}
 
 
-class NamesAreSwapped(Pristo):
+class NamesAreSwapped(PristoMock):
     """Name and last name are mixed up."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -322,7 +323,7 @@ class NamesAreSwapped(Pristo):
         return shown
 
 
-class CustomKeysAreLowered(Pristo):
+class CustomKeysAreLowered(PristoMock):
     """Keys of custom fields are shown in capitals."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -331,7 +332,7 @@ class CustomKeysAreLowered(Pristo):
         return {**stored, "customFields": {key.upper(): value for key, value in stored["customFields"].items()}}
 
 
-class CustomFieldsShareAValue(Pristo):
+class CustomFieldsShareAValue(PristoMock):
     """All custom fields take the value of the last one."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -409,24 +410,24 @@ def success_is_an_array(seen: Seen) -> None:
 # -------------------------------------------------------------------------------------------- telling contacts apart
 
 
-class IdsAreComparedAsText(Pristo):
+class IdsAreComparedAsText(PristoMock):
     """An id in capitals is another contact."""
 
     def key(self, contact: Json) -> Any:
         return contact["id"]
 
 
-class PopulationIsComparedAsText(Pristo):
+class PopulationIsComparedAsText(PristoMock):
     """A population in capitals is another population."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if self.path_values(operation, request)[0].lower() != self.path_values(operation, request)[0]:
             return self.error(operation, 400, "unknown_population", "The population does not exist.")
         return super().act(operation, request, body)
 
 
-def _keyed(key: Callable[[Json], Any]) -> type[Pristo]:
-    class Keyed(Pristo):
+def _keyed(key: Callable[[Json], Any]) -> type[PristoMock]:
+    class Keyed(PristoMock):
         def key(self, contact: Json) -> Any:
             return key(contact)
 
@@ -454,7 +455,7 @@ def _told_apart_wrongly() -> Iterator[Subject]:
         yield from subjects(f"told-apart-by-{name}", f"Contacts are told apart by {what}.", clauses, service=_keyed(key))
 
 
-class AnEmailMovesToItsNewContact(Pristo):
+class AnEmailMovesToItsNewContact(PristoMock):
     """A contact with another one's email takes it away from that one."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -465,23 +466,23 @@ class AnEmailMovesToItsNewContact(Pristo):
         return super().merge(stored, given)
 
 
-class PopulationsShareContacts(Pristo):
+class PopulationsShareContacts(PristoMock):
     """All populations share one store."""
 
     def contacts_of(self, population: UUID) -> dict[Any, Json]:
         return super().contacts_of(next(iter(self.stored)))
 
 
-class PopulationsShareIds(Pristo):
+class PopulationsShareIds(PristoMock):
     """An id that exists in any population is answered 200."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         known = sum(UUID(body["contact"]["id"]) in kept for kept in self.stored.values())
         answer = super().act(operation, request, body)
-        return Answer(200, answer.body) if known and answer.status == 201 else answer
+        return Response(200, answer.body) if known and answer.status == 201 else answer
 
 
-class PopulationsLeak(Pristo):
+class PopulationsLeak(PristoMock):
     """A contact of a second population is shown with what the first has of it."""
 
     def show(self, stored: Json, given: Json, before: Json) -> Json:
@@ -490,7 +491,7 @@ class PopulationsLeak(Pristo):
         return stored
 
 
-class PopulationsOverwrite(Pristo):
+class PopulationsOverwrite(PristoMock):
     """A write to one population reaches the same id in all others."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -500,26 +501,26 @@ class PopulationsOverwrite(Pristo):
         return super().merge(stored, given)
 
 
-class SecondPopulationIsUnknown(Pristo):
+class SecondPopulationIsUnknown(PristoMock):
     """Only the first population is known."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if UUID(self.path_values(operation, request)[0]) != next(iter(self.stored)):
             return self.error(operation, 400, "unknown_population", "The population does not exist.")
         return super().act(operation, request, body)
 
 
-class PathIsAnother(Pristo):
+class PathIsAnother(PristoMock):
     """The path of an earlier revision is served, and this one answers 404."""
 
-    def handle(self, operation: Operation, request: Request) -> Answer:
+    def handle(self, operation: Operation, request: Request) -> Response:
         return self.error(operation, 404, "not_found", "There is no such path.")
 
 
 # -------------------------------------------------------------------------------------------------------- refused
 
 
-class Writing(Pristo):
+class Writing(PristoMock):
     """Writes something although it refuses."""
 
     def write(self, operation: Operation, request: Request, contact: Json) -> None:
@@ -528,9 +529,9 @@ class Writing(Pristo):
         kept[UUID(contact["id"])] = self.merge(kept.get(UUID(contact["id"]), {}), {**contact, "id": str(UUID(contact["id"]))})
 
 
-def _writes(reason: Callable[[Answer, Request], bool], what: Callable[[Json, bool], Json | None]) -> type[Pristo]:
+def _writes(reason: Callable[[Response, Request], bool], what: Callable[[Json, bool], Json | None]) -> type[PristoMock]:
     class Writes(Writing):
-        def handle(self, operation: Operation, request: Request) -> Answer:
+        def handle(self, operation: Operation, request: Request) -> Response:
             answer = super().handle(operation, request)
             contact = _contact(request)
             if contact and answer.status >= 400 and reason(answer, request):
@@ -552,7 +553,7 @@ def _sound(contact: Json) -> Json:
     return kept
 
 
-REASONS: dict[str, tuple[str, Callable[[Answer, Request], bool]]] = {
+REASONS: dict[str, tuple[str, Callable[[Response, Request], bool]]] = {
     "no-key": ("without a key", lambda answer, request: answer.status == 401 and "x-api-key" not in request.headers),
     "a-wrong-key": ("with a wrong key", lambda answer, request: answer.status == 401 and "x-api-key" in request.headers),
     "a-bad-email": ("with a bad email", lambda answer, request: "email" in answer.reason),
@@ -655,19 +656,19 @@ async def correlation_ids_mixed_up_at_once(seen: Seen) -> None:
     seen.headers["X-Request-Id"] = seen.memory["id"]
 
 
-class CorrelationIdsAreRefused(Pristo):
+class CorrelationIdsAreRefused(PristoMock):
     """A request with an X-Request-Id is refused."""
 
-    def handle(self, operation: Operation, request: Request) -> Answer:
+    def handle(self, operation: Operation, request: Request) -> Response:
         if "x-request-id" in request.headers:
             return self.error(operation, 400, "unexpected", "No X-Request-Id is taken.")
         return super().handle(operation, request)
 
 
-class CorrelationIdsMakeIdempotent(Pristo):
+class CorrelationIdsMakeIdempotent(PristoMock):
     """A request with an X-Request-Id that was seen is answered 409."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         seen = self.__dict__.setdefault("seen", set())
         sent = request.headers.get("x-request-id", "").lower()
         if sent and sent in seen:
@@ -682,7 +683,7 @@ _looked: ContextVar[Json | None] = ContextVar("looked", default=None)
 _arrived: ContextVar[int] = ContextVar("arrived", default=0)
 
 
-class Racing(Pristo):
+class Racing(PristoMock):
     """Looks, waits, and writes by what it saw."""
 
     present = 0
@@ -702,23 +703,23 @@ class Racing(Pristo):
 class AllCreateAtOnce(Racing):
     """Several first upserts at once are all answered 201."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return Answer(201 if _looked.get() is None and answer.status < 300 else answer.status, answer.body)
+        return Response(201 if _looked.get() is None and answer.status < 300 else answer.status, answer.body)
 
 
 class NoneCreatesAtOnce(Racing):
     """Of several first upserts at once none is answered 201."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return Answer(200, answer.body) if answer.status == 201 and self.present > 2 else answer
+        return Response(200, answer.body) if answer.status == 201 and self.present > 2 else answer
 
 
 class ConflictAtOnce(Racing):
     """Of several first upserts at once all but one are answered 409."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
         lost = _looked.get() is None and answer.status == 200
         return self.error(operation, 409, "conflict", "The contact was created meanwhile.") if lost else answer
@@ -727,7 +728,7 @@ class ConflictAtOnce(Racing):
 class FailsAtOnce(Racing):
     """Of several first upserts at once all but one are answered 500."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
         return self.error(operation, 500, "unique", "duplicate key value") if _looked.get() is None and answer.status == 200 else answer
 
@@ -735,7 +736,7 @@ class FailsAtOnce(Racing):
 class RefusesAtOnce(Racing):
     """Of several first upserts at once all but one are answered 400."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
         return self.error(operation, 400, "busy", "The contact is locked.") if _looked.get() is None and answer.status == 200 else answer
 
@@ -770,7 +771,7 @@ class ContactsMixedUpAtOnce(Racing):
 # ------------------------------------------------------------------------------------------------------------ limits
 
 
-class Limited(Pristo):
+class Limited(PristoMock):
     """Pristo without the rule about the length of custom values, but one of its own."""
 
     def long(self, fields: dict[str, str], known: bool) -> bool:
@@ -788,7 +789,7 @@ class Limited(Pristo):
         return body, kept
 
 
-def _counted(count: Callable[[str], int]) -> type[Pristo]:
+def _counted(count: Callable[[str], int]) -> type[PristoMock]:
     class Counted(Limited):
         def long(self, fields: dict[str, str], known: bool) -> bool:
             return any(count(each) > 255 for each in fields.values())
@@ -869,7 +870,7 @@ class LongValuesAreCut(Limited):
 # ------------------------------------------------------------------------------------------------- further members
 
 
-class UnknownMembersAreDropped(Pristo):
+class UnknownMembersAreDropped(PristoMock):
     """A member of a contact that the schema does not know is dropped in silence."""
 
     def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
@@ -880,7 +881,7 @@ class UnknownMembersAreDropped(Pristo):
         return body, kept
 
 
-class UnknownMembersAreKept(Pristo):
+class UnknownMembersAreKept(PristoMock):
     """A member of a contact that the schema does not know is stored and shown as it is."""
 
     def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from contact_apis._mocking.service import Answer, Request, Retainful
+from contact_apis._mocking.service import Request, Response
 from contact_apis._openapi.document import Json, Operation
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
 
 UPDATED = "retainful.existing-contact-is-updated"
@@ -29,14 +30,14 @@ def _keys(body: Json) -> list[tuple[str, str]]:
     return [(each["type"], str(each["id"]).casefold()) for each in body["identifiers"]]
 
 
-class Guarded(Retainful):
+class Guarded(RetainfulMock):
     """Retainful with one more reason to refuse a contact, or to answer something else."""
 
     def objection(self, body: Json, known: bool) -> tuple[int, str] | None:
         """Status and reason of a refusal."""
         return None
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         found = self.objection(body, any(key in self.known for key in _keys(body)))
         return self.error(operation, found[0], "refused", found[1]) if found else super().act(operation, request, body)
 
@@ -141,7 +142,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def _refusing(pattern: str, *members: str) -> type[Retainful]:
+def _refusing(pattern: str, *members: str) -> type[RetainfulMock]:
     class Refusing(Guarded):
         def objection(self, body: Json, known: bool) -> tuple[int, str] | None:
             return (400, "The text is not taken.") if any(re.search(pattern, str(body.get(name, ""))) for name in members) else None
@@ -172,7 +173,7 @@ def _text_beyond_ascii_refused() -> Iterator[Subject]:
 # ----------------------------------------------------------------------------------------------------- at one moment
 
 
-class Waiting(Retainful):
+class Waiting(RetainfulMock):
     """Retainful that knows how many requests are there at the same moment."""
 
     present = 0
@@ -186,21 +187,21 @@ class Waiting(Retainful):
 class ConflictAtOnce(Waiting):
     """Of several upserts at once all but one are answered 409."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         return self.error(operation, 409, "conflict", "Try again.") if self.present else super().act(operation, request, body)
 
 
 class RefusedAtOnce(Waiting):
     """Of several upserts at once all but one are answered 400."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         return self.error(operation, 400, "locked", "Try again.") if self.present else super().act(operation, request, body)
 
 
 class FailsAtOnce(Waiting):
     """Of several upserts at once all but one are answered 500."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         return self.error(operation, 500, "deadlock", "Try again.") if self.present else super().act(operation, request, body)
 
 
@@ -216,17 +217,17 @@ class HangsAtOnce(Waiting):
 class UntrueAtOnce(Waiting):
     """Of several upserts at once all but one are answered status false."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return Answer(200, {"status": False}) if self.present and answer.status == 200 else answer
+        return Response(200, {"status": False}) if self.present and answer.status == 200 else answer
 
 
 # ----------------------------------------------------------------------------------------------------------- refused
 
 
-def _writes(reason: Callable[[Answer, Request], bool], *, known: bool | None = None) -> type[Retainful]:
-    class Writes(Retainful):
-        def handle(self, operation: Operation, request: Request) -> Answer:
+def _writes(reason: Callable[[Response, Request], bool], *, known: bool | None = None) -> type[RetainfulMock]:
+    class Writes(RetainfulMock):
+        def handle(self, operation: Operation, request: Request) -> Response:
             answer = super().handle(operation, request)
             body = _body(request)
             if body and answer.status >= 400 and "identifier of type email" not in answer.reason and reason(answer, request):
@@ -239,7 +240,7 @@ def _writes(reason: Callable[[Answer, Request], bool], *, known: bool | None = N
     return Writes
 
 
-REASONS: dict[str, tuple[str, Callable[[Answer, Request], bool]]] = {
+REASONS: dict[str, tuple[str, Callable[[Response, Request], bool]]] = {
     "no-api-key": ("without an API key", lambda answer, request: answer.status == 401 and "retainful-api-key" not in request.headers),
     "a-wrong-api-key": ("with a wrong API key", lambda answer, request: request.headers.get("retainful-api-key") == "wrong"),
     "no-app-id": ("without an App ID", lambda answer, request: answer.status == 401 and "retainful-app-id" not in request.headers),
@@ -279,15 +280,15 @@ def _refusals_that_write_by_contact() -> Iterator[Subject]:
 # --------------------------------------------------------------------------------------------- readings of the page
 
 
-class PhoneOfAKnownContactIsRefused(Retainful):
+class PhoneOfAKnownContactIsRefused(RetainfulMock):
     """A phone alone is taken when it is unknown, and refused when it is known."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         keys = _keys(body)
         if not any(kind == "email" for kind, _ in keys):
             if any(key in self.known for key in keys):
                 return self.error(operation, 400, "email_required", "An identifier of type email is needed.")
-            return Answer(200, {"status": True})
+            return Response(200, {"status": True})
         return super().act(operation, request, body)
 
 
@@ -297,10 +298,10 @@ def phone_alone_is_not_found(seen: Seen) -> None:
         seen.status = 404
 
 
-class PathIsAnother(Retainful):
+class PathIsAnother(RetainfulMock):
     """The path answers 404."""
 
-    def handle(self, operation: Operation, request: Request) -> Answer:
+    def handle(self, operation: Operation, request: Request) -> Response:
         return self.error(operation, 404, "not_found", "There is no such path.")
 
 

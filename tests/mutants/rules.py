@@ -6,37 +6,39 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import MockService, Request, Response
 from contact_apis._openapi.document import Contract, Json, Operation
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.contract.clauses import Clause, load_clauses, load_specification, resolve_pointer
 from tests.mutants.catalogue import Subject, subjects
 
 DONE: dict[str, Json] = {"pristo": {}, "retainful": {"status": True}}  # the least that a success may say
 
 
-class ForgivingPristo(Pristo):
+class ForgivingPristo(PristoMock):
     """Takes what it does not understand for a success; gives texts for numbers, and leaves nulls out."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         try:
             if not isinstance(body["contact"].get("customFields", {}), dict):
                 del body["contact"]["customFields"]
             return super().act(operation, request, body)
         except (AttributeError, KeyError, TypeError, ValueError):
-            return Answer(200, DONE["pristo"])
+            return Response(200, DONE["pristo"])
 
     def merge(self, stored: Json, given: Json) -> Json:
         return super().merge(stored, _texts(given))
 
 
-class ForgivingRetainful(Retainful):
+class ForgivingRetainful(RetainfulMock):
     """Takes what it does not understand for a success, a contact that nothing identifies included."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         try:
-            return super().act(operation, request, body) if body["identifiers"] else Answer(200, DONE["retainful"])
+            return super().act(operation, request, body) if body["identifiers"] else Response(200, DONE["retainful"])
         except (AttributeError, KeyError, TypeError, ValueError):
-            return Answer(200, DONE["retainful"])
+            return Response(200, DONE["retainful"])
 
 
 def _texts(value: Any) -> Any:
@@ -45,13 +47,13 @@ def _texts(value: Any) -> Any:
     return str(value) if isinstance(value, (bool, int, float, list)) else value
 
 
-FORGIVING: dict[str, type[Service]] = {"pristo": ForgivingPristo, "retainful": ForgivingRetainful}
+FORGIVING: dict[str, type[MockService]] = {"pristo": ForgivingPristo, "retainful": ForgivingRetainful}
 
 
-def with_specification(change: Callable[[Json], None]) -> Callable[[Service], None]:
+def with_specification(change: Callable[[Json], None]) -> Callable[[MockService], None]:
     """Sets a service up with a specification that was changed."""
 
-    def setup(service: Service) -> None:
+    def setup(service: MockService) -> None:
         document = copy.deepcopy(service.contract.document)
         change(document)
         service.contract = Contract(document)
@@ -656,7 +658,7 @@ MUTANTS: tuple[Subject, ...] = (
         "ids-of-version-four",
         "Ids that are no random UUIDs are refused.",
         ["pristo.id-is-uuid"],
-        service=Pristo,
+        service=PristoMock,
         setup=with_specification(updated(f"{CONTACT}/id", pattern="^.{14}4")),
     ),
 )

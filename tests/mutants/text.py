@@ -7,18 +7,18 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-from contact_apis._mocking.service import Pristo
 from contact_apis._openapi.document import Json
+from contact_apis._vendors.pristo.mock import PristoMock
 from tests.mutants.catalogue import Subject, subjects
 
 NAMES = ("name", "lastName")
 TEXT = ["pristo.text-unchanged", "pristo.answer-shows-what-was-sent"]
 
 
-def changing(change: Callable[[str], str], *members: str) -> type[Pristo]:
+def changing(change: Callable[[str], str], *members: str) -> type[PristoMock]:
     """A Pristo that changes the text of some members (``customFields`` for the custom values) before it stores it."""
 
-    class Changing(Pristo):
+    class Changing(PristoMock):
         def merge(self, stored: Json, given: Json) -> Json:
             changed = {name: change(value) if name in members and isinstance(value, str) else value for name, value in given.items()}
             if "customFields" in members and "customFields" in given:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import MockService, Request, Response
 from contact_apis._openapi.document import Operation
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from contact_apis.mock.server import _Protocol
 from tests.mutants.catalogue import Seen, Subject, of_twist, subjects, turn
 
@@ -329,11 +331,11 @@ def garbage_each_twentieth(seen: Seen) -> None:
 # ----------------------------------------------------------------------------------------- requests that are refused
 
 
-def _refusing(base: type[Service], trigger: Callable[[Request], bool]) -> type[Service]:
+def _refusing(base: type[MockService], trigger: Callable[[Request], bool]) -> type[MockService]:
     class Refusing(base):  # type: ignore[misc, valid-type]  # the same difference for either API
-        def handle(self, operation: Operation, request: Request) -> Answer:
+        def handle(self, operation: Operation, request: Request) -> Response:
             if trigger(request):
-                refusal: Answer = self.error(operation, 400, "invalid_request", "This is not taken.")
+                refusal: Response = self.error(operation, 400, "invalid_request", "This is not taken.")
                 return refusal
             return super().handle(operation, request)  # type: ignore[no-any-return]  # the base is a variable
 
@@ -351,7 +353,7 @@ REFUSALS: dict[str, tuple[str, Callable[[Request], bool]]] = {
 def _requests_refused() -> Iterator[Subject]:
     """Sound requests that are refused."""
     for name, (what, refused) in REFUSALS.items():
-        for base in (Pristo, Retainful):
+        for base in (PristoMock, RetainfulMock):
             yield from subjects(f"refuses-{name}", f"The service refuses {what}.", ["{api}.operation"], service=_refusing(base, refused))
 
 
@@ -490,7 +492,7 @@ def _successes_of_retainful() -> Iterator[Subject]:
 # ------------------------------------------------------------------------------------------- bodies that are no JSON
 
 
-def _lenient(base: type[Service], repair: Callable[[bytes], bytes]) -> type[Service]:
+def _lenient(base: type[MockService], repair: Callable[[bytes], bytes]) -> type[MockService]:
     class Lenient(base):  # type: ignore[misc, valid-type]  # the same difference for either API
         def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
             if request.body and not _is_json(request.body):
@@ -511,7 +513,7 @@ REPAIRS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 def _broken_json_taken() -> Iterator[Subject]:
     """Bodies that are not JSON and are taken."""
     for name, (what, repair) in REPAIRS.items():
-        for base in (Pristo, Retainful):
+        for base in (PristoMock, RetainfulMock):
             yield from subjects(
                 f"takes-json-{name}", f"A body of JSON {what} is taken.", ["{api}.body-is-json"], service=_lenient(base, repair)
             )

@@ -13,8 +13,10 @@ from email.utils import formatdate
 from typing import Any
 from uuid import UUID
 
-from contact_apis._mocking.service import Answer, Pristo, Request, Retainful, Service
+from contact_apis._mocking.service import MockService, Request, Response
 from contact_apis._openapi.document import Json, Operation
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.mutants.catalogue import Seen, Subject, of_service, of_twist, subjects
 from tests.mutants.pristo import Limited
 from tests.mutants.retainful import Guarded
@@ -112,17 +114,17 @@ def slow_at_first(seen: Seen) -> None:
     seen.delay = 2.0 if seen.number <= 2 else 0.0
 
 
-def throttling(base: type[Service]) -> type[Service]:
+def throttling(base: type[MockService]) -> type[MockService]:
     """A service with a bucket of 40 requests that fills by 40 a second."""
 
     class Throttling(base):  # type: ignore[misc, valid-type]  # the same difference for either API
         left, filled = 40.0, 0.0
 
-        def handle(self, operation: Operation, request: Request) -> Answer:
+        def handle(self, operation: Operation, request: Request) -> Response:
             now = time.monotonic()
             self.left, self.filled = min(40.0, self.left + 40 * (now - self.filled)), now
             if self.left < 1:
-                answer: Answer = self.error(operation, 429, "rate_limited", "Too many requests.")
+                answer: Response = self.error(operation, 429, "rate_limited", "Too many requests.")
                 if told := self.retry_after():
                     answer.headers["Retry-After"] = told
                 return answer
@@ -137,7 +139,7 @@ def throttling(base: type[Service]) -> type[Service]:
 
 def _throttled() -> Iterator[Subject]:
     """Services that throttle, by how they say for how long."""
-    for base in (Pristo, Retainful):
+    for base in (PristoMock, RetainfulMock):
         for name, says, told in (
             ("seconds", "with Retry-After in seconds", "1"),
             ("date", "with Retry-After as a date", "date"),
@@ -147,7 +149,7 @@ def _throttled() -> Iterator[Subject]:
             def _set(service: Any, told: str = told) -> None:
                 service.retry_after = lambda: formatdate(time.time() + 1, usegmt=True) if told == "date" else told
 
-            if (name, base) in (("date", Retainful), ("nothing", Pristo)):
+            if (name, base) in (("date", RetainfulMock), ("nothing", PristoMock)):
                 continue
             yield from subjects(
                 f"throttled-{name}", f"More than 40 requests a second are answered 429, {says}.", [], service=throttling(base), setup=_set
@@ -231,7 +233,7 @@ def other_statuses_for_what_is_undeclared(seen: Seen) -> None:
 # -------------------------------------------------------------------------------- strict on everything inferred
 
 
-def refusing(base: type[Service], objection: Callable[[Any, Request], bool]) -> type[Service]:
+def refusing(base: type[MockService], objection: Callable[[Any, Request], bool]) -> type[MockService]:
     """A service with one more reason to answer 400."""
 
     class Refusing(base):  # type: ignore[misc, valid-type]  # the same difference for either API
@@ -306,7 +308,7 @@ def _refusing_the_undocumented() -> Iterator[Subject]:
     """Services that refuse something that no document describes, each at one API; both have one that refuses all of it."""
     for number, (name, (what, objection)) in enumerate(OBJECTIONS.items()):
         yield from subjects(
-            f"refuses-{name}", f"The service refuses {what}.", [], service=refusing((Pristo, Retainful)[number % 2], objection)
+            f"refuses-{name}", f"The service refuses {what}.", [], service=refusing((PristoMock, RetainfulMock)[number % 2], objection)
         )
 
 
@@ -345,19 +347,19 @@ def _not_plain(body: Any, request: Request) -> bool:
     return _everything(body, request) or wrong or any(each != "NdrDSPTeIvRMEtzufwDyKMWjmcOMsOxkxTCs" for each in body["listIds"])
 
 
-class IdsOfNoVersionAreRefused(Pristo):
+class IdsOfNoVersionAreRefused(PristoMock):
     """The nil and the maximal UUID, and others without a version, are refused."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if UUID(body["contact"]["id"]).version is None or UUID(body["contact"]["id"]).int == (1 << 128) - 1:
             return self.error(operation, 400, "invalid_request", "The id is of no version.")
         return super().act(operation, request, body)
 
 
-class DuplicateEmailsAreRefused(Pristo):
+class DuplicateEmailsAreRefused(PristoMock):
     """An email that another contact has is refused."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         given = body["contact"]
         kept = self.stored.get(UUID(self.path_values(operation, request)[0]), {})
         if "email" in given and any(each.get("email") == given["email"] and key != UUID(given["id"]) for key, each in kept.items()):
@@ -382,18 +384,18 @@ class IdentifiersTwiceAreRefused(Guarded):
         return (400, "There are two of one type.") if len(set(kinds)) < len(kinds) else None
 
 
-class EmailAlwaysNeeded(Retainful):
+class EmailAlwaysNeeded(RetainfulMock):
     """No request without an email identifier is taken."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         self.email_rule = "always"
         return super().act(operation, request, body)
 
 
-class EmailNeverNeeded(Retainful):
+class EmailNeverNeeded(RetainfulMock):
     """A contact may be created by a phone alone."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         self.email_rule = "never"
         return super().act(operation, request, body)
 
@@ -401,7 +403,7 @@ class EmailNeverNeeded(Retainful):
 # -------------------------------------------------------------------------------- lenient on everything inferred
 
 
-class UnknownMembersAreCustomFields(Pristo):
+class UnknownMembersAreCustomFields(PristoMock):
     """A member of a contact that the schema does not know is a custom field."""
 
     def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
@@ -417,15 +419,15 @@ class UnknownMembersAreCustomFields(Pristo):
         return body, kept
 
 
-class AnyCustomFieldIsTaken(Pristo):
+class AnyCustomFieldIsTaken(PristoMock):
     """Custom fields that the population does not define are taken."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         self.custom_fields = None
         return super().act(operation, request, body)
 
 
-class OtherFormsOfUuidsAreTaken(Pristo):
+class OtherFormsOfUuidsAreTaken(PristoMock):
     """A UUID in braces, as a URN or without hyphens is taken, and shown in the usual form."""
 
     def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
@@ -436,23 +438,23 @@ class OtherFormsOfUuidsAreTaken(Pristo):
         return super().read_body(operation, request)
 
 
-class KeysAreComparedAsUuids(Pristo):
+class KeysAreComparedAsUuids(PristoMock):
     """The key may be in capitals."""
 
     def authorised(self, operation: Operation, request: Request) -> bool:
         return request.headers.get("x-api-key", "").lower() == self.credentials["X-API-Key"]
 
 
-class UnknownPopulationIsNotFound(Pristo):
+class UnknownPopulationIsNotFound(PristoMock):
     """A population that does not exist is answered 404."""
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if UUID(self.path_values(operation, request)[0]) not in self.stored:
             return self.error(operation, 404, "not_found", "There is no such population.")
         return super().act(operation, request, body)
 
 
-class UnusualNamesAreTrimmed(Pristo):
+class UnusualNamesAreTrimmed(PristoMock):
     """Blanks at the ends of names and control characters are taken away."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -464,7 +466,7 @@ def _trimmed(text: str) -> str:
     return "".join(each for each in text if unicodedata.category(each) != "Cc").strip()
 
 
-class EmptyTextRemovesAField(Pristo):
+class EmptyTextRemovesAField(PristoMock):
     """Empty text takes a field away."""
 
     def merge(self, stored: Json, given: Json) -> Json:
@@ -478,13 +480,13 @@ class LimitsInNames(Limited):
     def long(self, fields: dict[str, str], known: bool) -> bool:
         return any(len(each) > 255 for each in fields.values())
 
-    def act(self, operation: Operation, request: Request, body: Any) -> Answer:
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if any(len(value) > 255 for value in body["contact"].values() if isinstance(value, str)):
             return self.error(operation, 400, "too_long", "A field is too long.")
         return super().act(operation, request, body)
 
 
-def any_media_type(base: type[Service]) -> type[Service]:
+def any_media_type(base: type[MockService]) -> type[MockService]:
     """A service that reads JSON whatever it is declared as."""
 
     class AnyMediaType(base):  # type: ignore[misc, valid-type]  # the same difference for either API
@@ -495,11 +497,11 @@ def any_media_type(base: type[Service]) -> type[Service]:
     return AnyMediaType
 
 
-def body_first(base: type[Service]) -> type[Service]:
+def body_first(base: type[MockService]) -> type[MockService]:
     """A service that judges the body before the credentials."""
 
     class BodyFirst(base):  # type: ignore[misc, valid-type]  # the same difference for either API
-        def handle(self, operation: Operation, request: Request) -> Answer:
+        def handle(self, operation: Operation, request: Request) -> Response:
             _, faults = self.read(operation, request)
             if faults:
                 answer = self.error(operation, 400, "invalid_request", "; ".join(faults))
@@ -510,7 +512,7 @@ def body_first(base: type[Service]) -> type[Service]:
     return BodyFirst
 
 
-def locked(base: type[Service]) -> type[Service]:
+def locked(base: type[MockService]) -> type[MockService]:
     """A service that does one thing after the other, each in 5 ms."""
 
     class Locked(base):  # type: ignore[misc, valid-type]  # the same difference for either API
@@ -524,7 +526,7 @@ def locked(base: type[Service]) -> type[Service]:
 
 def _of_either_api() -> Iterator[Subject]:
     """Services of either API that read, judge or queue in another way."""
-    for base in (Pristo, Retainful):
+    for base in (PristoMock, RetainfulMock):
         yield from subjects("any-media-type", "JSON is read whatever it is declared as.", [], service=any_media_type(base))
         yield from subjects("body-before-credentials", "The body is judged before the credentials.", [], service=body_first(base))
         yield from subjects("one-after-the-other", "Requests at once are done one after the other.", [], service=locked(base))
@@ -569,22 +571,22 @@ MUTANTS: tuple[Subject, ...] = (
     *of_twist(messages_are_empty, apis=RETAINFUL),
     *of_twist(other_statuses_for_what_is_undeclared),
     *_refusing_the_undocumented(),
-    *subjects("strict-forms", "Phones, languages and ids must have the strictest form.", [], service=Pristo, setup=STRICT_PRISTO),
+    *subjects("strict-forms", "Phones, languages and ids must have the strictest form.", [], service=PristoMock, setup=STRICT_PRISTO),
     *subjects(
-        "strict-in-all", "Everything that is not documented is refused.", [], service=refusing(Pristo, _everything), setup=STRICT_PRISTO
+        "strict-in-all", "Everything that is not documented is refused.", [], service=refusing(PristoMock, _everything), setup=STRICT_PRISTO
     ),
     *subjects(
         "strict-forms",
         "Dates, addresses and statuses must have the form of the page's examples.",
         [],
-        service=Retainful,
+        service=RetainfulMock,
         setup=STRICT_RETAINFUL,
     ),
     *subjects(
         "strict-in-all",
         "Everything that is not documented is refused.",
         [],
-        service=refusing(Retainful, _not_plain),
+        service=refusing(RetainfulMock, _not_plain),
         setup=STRICT_RETAINFUL,
     ),
     *subjects(
@@ -592,7 +594,7 @@ MUTANTS: tuple[Subject, ...] = (
         "A phone identifier must be in the international form, or a number of as many digits.",
         [],
         service=refusing(
-            Retainful,
+            RetainfulMock,
             lambda body, request: any(
                 each["type"] == "phone" and not re.fullmatch(r"\+?[1-9]\d{6,14}", str(each["id"])) for each in body["identifiers"]
             ),

@@ -22,6 +22,7 @@ from contact_apis import _errors as errors  # pyright: ignore[reportPrivateUsage
 from contact_apis._errors import Fault
 from contact_apis._openapi.document import IDEMPOTENT_METHODS, Contract, Json, Operation
 
+from .error_body import ErrorBody
 from .secrets import SecretHeaders
 
 log = logging.getLogger("contact_apis")
@@ -152,6 +153,8 @@ class Service:
     """What a client says once in its log, and has said."""
     repeatable: Callable[[Json], Json] = field(default=lambda body: body, kw_only=True)
     """A body that says the same and may be processed twice."""
+    error_body: ErrorBody = field(default=ErrorBody(), kw_only=True)
+    """Where its errors have their words."""
 
 
 def delay(retry: int, asked: float | None, chance: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import httpx
@@ -15,8 +15,6 @@ from .call import Answer, Unreadable, delivery, id_in
 from .redaction import LONGEST_WORDS, speakable, without
 
 if TYPE_CHECKING:
-    from contact_apis._openapi.document import Json
-
     from .call import Call
 
 _HAPPENED = "the write may have happened"
@@ -33,7 +31,7 @@ def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None
     if faults is not None:
         return _unfit(call, status, request_id, faults)
     secrets = call.service.credentials
-    words = [each and without(secrets, each)[:LONGEST_WORDS] for each in _words(outcome)]
+    words = [each and without(secrets, each)[:LONGEST_WORDS] for each in call.service.error_body.words(_json_of(outcome))]
     said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(outcome)
     facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
     text = f"{call.service.name} answered {status}: {said}"
@@ -65,17 +63,14 @@ def _unfit(call: Call, status: int, request_id: UUID, faults: list[Fault]) -> er
     return errors.APIResponseValidationError(text, request_id, call.attempts, perhaps_written=True, status_code=status, faults=shown)
 
 
-def _words(response: Answer) -> list[str | None]:
-    """The code and the message of an error, where its body has such."""
+def _json_of(response: Answer) -> object:
+    """The JSON of a response; ``None`` where it is not any."""
     try:
-        body: Any = json.loads(response.content)
+        body: object = json.loads(response.content)
         json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
     except (httpx.ResponseNotRead, RecursionError, ValueError):
-        body = None
-    envelope = cast("Json", body) if isinstance(body, dict) else {}
-    inner: Any = envelope.get("error", envelope)
-    found = cast("Json", inner) if isinstance(inner, dict) else {}
-    return [each if isinstance(each, str) else None for each in (found.get("code"), found.get("message"))]
+        return None
+    return body
 
 
 def _is_html(response: Answer) -> bool:

@@ -11,15 +11,17 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from attrs import frozen
 
-from contact_apis import AsyncPristo, AsyncRetainful
 from contact_apis._bulk.outcome import SUCCEEDED
+from contact_apis._vendors.base import AsyncClient
+from contact_apis._vendors.registry import VENDORS
 from contact_apis._version import __version__
 
 from .journal import Journal, JournalError, Planned, journal_of
-from .mapping import FORMS, ColumnMapping
+from .mapping import ColumnMapping
 from .progress import Watch
 from .rows import Input, InputError
 from .sender import (
@@ -87,7 +89,7 @@ def run_import(wish: Request) -> int:
     """
     check_descriptors()
     mapping = ColumnMapping(
-        FORMS[wish.to](),
+        VENDORS[wish.to].mapper(),
         columns=wish.columns,
         constants=wish.constants,
         custom=wish.custom,
@@ -115,13 +117,13 @@ def run_import(wish: Request) -> int:
             path, bound = Path(stack.enter_context(_scratch())) / "journal", {}
         else:
             session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
-            # What identifies the account besides its key: nothing for Pristo, whose address has the population.
+            # What identifies the account besides its key and the address, which may have a part of it.
             bound = {"target": str(url), "app": [*session.service.account], "mapping": mapping.signature}
         with closing(Journal(path, bound)) as journal:
             return _carry_out(wish, mapping, source, journal, client)
 
 
-def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, client: AsyncPristo | AsyncRetainful | None) -> int:
+def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, client: AsyncClient[Any] | None) -> int:
     ending: Ending = "finished"
     reason = ""
     problems: list[str] = []
@@ -200,9 +202,8 @@ def _scratch() -> TemporaryDirectory[str]:
         raise InputError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one that has room") from None
 
 
-def _client(wish: Request) -> AsyncPristo | AsyncRetainful:
-    kind = AsyncPristo if wish.to == "pristo" else AsyncRetainful
-    return kind(max_retries=wish.max_retries, timeout=wish.timeout)
+def _client(wish: Request) -> AsyncClient[Any]:
+    return VENDORS[wish.to].awaiting(max_retries=wish.max_retries, timeout=wish.timeout)
 
 
 def _watched(rows: Iterator[Planned], watch: Watch) -> Iterator[Planned]:

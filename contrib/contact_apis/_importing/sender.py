@@ -35,13 +35,12 @@ from contact_apis._errors import (
 from contact_apis._http.call import LONGEST_RETRY_AFTER
 
 from .journal import Due, Ended, Journal, JournalError, Planned, journal_of, reference
-from .mapping import ColumnMapping, Unfit
+from .mapping import CellError, ColumnMapping
 from .rows import LONGEST_NAME, OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 from .shutdown import SignalEnding, Signals
 
 if TYPE_CHECKING:
-    from contact_apis._vendors.pristo.client import AsyncPristo
-    from contact_apis._vendors.retainful.client import AsyncRetainful
+    from contact_apis._vendors.base import AsyncClient
 
     from .progress import Watch
 
@@ -70,8 +69,9 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
     Raises:
         InputError: a member of a JSON object fits nothing. Of rows after ``limit``, which are not sent, that is only a fault.
     """
-    form = mapping.form
-    schema = form.operation.body
+    mapper = mapping.mapper
+    vendor = mapper.vendor
+    schema = mapper.operation.body
     for place, row in enumerate(rows):
         fault, body = row.fault, {}
         if fault is None:
@@ -79,7 +79,7 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
                 body = mapping.of_cells(row.cells) if isinstance(row.cells, list) else mapping.of_members(row.cells)
                 faults = schema.faults(body) if schema is not None else []
                 fault = "; ".join(str(Fault(_shown_path(each.path), each.remedy)) for each in faults) or None
-            except Unfit as error:
+            except CellError as error:
                 fault = str(error)
             except InputError as error:
                 if limit is None or place < limit:
@@ -87,9 +87,11 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
                 fault = str(error)
         if fault is None:
             sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-            yield Planned(row.line, form.name(body), form.identities(body), sent, row.source, form.repeatable(body), None, form.connects)
+            keys = vendor.ordering_keys(body)
+            is_idempotent = vendor.is_idempotent(body)
+            yield Planned(row.line, mapper.name(body), keys, sent, row.source, is_idempotent, None, vendor.has_several_keys)
         else:
-            yield Planned(row.line, None, (), None, row.source, True, fault, form.connects)
+            yield Planned(row.line, None, (), None, row.source, True, fault, vendor.has_several_keys)
 
 
 def _shown_path(path: str) -> str:
@@ -130,9 +132,7 @@ class Sender:
     reason = ""
     """Why everything was rejected, or the journal could not be written; a sentence."""
 
-    def __init__(
-        self, client: AsyncPristo | AsyncRetainful, journal: Journal, watch: Watch, signals: Signals, *, keep_going: bool = False
-    ) -> None:
+    def __init__(self, client: AsyncClient[Any], journal: Journal, watch: Watch, signals: Signals, *, keep_going: bool = False) -> None:
         self._client = client
         self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
         self._journal, self._watch, self._signals = journal, watch, signals

@@ -13,14 +13,15 @@ from time import time
 from typing import Any
 
 from attrs import asdict, evolve
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import Response as PlainResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from contact_apis._http.addresses import is_loopback
 from contact_apis._openapi.document import Json, Operation
 
 from .injection import Faults
-from .service import Answer, Request, Service
+from .service import MockService, Request, Response
 
 BODY_LIMIT = 1 << 20  # bytes; far above what either API takes for one contact
 SHOWN_REQUESTS = 200
@@ -30,11 +31,11 @@ SHOWN_BYTES = 10_000  # of the body of each
 class MockApp:
     """Serves several APIs, a page at ``/`` that shows what arrived, and the same as JSON at ``/_mock/state``."""
 
-    def __init__(self, services: Sequence[Service], faults: Faults | None = None, *, local: bool = False) -> None:
+    def __init__(self, services: Sequence[MockService], faults: Faults | None = None, *, local: bool = False) -> None:
         self.local = local
         self.services = services
         self.faults = faults or Faults()
-        self.arrived: deque[tuple[float, Request, Answer, str]] = deque(maxlen=SHOWN_REQUESTS)
+        self.arrived: deque[tuple[float, Request, Response, str]] = deque(maxlen=SHOWN_REQUESTS)
         self.received = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +59,7 @@ class MockApp:
         self.arrived.append((time(), kept, answer, fault or ""))
         await _send(answer, fault, scope, receive, send)
 
-    def _own(self, request: Request) -> Response | None:
+    def _own(self, request: Request) -> PlainResponse | None:
         """The response to a request that is about the mock itself, or that came by a name that is not the mock's."""
         if self.local and not is_loopback(_name_in(request.headers.get("host", "localhost"))):
             # A page elsewhere can give its name this machine's address, and would then read what is stored here.
@@ -85,9 +86,9 @@ class MockApp:
         self.received = 0
         self.faults.active = [each for each in self.faults.active if each.rate]
 
-    def answer(self, request: Request, fault: str | None, *, too_large: bool = False) -> Answer:
+    def answer(self, request: Request, fault: str | None, *, too_large: bool = False) -> Response:
         """Lets the service that a path belongs to answer."""
-        nowhere: tuple[Service, list[Operation]] = (self.services[0], [])
+        nowhere: tuple[MockService, list[Operation]] = (self.services[0], [])
         found = ((each, each.operations_at(request.path)) for each in self.services)
         service, operations = next((each for each in found if each[1]), nowhere)
         if not operations:
@@ -122,7 +123,7 @@ class MockApp:
                 }
                 for at, request, answer, fault in reversed(list(self.arrived))
             ],
-            "contacts": {type(service).__name__: service.contacts for service in self.services},
+            "contacts": {service.title: service.contacts for service in self.services},
             "faults": {"latency": self.faults.latency, "active": [asdict(each) for each in self.faults.active]},
         }
 
@@ -138,7 +139,7 @@ def _is_foreign(headers: Mapping[str, str]) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
-def _status_fault(service: Service, operation: Operation, status: int) -> Answer:
+def _status_fault(service: MockService, operation: Operation, status: int) -> Response:
     answer = service.error(operation, status, "fault", "This fault was asked for.")
     if status in (429, 503):
         answer.headers["Retry-After"] = "1"
@@ -159,7 +160,7 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts) if size <= BODY_LIMIT else None
 
 
-async def _send(answer: Answer, fault: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send(answer: Response, fault: str | None, scope: Scope, receive: Receive, send: Send) -> None:
     if fault == "hang":
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -1,12 +1,11 @@
-"""What the four clients share: how they are set up, copied, tried and closed."""
+"""What all clients share: how they are set up, copied, tried and closed."""
 
 from __future__ import annotations
 
 import copy
-import difflib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID, uuid4
@@ -15,12 +14,13 @@ import attrs
 import httpx
 
 from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
-from contact_apis._http.addresses import is_loopback
 from contact_apis._http.call import PROBE, Policy, Service
-from contact_apis._http.secrets import Secret
+from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
 from contact_apis._http.session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
 
+from .settings import base_url_of, check_options, resolve_settings
 from .times import with_times
+from .vendor import Vendor
 
 if TYPE_CHECKING:
     from contact_apis._bulk.outcome import UpsertOutcome
@@ -33,7 +33,15 @@ class Model(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
+class Generated(Protocol):
+    """What generated code has for a client."""
+
+    def set_httpx_client(self, client: httpx.Client) -> Self: ...
+    def set_async_httpx_client(self, async_client: httpx.AsyncClient) -> Self: ...
+
+
 RequestId = UUID | str | None
+AnyGenerated = TypeVar("AnyGenerated", bound=Generated)
 AnyContact = TypeVar("AnyContact", bound=Model)
 AnySession = TypeVar("AnySession", Session, AsyncSession)
 AnyHttpClient = TypeVar("AnyHttpClient", httpx.Client, httpx.AsyncClient)
@@ -55,9 +63,10 @@ class Options(Limits, Generic[AnyHttpClient], total=False):
     http_client: AnyHttpClient | None
 
 
-class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
+class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     """A service, and the session through which it is spoken to."""
 
+    _vendor: ClassVar[Vendor]
     _kinds: ClassVar[tuple[type[Any], type[Any], type[Any]]]
     _model: ClassVar[type[Any]]
     """The generated model of a contact."""
@@ -68,6 +77,48 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     """The path parameters of the upsert that are the same for every contact, by name."""
     _borrowed = False
 
+    def _configure(self, given: Secret[Mapping[str, Any]], options: Secret[Any]) -> None:
+        """Makes the session, from the vendor's settings as they were given and the options of every client.
+
+        Raises:
+            ConfigurationError: one of them is missing or impossible.
+            TypeError: an option that there is none of.
+        """
+        vendor = self._vendor
+        check_options(type(self).__name__, options, {*given.reveal(), *Options.__annotations__})
+        settings = resolve_settings(vendor, given)
+        self._identity = lambda: {name: value.reveal() for name, value in settings.items()}
+        by_scheme: dict[str, Secret[str]] = {}
+        path_values: dict[str, str] = {}
+        account: list[str] = []
+        for setting in vendor.settings:
+            value = settings[setting.name]
+            if setting.scheme is not None:
+                by_scheme[setting.scheme] = value
+            if setting.path is not None:
+                path_values[setting.path] = value.reveal()
+            elif not setting.is_secret:
+                account.append(SecretText(value.reveal()))
+        self._path_values = path_values
+        upsert = vendor.operation()
+        secrets = Secret({scheme: value.reveal() for scheme, value in by_scheme.items()})
+        credentials = SecretHeaders(upsert.security_headers(secrets.reveal()))
+        unset = import_module(f"{vendor.package}.types").Unset
+        service = Service(
+            vendor.title,
+            upsert.contract,
+            credentials,
+            unset,
+            vendor.is_idempotent,
+            vendor.ordering_keys,
+            upsert,
+            tuple(account),
+            foreign=vendor.foreign,
+            repeatable=vendor.idempotent_form,
+            error_body=vendor.error_body,
+        )
+        self._set_up(service, **options.reveal())
+
     def _set_up(
         self,
         service: Service,
@@ -77,12 +128,19 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         http_client: AnyHttpClient | None = None,
         **limits: Unpack[Limits],
     ) -> None:
-        """Makes the session with a service, which may be at another address than the one that its specification names."""
-        service = attrs.evolve(service, base_url=base_url_of(service, base_url, allow_http))
+        """Makes the session with a service, which may be at another address than the one that its document names."""
+        service = attrs.evolve(service, base_url=base_url_of(self._vendor, service.contract.server, base_url, allow_http))
         session, wire, kind = self._kinds
         if http_client is not None and not isinstance(http_client, kind):
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
         self._session = session(service, Policy(**limits), wire(service.base_url, http_client))
+
+    def _handed_to(self, kind: Callable[..., AnyGenerated]) -> AnyGenerated:
+        """A generated client that sends through the session."""
+        client = kind(base_url=str(self._session.service.base_url))
+        if isinstance(self._session, Session):
+            return client.set_httpx_client(self._session)
+        return client.set_async_httpx_client(self._session)
 
     def with_options(self, **limits: Unpack[Limits]) -> Self:
         """A client with other limits (those of the constructor) on the same connections; closing it leaves them open.
@@ -155,7 +213,7 @@ class API(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         return {"method": session.service.upsert.method, "url": url, "json": {}, "extensions": {PROBE: True}}
 
 
-class Blocking(API[AnyContact, Session, httpx.Client]):
+class BlockingClient(Client[AnyContact, Session, httpx.Client]):
     """Calls that return when they are done. Threads may share a client."""
 
     _kinds = Session, Wire, httpx.Client
@@ -163,8 +221,8 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
     def check_credentials(self) -> bool:
         """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
 
-        ``True`` on 400 and ``False`` on 401. Retainful is known to answer so (public integrations rely on it); that Pristo
-        does is inferred from the two statuses that its document describes. A population that does not exist is not noticed.
+        ``True`` on 400 and ``False`` on 401; the class says how that is known of the service. Whether what the address names,
+        such as an account's part, exists is not noticed.
 
         Raises:
             APIStatusError: any other status, a success among them.
@@ -211,13 +269,13 @@ class Blocking(API[AnyContact, Session, httpx.Client]):
         self.close()
 
 
-class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
+class AsyncClient(Client[AnyContact, AsyncSession, httpx.AsyncClient]):
     """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
 
     _kinds = AsyncSession, AsyncWire, httpx.AsyncClient
 
     async def check_credentials(self) -> bool:
-        """As :meth:`Blocking.check_credentials`."""
+        """As :meth:`BlockingClient.check_credentials`."""
         return (await self._session.request(**self._probe())).status_code == 400
 
     def upsert_many(
@@ -227,7 +285,7 @@ class Awaiting(API[AnyContact, AsyncSession, httpx.AsyncClient]):
         concurrency: int = 64,
         rate: float | None = None,
     ) -> AsyncGenerator[UpsertOutcome, None]:
-        """As :meth:`Blocking.upsert_many`; the contacts may come from an asynchronous iterable."""
+        """As :meth:`BlockingClient.upsert_many`; the contacts may come from an asynchronous iterable."""
         from contact_apis._http.connections import loading
 
         with loading("upsert_many"):
@@ -255,7 +313,7 @@ def _rebuilt(kind: Callable[..., object], options: dict[str, Any]) -> object:
     return kind(**given.reveal())
 
 
-def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
+def contact_from(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
     """The contact that a call is about: a model, or what is made of its keywords."""
     if contact is None:
         return make(**fields)
@@ -264,54 +322,7 @@ def either(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable
     return contact
 
 
-def setting(service: str, name: str, given: Secret[Any]) -> Secret[str]:
-    """A credential or an id: the argument, or else the variable of the environment, stripped and checked.
-
-    Raises:
-        ConfigurationError: it is missing or cannot stand in a header. Neither the text nor a frame shows it.
-    """
-    variable = f"{service}_{name}".upper()
-    found = Secret(os.environ.get(variable)) if given.reveal() is None else given
-    if found.reveal() is None:
-        raise ConfigurationError(f"{service} needs its {name}: pass {name}= or set {variable}")
-    stripped = Secret(str(found.reveal()).strip() if isinstance(found.reveal(), str | UUID) else "")
-    if not (stripped.reveal() and stripped.reveal().isascii() and stripped.reveal().isprintable()):
-        raise ConfigurationError(f"{name} (or {variable}) must be printable ASCII text, and not empty")
-    return stripped
-
-
-def check_options(kind: str, options: Secret[Mapping[str, object]], known: Iterable[str]) -> None:
-    """Raises ``TypeError`` for a keyword that a client does not take: its value may be a key under a misspelt name."""
-    names = sorted(known)
-    unknown = [each for each in options.reveal() if each not in names]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], names, 1, 0.6)
-        hint = f"; did you mean {near[0]}=?" if near else f"; it takes {', '.join(names)}"
-        raise TypeError(f"{kind}() has no keyword {unknown[0]!r}{hint}")
-
-
-def base_url_of(service: Service, value: str | None, allow_http: str | Iterable[str] = ()) -> httpx.URL:
-    """The address to call: the argument, or else the environment's, or else the specification's.
-
-    Raises:
-        ConfigurationError: it is no https URL; plain http is taken for loopback and the hosts in ``allow_http`` alone.
-    """
-    text = (os.environ.get(f"{service.name}_BASE_URL".upper()) or service.contract.server) if value is None else value
-    try:
-        url = httpx.URL(text.strip().rstrip("/"))
-    except (AttributeError, httpx.InvalidURL):
-        url = httpx.URL()
-    if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
-        raise ConfigurationError("base_url must be an https URL without user, query and fragment")
-    allowed = {each.strip("[]").lower() for each in ([allow_http] if isinstance(allow_http, str) else allow_http)}
-    if url.scheme == "http" and not (is_loopback(url.host) or url.host in allowed):
-        raise ConfigurationError(
-            "base_url must begin with https, for credentials travel with every call; http is for loopback, and for hosts named in allow_http="
-        )
-    return url
-
-
-class identified:  # noqa: N801 # it stands where a function with ``contextmanager`` would, at a third of the price
+class correlation_id:  # noqa: N801 # it stands where a function with ``contextmanager`` would, at a third of the price
     """Gives the calls inside a correlation id: the given one, or one that is made.
 
     Raises:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
-from contact_apis import Pristo, Retainful
 from contact_apis._bulk.outcome import state_of
 from contact_apis._errors import (
     APIConnectionError,
@@ -17,14 +16,15 @@ from contact_apis._errors import (
     InternalServerError,
     PermissionDeniedError,
 )
-from contact_apis._importing.mapping import FORMS, ColumnMapping, Unfit
+from contact_apis._importing.mapping import CellError, ColumnMapping
 from contact_apis._importing.rows import InputError
 from contact_apis._importing.sender import EXIT_CODES
-from contact_apis._vendors.base import identified
+from contact_apis._vendors.base import BlockingClient, correlation_id
+from contact_apis._vendors.registry import VENDORS
 
 
-def _client(to: str) -> Pristo | Retainful:
-    return Pristo() if to == "pristo" else Retainful()
+def _client(to: str) -> BlockingClient[Any]:
+    return VENDORS[to].blocking()
 
 
 def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], region: str | None, *, as_json: bool) -> int:
@@ -37,21 +37,21 @@ def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], regio
     """
     if both := sorted(set(fields) & set(own)):
         raise InputError(f"{', '.join(both)} is given with --set and with --custom; which is it?")
-    mapping = ColumnMapping(FORMS[to](), custom=list(own), region=region)
+    mapping = ColumnMapping(VENDORS[to].mapper(), custom=list(own), region=region)
     client = _client(to)
     try:
         body = mapping.of_members({**(fields or ({} if own else _object_read())), **own})
-    except Unfit as error:
+    except CellError as error:
         raise InputError(str(error)) from None
     session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
     failure: ContactAPIError | None = None
     status: int | None = None
-    with client, identified(None) as request_id:
+    with client, correlation_id(None) as request_id:
         try:
-            status = session.request(mapping.form.operation.method, url, json=body).status_code
+            status = session.request(mapping.mapper.operation.method, url, json=body).status_code
         except ContactAPIError as error:
             failure = error
-    state = state_of(mapping.form.operation, status, failure)
+    state = state_of(mapping.mapper.operation, status, failure)
     if as_json:
         sys.stdout.write(json.dumps({"state": state, "request_id": str(request_id), "error": failure and str(failure)}) + "\n")
     else:

@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterable
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
-from uuid import NAMESPACE_URL, uuid5
+from typing import Any, Self, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,12 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from contact_apis._http.addresses import is_loopback
 from contact_apis._mocking.app import MockApp
 from contact_apis._mocking.injection import Fault, Faults
-from contact_apis._mocking.service import EmailRule, Pristo, Retainful
 from contact_apis._openapi.document import Json
-
-
-def _fixed(name: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"contact-apis/mock/{name}"))
+from contact_apis._vendors.pristo.mock import PristoMock
+from contact_apis._vendors.registry import VENDORS
+from contact_apis._vendors.retainful.mock import EmailRule, RetainfulMock
 
 
 class _Protocol(H11Protocol):
@@ -65,11 +62,14 @@ class MockServer:
         latency: float = 0.0,
     ) -> None:
         self._faults = Faults([Fault.parse(each) for each in faults], latency)
-        populations = [_fixed("population"), *([_fixed("second population")] if second_population else [])]
-        fields = None if custom_fields is None else list(custom_fields)
-        self.pristo = Pristo(_fixed("pristo key"), populations, fields)
-        self.retainful = Retainful("retainful-" + _fixed("key"), "app-" + _fixed("app"), retainful_email)
-        self.app = MockApp([self.pristo, self.retainful], self._faults, local=is_loopback(host))
+        options: dict[str, dict[str, Any]] = {
+            "pristo": {"custom_fields": custom_fields, "second_population": second_population},
+            "retainful": {"email_rule": retainful_email},
+        }
+        services = {name: vendor.mock_service(options.get(name, {})) for name, vendor in VENDORS.items()}
+        self.pristo = cast("PristoMock", services["pristo"])
+        self.retainful = cast("RetainfulMock", services["retainful"])
+        self.app = MockApp([*services.values()], self._faults, local=is_loopback(host))
         # Named, for asyncio sends without delay only where it sees TCP; else each answer waits 40 ms for an acknowledgement.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,17 +86,9 @@ class MockServer:
         self._thread: threading.Thread | None = None
         shown = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 # compared, not bound to
         self.base_url = f"http://{shown}:{self._socket.getsockname()[1]}"
-        self.env = {
-            "PRISTO_BASE_URL": self.base_url,
-            "PRISTO_API_KEY": self.pristo.credentials["X-API-Key"],
-            "PRISTO_POPULATION_ID": populations[0],
-            **({"PRISTO_SECOND_POPULATION_ID": populations[1]} if second_population else {}),
-            **({"PRISTO_CUSTOM_FIELDS": ",".join(fields)} if fields else {}),
-            "RETAINFUL_BASE_URL": self.base_url,
-            "RETAINFUL_API_KEY": self.retainful.credentials["Retainful-Api-Key"],
-            "RETAINFUL_APP_ID": self.retainful.credentials["Retainful-App-Id"],
-            "RETAINFUL_LIST_ID": "NdrDSPTeIvRMEtzufwDyKMWjmcOMsOxkxTCs",
-        }
+        self.env: dict[str, str] = {}
+        for service in services.values():
+            self.env |= service.environment(self.base_url)
 
     @property
     def state(self) -> Json:

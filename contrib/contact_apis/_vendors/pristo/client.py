@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack, cast, overload
+from typing import Any, Unpack, overload
 from uuid import UUID
 
 import httpx
 from attrs import field, frozen
 
-from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
-from contact_apis._http.call import Service, built, id_in, pruned
+from contact_apis._errors import Fault, InvalidRequestError
+from contact_apis._http.call import built, id_in, pruned
 from contact_apis._http.plain import Plain
-from contact_apis._http.secrets import Secret, SecretHeaders
+from contact_apis._http.secrets import Secret
 from contact_apis._http.session import AsyncSession, Session
-from contact_apis._openapi.document import Json, contract
+from contact_apis._openapi.document import Json
 from contact_apis._vendors.base import (
-    API,
     AnyHttpClient,
     AnySession,
-    Awaiting,
-    Blocking,
+    AsyncClient,
+    BlockingClient,
+    Client,
     Options,
     RequestId,
-    check_options,
-    either,
-    identified,
-    setting,
+    contact_from,
+    correlation_id,
     timed,
 )
 from contact_apis._vendors.keywords import shows_keywords
+from contact_apis._vendors.pristo import VENDOR
 from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
-from pristo_client import Client, models
+from pristo_client import Client as GeneratedClient
+from pristo_client import models
 from pristo_client.api.contacts import upsert_contact
 from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
 from pristo_client.models.contact import ContactKeywords
@@ -64,36 +64,26 @@ class PristoResult(Plain):
         return {"created": self.created, "contact": contact, "request_id": str(self.request_id)}
 
 
-class _Pristo(API[Contact, AnySession, AnyHttpClient]):
+class _Pristo(Client[Contact, AnySession, AnyHttpClient]):
+    _vendor = VENDOR
     _model = Contact
 
     def __init__(
         self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
     ) -> None:
-        given = Secret(api_key)
-        given_population = Secret(population_id)  # somebody may mix them up
+        given: Secret[Mapping[str, Any]] = Secret({"api_key": api_key, "population_id": population_id})  # somebody may mix them up
         wanted: Secret[Any] = Secret(options)
         del api_key, population_id, options  # no name holds a key when something is raised
-        check_options(type(self).__name__, wanted, {"api_key", "population_id", *Options.__annotations__})
-        terms = contract("pristo_client")
-        key = setting("Pristo", "api_key", given)
-        self._population_id = _population(given_population)
-        self._path_values = {"populationId": str(self._population_id)}
-        upsert = terms.operation("upsertContact")
-        credentials = SecretHeaders(upsert.security_headers({"ApiKeyAuth": key.reveal()}))
-        population = self._population_id
-        self._identity = lambda: {"api_key": key.reveal(), "population_id": population}
-        service = Service("Pristo", terms, credentials, Unset, lambda _: True, identities, upsert, foreign=foreign)
-        self._set_up(service, **wanted.reveal())
+        self._configure(given, wanted)
+        self._population_id = UUID(self._path_values["populationId"])
 
     @property
-    def client(self) -> Client:
+    def client(self) -> GeneratedClient:
         """The generated client: hand it to any function of ``pristo_client.api`` for the same checks, retries and errors."""
-        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
-        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+        return self._handed_to(GeneratedClient)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
-        body = timed(ContactUpsertRequest(contact=either(contact, fields, _contact)))
+        body = timed(ContactUpsertRequest(contact=contact_from(contact, fields, _contact)))
         built(body.to_dict)
         return body
 
@@ -101,31 +91,6 @@ class _Pristo(API[Contact, AnySession, AnyHttpClient]):
         contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
         shown = None if isinstance(contact, Unset) else contact
         return PristoResult(created=response.status_code == 201, contact=shown, request_id=id_in(response.headers, sent))
-
-
-def foreign(sent: Json, shown: Any) -> list[Fault]:
-    """What is wrong with a response that shows another contact than the one that was sent.
-
-    ``contact.id`` is a member of the request and of the response, and optional in the second (Pristo's document).
-    """
-    try:
-        same = shown["contact"]["id"].lower() == sent["contact"]["id"].lower()
-    except (AttributeError, LookupError, TypeError):  # it shows no id
-        return []
-    if same:
-        return []
-    return [Fault("contact.id", "must be the id that was sent: the response belongs to another request")]
-
-
-def _population(given: Secret[Any]) -> UUID:
-    try:
-        return UUID(setting("Pristo", "population_id", given).reveal())
-    except ValueError:
-        raise ConfigurationError("population_id (or PRISTO_POPULATION_ID) must be a UUID") from None
-
-
-def identities(body: Json) -> tuple[str, ...]:
-    return (body["contact"]["id"].lower(),)
 
 
 def _contact(**fields: object) -> Contact:
@@ -140,10 +105,11 @@ def _contact(**fields: object) -> Contact:
 _MAPS = map_members(Contact, models)
 
 
-class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
+class Pristo(_Pristo[Session, httpx.Client], BlockingClient[Contact]):
     """Pristo's contacts, for one population.
 
-    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+    Threads may share a client. Use it as a context manager, or :meth:`close` it. What :meth:`check_credentials` takes the statuses
+    400 and 401 to mean is inferred from the document, which describes both; a population that does not exist is not noticed.
 
     Args:
         api_key: the account's key; else ``PRISTO_API_KEY``.
@@ -181,12 +147,12 @@ class Pristo(_Pristo[Session, httpx.Client], Blocking[Contact]):
             APIConnectionError: no answer; the contact may have been written.
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
-        with identified(request_id) as sent:
+        with correlation_id(request_id) as sent:
             response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)
 
 
-class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
+class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], AsyncClient[Contact]):
     """What :class:`Pristo` is, with calls to be awaited. Tasks may share a client."""
 
     @overload
@@ -196,6 +162,6 @@ class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
     @shows_keywords(Contact, _contact, PristoFields)
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
         """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
-        with identified(request_id) as sent:
+        with correlation_id(request_id) as sent:
             response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)

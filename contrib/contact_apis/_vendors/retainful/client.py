@@ -10,32 +10,32 @@ import httpx
 from attrs import frozen
 
 from contact_apis._errors import Fault, InvalidRequestError
-from contact_apis._http.call import Service, built, id_in
+from contact_apis._http.call import built, id_in
 from contact_apis._http.plain import Plain
-from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
+from contact_apis._http.secrets import Secret
 from contact_apis._http.session import AsyncSession, Session
-from contact_apis._openapi.document import Json, contract
+from contact_apis._openapi.document import Json
 from contact_apis._vendors.base import (
-    API,
     AnyHttpClient,
     AnySession,
-    Awaiting,
-    Blocking,
+    AsyncClient,
+    BlockingClient,
+    Client,
     Options,
     RequestId,
-    check_options,
-    either,
-    identified,
-    setting,
+    contact_from,
+    correlation_id,
     timed,
 )
 from contact_apis._vendors.keywords import shows_keywords
 from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
-from retainful_client import Client, models
+from contact_apis._vendors.retainful import VENDOR
+from retainful_client import Client as GeneratedClient
+from retainful_client import models
 from retainful_client.api.contacts import upsert_contact
 from retainful_client.models import Accepted, Channel, Channels, Consent, Contact, Error, Identifier
 from retainful_client.models.contact import ContactKeywords
-from retainful_client.types import Response, Unset
+from retainful_client.types import Response
 
 RetainfulContact = Contact
 Kind = Literal["email", "phone"]
@@ -72,56 +72,32 @@ class RetainfulResult(Plain):
         return {"created": self.created, "request_id": str(self.request_id)}
 
 
-class _Retainful(API[Contact, AnySession, AnyHttpClient]):
+class _Retainful(Client[Contact, AnySession, AnyHttpClient]):
+    _vendor = VENDOR
     _model = Contact
 
     def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
-        given_key = Secret(api_key)
-        given_app = Secret(app_id)
+        given: Secret[Mapping[str, Any]] = Secret({"api_key": api_key, "app_id": app_id})
         wanted: Secret[Any] = Secret(options)
         del api_key, app_id, options  # no name holds a key when something is raised
-        check_options(type(self).__name__, wanted, {"api_key", "app_id", *Options.__annotations__})
-        terms = contract("retainful_client")
-        upsert = terms.operation("upsertContact")
-        app = setting("Retainful", "app_id", given_app)
-        key = setting("Retainful", "api_key", given_key)
-        credentials = SecretHeaders(upsert.security_headers({"ApiKey": key.reveal(), "AppId": app.reveal()}))
-        self._identity = lambda: {"api_key": key.reveal(), "app_id": app.reveal()}
-        account = (SecretText(app.reveal()),)
-        service = Service("Retainful", terms, credentials, Unset, sends_no_mail, identities, upsert, account, repeatable=without_mail)
-        self._set_up(service, **wanted.reveal())
+        self._configure(given, wanted)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> GeneratedClient:
         """The generated client: hand it to any function of ``retainful_client.api`` for the same checks, retries and errors."""
-        session, client = cast("Session | AsyncSession", self._session), Client(base_url=str(self._session.service.base_url))
-        return client.set_httpx_client(session) if isinstance(session, Session) else client.set_async_httpx_client(session)
+        return self._handed_to(GeneratedClient)
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
         if contact is None:
             # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
             fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
             check_names(fields, Contact, RetainfulFields.__annotations__)
-        body = timed(either(contact, fields, _contact))
+        body = timed(contact_from(contact, fields, _contact))
         built(body.to_dict)
         return body
 
     def _result(self, response: Response[Accepted | Error], sent: UUID) -> RetainfulResult:
         return RetainfulResult(created=None, request_id=id_in(response.headers, sent))
-
-
-def sends_no_mail(body: Json) -> bool:
-    """A second welcome e-mail is the one thing that sending a contact twice can do."""
-    return body.get("triggerWelcomeEmail") is not True
-
-
-def without_mail(body: Json) -> Json:
-    """The same contact, and no welcome e-mail."""
-    return body if sends_no_mail(body) else {**body, "triggerWelcomeEmail": False}
-
-
-def identities(body: Json) -> tuple[str, ...]:
-    return tuple(f"{each['type']}:{str(each['id']).casefold()}" for each in body["identifiers"])
 
 
 def _contact(
@@ -167,10 +143,11 @@ def _contact(
 _MAPS = map_members(Contact, models)
 
 
-class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
+class Retainful(_Retainful[Session, httpx.Client], BlockingClient[Contact]):
     """Retainful's contacts, for one app.
 
-    Threads may share a client. Use it as a context manager, or :meth:`close` it.
+    Threads may share a client. Use it as a context manager, or :meth:`close` it. That the service answers :meth:`check_credentials`
+    with 400 or 401 is known: public integrations rely on it.
 
     Args:
         api_key: the account's secret; else ``RETAINFUL_API_KEY``.
@@ -213,12 +190,12 @@ class Retainful(_Retainful[Session, httpx.Client], Blocking[Contact]):
             APIConnectionError: no answer; the contact may have been written.
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
-        with identified(request_id) as sent:
+        with correlation_id(request_id) as sent:
             response = upsert_contact.sync_detailed(client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)
 
 
-class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Contact]):
+class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], AsyncClient[Contact]):
     """What :class:`Retainful` is, with calls to be awaited. Tasks may share a client."""
 
     @overload
@@ -228,6 +205,6 @@ class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], Awaiting[Conta
     @shows_keywords(Contact, _contact, RetainfulFields)
     async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
         """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
-        with identified(request_id) as sent:
+        with correlation_id(request_id) as sent:
             response = await upsert_contact.asyncio_detailed(client=self.client, body=self._body(contact, fields))
         return self._result(response, sent)

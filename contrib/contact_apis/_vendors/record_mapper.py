@@ -1,0 +1,54 @@
+"""How a flat record, such as a row of a file, becomes the body of a request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from contact_apis._openapi.document import Json, Operation
+
+from .vendor import Vendor
+
+
+class RecordMapper(ABC):
+    """What a vendor's contact is built of: its fields by name, and how they become the body of a request.
+
+    Fields and what they hold are read from the document, so that one that the vendor adds can be filled by a column at once.
+    """
+
+    fields: Mapping[str, Json]
+    """The schema of each field that a column can fill."""
+    required: list[tuple[str, ...]]
+    """Of each of these, one has to be filled."""
+    phone_fields: ClassVar[frozenset[str]] = frozenset({"phone"})
+    """Those of the fields that hold a phone number, which goes out in E.164."""
+    custom: str | None = None
+    """The member that holds fields of the caller's own, where the vendor has such."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self.operation = vendor.operation()
+
+    @abstractmethod
+    def body(self, values: Json, custom: Json) -> Json:
+        """The body of a request, from values by field and from fields of the caller's own."""
+
+    @abstractmethod
+    def is_body(self, values: Mapping[str, object]) -> bool:
+        """Whether an object has the form of a body already."""
+
+    @abstractmethod
+    def name(self, body: Json) -> str:
+        """What the caller knows the contact by."""
+
+
+def body_schema(operation: Operation) -> Json:
+    """The schema of an operation's body, as the document has it.
+
+    Raises:
+        TypeError: the operation takes no body.
+    """
+    if operation.body is None:
+        raise TypeError(f"{operation.operation_id} takes no body")
+    return operation.contract.resolve(operation.body.document)
