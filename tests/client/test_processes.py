@@ -201,6 +201,39 @@ def test_a_thousand_event_loops(echo: Echo) -> None:
     assert seen["late"][1] <= seen["early"][1]
 
 
+class OtherLoop(asyncio.SelectorEventLoop):
+    """Connects as the event loop of uvloop does, which servers such as uvicorn use: one address at a time."""
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        assert "happy_eyeballs_delay" not in options
+        assert "interleave" not in options
+        return await super().create_connection(protocol_factory, host, port, **options)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "two.localhost"])
+def test_event_loops_that_are_not_asyncios(host: str, echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under other event loops than asyncio's own, calls go to whichever address of the host answers."""
+    from contact_apis._http import connections
+
+    port = int(echo.url.rpartition(":")[2])
+
+    async def resolved(_loop: object, name: str, wanted: int, **_: object) -> list[Any]:
+        dead = [("::1", wanted, 0, 0), ("127.0.0.2", wanted)] if name == "two.localhost" else []
+        return [(0, 0, 0, "", each) for each in [*dead, ("127.0.0.1", wanted)]]
+
+    monkeypatch.setattr(connections, "_is_asyncios_own", lambda _: False)
+    monkeypatch.setattr(OtherLoop, "getaddrinfo", resolved)
+
+    async def called() -> bool:
+        async with AsyncPristo(base_url=f"http://{host}:{port}", allow_http=host, max_retries=0, **KEYS["pristo"]) as pristo:
+            wanted = uuid4()
+            found = (await pristo.upsert_contact(id=wanted)).contact
+            return found is not None and found.id == wanted
+
+    with asyncio.Runner(loop_factory=OtherLoop) as runner:
+        assert runner.run(called())
+
+
 def test_no_descriptor_is_left(echo: Echo) -> None:
     """Out of descriptors, every kind of call fails with an error of ours that names the remedy; later calls work."""
     seen = program("no_descriptors", echo.url, 1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import ssl
 import threading
 from abc import abstractmethod
@@ -50,6 +51,7 @@ CONNECTIONS = 16
 LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=30.0)
 LONGEST_NAP = 1.0  # seconds; whoever waits for a place looks again after this, should a wake-up have been lost to an interrupt
 HAPPY_EYEBALLS = 0.25  # seconds before the next address of a host is tried beside the last (RFC 8305)
+ONE_ADDRESS = 1.0  # seconds for one address of several, where an event loop cannot try them side by side
 READ_AHEAD = 1 << 16  # bytes that are taken from the network before somebody asks for them
 OUT_OF_DESCRIPTORS = "no file descriptor is left: raise the limit (ulimit -n), or close files and clients that are not needed"
 
@@ -492,10 +494,26 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None
     ) -> httpcore.AsyncNetworkStream:
         """Opens a connection, to whichever address of the host answers first."""
-        delay = None if _is_address(host) else HAPPY_EYEBALLS
-        connecting = asyncio.get_running_loop().create_connection(self._stream, host, port, happy_eyeballs_delay=delay)
+        loop = asyncio.get_running_loop()
+        connecting: Awaitable[tuple[object, _AsyncStream]]
+        if _is_address(host):
+            connecting = loop.create_connection(self._stream, host, port)
+        elif _is_asyncios_own(loop):
+            connecting = loop.create_connection(self._stream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS)
+        else:
+            connecting = self._one_after_another(loop, host, port)
         _, stream = await _in_time(connecting, timeout)
         return stream
+
+    async def _one_after_another(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> tuple[object, _AsyncStream]:
+        """A connection to the first address of a host that answers, each but the last within a second."""
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+        for address in addresses[:-1]:
+            with suppress(OSError):  # a timeout is one
+                async with asyncio.timeout(ONE_ADDRESS):
+                    return await loop.create_connection(self._stream, address, port)
+        return await loop.create_connection(self._stream, addresses[-1], port)
 
     def _stream(self) -> _AsyncStream:
         stream = _AsyncStream()
@@ -506,6 +524,11 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         for stream in self._opened:
             stream.abort()
         self._opened.clear()
+
+
+def _is_asyncios_own(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop can try a host's addresses side by side; uvloop's, which servers such as uvicorn use, cannot."""
+    return isinstance(loop, asyncio.BaseEventLoop)
 
 
 def _is_address(host: str) -> bool:
