@@ -52,10 +52,12 @@ __all__ = [
     "RetainfulResult",
     "UpsertOutcome",
     "__version__",
+    "phone",
 ]
 
 if TYPE_CHECKING:
     from contact_apis._bulk.outcome import UpsertOutcome
+    from contact_apis._values.phones import phone
     from contact_apis._vendors.pristo.client import AsyncPristo, Pristo, PristoContact, PristoResult
     from contact_apis._vendors.retainful.client import (
         AsyncRetainful,
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
         RetainfulResult,
     )
 else:
-    _PLACES = {"UpsertOutcome": "_bulk.outcome"}
+    _PLACES = {"UpsertOutcome": "_bulk.outcome", "phone": "_values.phones"}
     _PLACES |= dict.fromkeys(("AsyncPristo", "Pristo", "PristoContact", "PristoResult"), "_vendors.pristo.client")
     _PLACES |= dict.fromkeys(
         ("AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"),
@@ -76,7 +78,7 @@ else:
     )
 
     def __getattr__(name: str) -> object:
-        """Loads a client when it is first asked for, so that nobody waits for the one that they do not use."""
+        """Loads a client or function when it is first asked for, so that nobody waits for what they do not use."""
         if name not in _PLACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = import_module(f"{__name__}.{_PLACES[name]}")

@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from contact_apis._openapi.document import Json
+from contact_apis._values.phones import PhoneError, read_phone
 from contact_apis._vendors.record_mapper import RecordMapper
 
+from .repairs import Repair
 from .rows import LONGEST_NAME, OURS, SHOWN_NAMES, InputError, listed, looks_like_data, shown_name
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
@@ -55,24 +58,16 @@ _CONVERTERS: Mapping[str, Callable[[str], Any]] = {"boolean": _truth, "array": _
 """How a cell is read, by the type of its field. Any other is text."""
 
 
-def _phone_of(region: str | None) -> Callable[[str], str]:
-    """Reads a phone number as it is written in a region, and gives it in E.164."""
+@frozen
+class PhoneRules:
+    """How phone numbers are read; see :func:`contact_apis.phone`."""
 
-    def phone(value: str) -> str:
-        if _E164.fullmatch(value):
-            return value
-        import phonenumbers
-
-        try:
-            number = phonenumbers.parse(value, region)
-        except phonenumbers.NumberParseException:
-            number = None
-        if number is None or not phonenumbers.is_possible_number(number):
-            where = f"in {region}" if region else "without a country: begin it with + and the country's code, or give --region"
-            raise CellError(f"is no phone number {where}")
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-    return phone
+    region: str | None = None
+    """Two letters; numbers without a country's code are numbers of it, unless their row names another."""
+    lenient: bool = False
+    """Numbers of a possible length are taken."""
+    international: bool = False
+    """Digits that begin with a country's code and have no ``+`` are taken."""
 
 
 _CUSTOM = "(custom)"
@@ -88,7 +83,7 @@ class ColumnMapping:
         constants: values by field, for every row.
         custom: columns that go to the custom fields.
         ignored: columns that are left out.
-        region: two letters; phone numbers without a country's code are read as numbers of it.
+        phones: how phone numbers are read.
 
     Raises:
         InputError: a field or a region that there is none of.
@@ -102,11 +97,13 @@ class ColumnMapping:
         constants: Mapping[str, str] | None = None,
         custom: Sequence[str] = (),
         ignored: Sequence[str] = (),
-        region: str | None = None,
+        phones: PhoneRules | None = None,
     ) -> None:
         self.mapper = mapper
         self._names = {_plain(name): name for name in mapper.fields}
-        self._phone = _phone_of(_checked_region(region))
+        self._phones = phones or PhoneRules()
+        self._region = _checked_region(self._phones.region)
+        self._repaired: list[Repair] = []
         self._columns = {column: self._named(name, f"--map {column}=") for column, name in (columns or {}).items()}
         self._custom = dict.fromkeys(custom)
         self._ignored = dict.fromkeys([*OURS, *ignored])
@@ -117,7 +114,6 @@ class ColumnMapping:
             both = sorted(self._custom.keys() & named.keys()) or sorted(self._columns.keys() & self._ignored.keys())
             if both:
                 raise InputError(f"{', '.join(map(repr, both))}: --custom, --map and --ignore exclude each other; look at {option}")
-        self._region = region
         self.constants: Json = {}
         for name, value in (constants or {}).items():
             field_name = self._named(name, "--set ")
@@ -127,6 +123,10 @@ class ColumnMapping:
                 self.constants[field_name] = self._converter(field_name)(value)
             except CellError as error:
                 raise InputError(f"--set {name}: {error}") from None
+        try:
+            self._read_phones(self.constants)
+        except CellError as error:
+            raise InputError(f"--set {error}") from None
         self.found: dict[str, str] = {}
         """What each column that was met goes to: a field, :data:`_CUSTOM` or nothing."""
         self._named_and_met = 0
@@ -223,13 +223,14 @@ class ColumnMapping:
         values = dict(self.constants)
         for place, name, convert in self._field_columns:
             value = cells[place]
-            if value:
+            if value and not value.isspace():
                 values[name] = value if convert is _text else _converted(convert, value, name)
         custom: Json = {}
         for name, place in zip(self._custom_columns, self._custom_places, strict=True):
             value = cells[place]
-            if value:
+            if value and not value.isspace():
                 custom[name] = value
+        self._read_phones(values)
         return self.mapper.body(values, custom)
 
     def of_members(self, members: Mapping[str, Any]) -> Json:
@@ -240,8 +241,9 @@ class ColumnMapping:
             InputError: a member that fits nothing.
         """
         if self.mapper.is_body(members):
-            if self.constants or self._custom or self._region:
+            if self.constants or self._custom or self._phones.region:
                 raise CellError("has the form of a request already, in which --set, --custom and --region change nothing; leave them out")
+            self._check_phones(members)
             return dict(members)
         if not members.keys() <= self.found.keys():
             if problem := self._meet(list(members)):
@@ -250,7 +252,7 @@ class ColumnMapping:
         values, custom = dict(self.constants), Json()
         for column, value in members.items():
             name = self.found[column]
-            if not name or value is None:
+            if not name or value is None or (isinstance(value, str) and (not value or value.isspace())):
                 continue
             if name == _CUSTOM:
                 custom[column] = value
@@ -259,11 +261,52 @@ class ColumnMapping:
                 if convert is _truth and not isinstance(value, bool | str):
                     raise CellError(f"{name} must be true or false")
                 values[name] = _converted(convert, value, name) if isinstance(value, str) else value
+        self._read_phones(values)
         return self.mapper.body(values, custom)
 
+    def repaired(self) -> list[Repair]:
+        """What was repaired in the row that was read last, once."""
+        found = self._repaired
+        self._repaired = []
+        return found
+
+    def _read_phones(self, values: Json) -> None:
+        """Writes the phone numbers of a row in E.164, by the row's own country where it names one."""
+        for name in self.mapper.phone_fields & values.keys():
+            text = _digits_of(values[name])
+            if text is None:
+                continue  # what it is instead, the contract refuses
+            try:
+                number = read_phone(
+                    text,
+                    self._country_in(values) or self._region,
+                    lenient=self._phones.lenient,
+                    international=self._phones.international,
+                )
+            except PhoneError as error:
+                raise CellError(f"{name} {error}") from None
+            values[name] = number.e164
+            if number.repairs:
+                self._repaired.append(("phones", number.repairs))
+
+    def _country_in(self, values: Json) -> str | None:
+        """The region that the row names."""
+        named = [str(values[name]).strip().upper() for name in self.mapper.country_fields if name in values]
+        return next(filter(_is_region, named), None)
+
+    def _check_phones(self, body: Mapping[str, Any]) -> None:
+        """Raises :class:`CellError` for a phone number that a row with the form of a request cannot have."""
+        for text in self.mapper.phones(body):
+            if not isinstance(text, str):
+                continue  # what it is instead, the contract refuses
+            try:
+                number = read_phone(text, lenient=self._phones.lenient)
+            except PhoneError as error:
+                raise CellError(f"phone {error}") from None
+            if number.e164 != text:
+                raise CellError("phone must be in E.164, such as +442079460018, where the row has the form of a request")
+
     def _converter(self, name: str) -> Callable[[str], Any]:
-        if name in self.mapper.phone_fields:
-            return self._phone
         return _CONVERTERS.get(self.mapper.fields[name].get("type", ""), _text)
 
     def _named(self, name: str, option: str) -> str:
@@ -294,6 +337,23 @@ def _converted(convert: Callable[[str], Any], value: str, name: str) -> object:
         raise CellError(f"{name} {error}") from None
 
 
+def _digits_of(value: object) -> str | None:
+    """The text of a phone number, which JSON may have as a number; ``None`` for what is neither."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return str(int(value))
+
+
+def _is_region(text: str) -> bool:
+    import phonenumbers
+
+    return text in phonenumbers.SUPPORTED_REGIONS
+
+
 def _displayed(column: str) -> str:
     """The name of a column as it is: where it cannot be mistaken and is nobody's data."""
     return column if column.isprintable() and len(column) <= LONGEST_NAME and not looks_like_data(column) else shown_name(column)
@@ -307,8 +367,6 @@ def _plain(name: str) -> str:
 def _checked_region(region: str | None) -> str | None:
     if region is None:
         return None
-    import phonenumbers
-
-    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+    if not _is_region(region.upper()):
         raise InputError(f"--region {region} is no region; give its two letters, such as GB or DE")
     return region.upper()

@@ -16,13 +16,15 @@ from typing import Any
 from attrs import frozen
 
 from contact_apis._bulk.outcome import SUCCEEDED
+from contact_apis._openapi.document import Json
 from contact_apis._vendors.base import AsyncClient
 from contact_apis._vendors.registry import VENDORS
 from contact_apis._version import __version__
 
 from .journal import Journal, JournalError, Planned, journal_of
-from .mapping import ColumnMapping
+from .mapping import ColumnMapping, PhoneRules
 from .progress import Watch
+from .repairs import Repairs
 from .rows import Input, InputError
 from .sender import (
     EXIT_CODES,
@@ -64,7 +66,7 @@ class Request:
     constants: Mapping[str, str]
     custom: Sequence[str]
     ignored: Sequence[str]
-    region: str | None
+    phones: PhoneRules
     encoding: str | None
     dry_run: bool
     limit: int | None
@@ -94,7 +96,7 @@ def run_import(wish: Request) -> int:
         constants=wish.constants,
         custom=wish.custom,
         ignored=wish.ignored,
-        region=wish.region,
+        phones=wish.phones,
     )
     client = None if wish.dry_run else _client(wish)
     given = None if wish.file == "-" else Path(wish.file)
@@ -127,11 +129,12 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
     ending: Ending = "finished"
     reason = ""
     problems: list[str] = []
+    repairs = Repairs()
     with Signals() as signals:
         try:
             with Watch() as watch:
                 signals.raises = True
-                fingerprint = _planned(wish, mapping, source, journal, watch)
+                fingerprint = _planned(wish, mapping, source, journal, watch, repairs)
                 signals.raises = False
                 if signals.received is not None:
                     ending = signals.received
@@ -150,17 +153,17 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
         finally:
             signals.raises = False  # what follows is short, and is what the next run needs
             problems += _written(wish, source, journal, sent=client is not None)
-        return _summed_up(wish, journal, ending, reason, problems)
+        return _summed_up(wish, journal, ending, reason, problems, repairs)
 
 
-def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, watch: Watch) -> str | None:
+def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, watch: Watch, repairs: Repairs) -> str | None:
     """Has the journal know what is to be sent; the fingerprint of what decides about that."""
     # The journal is bound to the options; what else decides about the rows is the file and how it is read.
     digest = source.digest
-    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.region} {__version__}"
+    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.phones} {__version__}"
     if wish.resend_welcome or not journal.has_all_of(fingerprint):
         watch.phase("checking", None)
-        rows = _watched(planned(source, mapping, limit=wish.limit), watch)
+        rows = _watched(planned(source, mapping, limit=wish.limit, repairs=repairs), watch)
         journal.plan(rows, retry_unknown=wish.retry_unknown, resend_welcome=wish.resend_welcome, limit=wish.limit)
         source.check_unchanged()  # also where rows past the limit were not read
         if source.columns is None:
@@ -225,7 +228,7 @@ def _say(text: str) -> None:
     stream.flush()
 
 
-def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, problems: Sequence[str]) -> int:
+def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, problems: Sequence[str], repairs: Repairs) -> int:
     """Prints what came of it, and gives the exit code. Where nothing can be printed any more, the code alone says it."""
     counts = journal.counts()
     totals: dict[str, int] = {}
@@ -239,12 +242,14 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, pro
         code = EXIT_CODES["unrecorded"]
     out = QuietStream(sys.stdout)
     if wish.as_json:
-        summary = {"rows": sum(totals.values()), "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items()))}
+        summary: Json = {"rows": sum(totals.values()), "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items()))}
         if withheld:
             summary["without_welcome"] = withheld
+        if repaired := repairs.as_json():
+            summary["repairs"] = repaired
         lines = [json.dumps({**summary, "exit_code": code})]
     else:
-        lines = _summary(wish, journal, totals, lacking)
+        lines = [*_summary(wish, journal, totals, lacking), *repairs.lines()]
         if withheld:
             lines.append(
                 f"{withheld} sent without the welcome e-mail that the row asks for: the contact may have had one; --resend-welcome sends it"

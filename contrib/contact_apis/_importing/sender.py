@@ -36,6 +36,7 @@ from contact_apis._http.call import LONGEST_RETRY_AFTER
 
 from .journal import Due, Ended, Journal, JournalError, Planned, journal_of, reference
 from .mapping import CellError, ColumnMapping
+from .repairs import Repairs
 from .rows import LONGEST_NAME, OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 from .shutdown import SignalEnding, Signals
 
@@ -63,8 +64,8 @@ LEAST_DESCRIPTORS = 8  # with one connection
 SPARE_DESCRIPTORS = 16  # for all but connections: the journal, its temporary files, modules, name look-ups
 
 
-def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = None) -> Iterator[Planned]:
-    """What is to be sent for each row, or why it cannot be.
+def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = None, repairs: Repairs | None = None) -> Iterator[Planned]:
+    """What is to be sent for each row, or why it cannot be. The repairs of rows that can be sent are counted.
 
     Raises:
         InputError: a member of a JSON object fits nothing. Of rows after ``limit``, which are not sent, that is only a fault.
@@ -85,7 +86,10 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
                 if limit is None or place < limit:
                     raise InputError(f"line {row.line}: {error}") from None
                 fault = str(error)
+        repaired = mapping.repaired()
         if fault is None:
+            if repairs is not None and (limit is None or place < limit):
+                repairs.add(repaired)
             sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
             keys = vendor.ordering_keys(body)
             is_idempotent = vendor.is_idempotent(body)

@@ -18,6 +18,9 @@ from contact_apis._errors import ConfigurationError
 if TYPE_CHECKING:
     import phonenumbers
 
+_KEYWORDS = {"--region": "region=", "--phones international": "international=True", "--lenient-phones": "lenient=True"}
+"""What a message calls the options of the command, and what callers of :func:`phone` have in their place."""
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
 _DECIMAL = re.compile(r"(\+?\d{6,})[.,]0+")
 _EXPONENT = re.compile(r"(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})")
@@ -61,12 +64,56 @@ def read_phone(text: str, region: str | None = None, *, lenient: bool = False, i
         raise ConfigurationError("region must be two letters of a country, such as US")
     repairs: list[str] = []
     cleaned = _unwrap(_visible(text, repairs), repairs)
+    if lenient and _E164.fullmatch(cleaned) is not None:
+        return PhoneNumber(cleaned, tuple(repairs))
     _check_one(cleaned)
     number = _parse(cleaned, region and region.upper(), repairs, international=international)
     accepted = library.is_possible_number(number) if lenient else library.is_valid_number(number)
     if not accepted:
         raise PhoneError(_invalid(number, lenient=lenient))
-    return PhoneNumber(library.format_number(number, library.PhoneNumberFormat.E164), tuple(repairs))
+    e164: str = library.format_number(number, library.PhoneNumberFormat.E164)
+    if e164 != text and not repairs:
+        repairs.append(_how_written(number))
+    return PhoneNumber(e164, tuple(repairs))
+
+
+def phone(text: str, *, region: str | None = None, lenient: bool = False, international: bool = False) -> str:
+    """A phone number in E.164 (``+``, the country's code and the number), as the import of files reads it.
+
+    The judgement is that of ``phonenumbers``. What spreadsheets and people put around a number is removed where there is no doubt
+    about which number is meant. Needs the extra ``cli``.
+
+    Args:
+        text: one number, as it was written.
+        region: two letters (ISO 3166-1), such as ``GB``: where a number without a country's code belongs.
+        lenient: take numbers of a possible length, too.
+        international: take digits that begin with a country's code and have no ``+``.
+
+    Raises:
+        ValueError: it is not a valid number, or there is doubt about which is meant. The message has the reason, and not the text.
+        ConfigurationError: the extra is missing, or there is no such region.
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers need not have a type checker
+        raise TypeError(f"phone() takes text, not a {type(text).__name__}")
+    try:
+        return read_phone(text, region, lenient=lenient, international=international).e164
+    except PhoneError as error:
+        reason = str(error)
+    for option, keyword in _KEYWORDS.items():
+        reason = reason.replace(option, keyword)
+    raise PhoneError(reason)
+
+
+def _how_written(number: phonenumbers.PhoneNumber) -> str:
+    """What tells a number from its E.164, where nothing had to be removed."""
+    import phonenumbers
+
+    ways = {
+        phonenumbers.CountryCodeSource.FROM_DEFAULT_COUNTRY: "country's code added",
+        phonenumbers.CountryCodeSource.FROM_NUMBER_WITH_IDD: "international prefix replaced by +",
+        phonenumbers.CountryCodeSource.FROM_NUMBER_WITHOUT_PLUS_SIGN: "plus added",
+    }
+    return ways.get(number.country_code_source, "punctuation removed")
 
 
 def _library() -> ModuleType:
@@ -137,7 +184,7 @@ def _parse(text: str, region: str | None, repairs: list[str], *, international: 
 
     digits = phonenumbers.normalize_digits_only(text)
     has_code = text.startswith(("+", "\N{FULLWIDTH PLUS SIGN}", "00"))
-    if international and not has_code and not digits.startswith("0"):
+    if international and not has_code and not digits.startswith("0") and _is_with_code(digits, region):
         repairs.append("plus added")
         text = "+" + digits
     try:
@@ -154,6 +201,29 @@ def _parse(text: str, region: str | None, repairs: list[str], *, international: 
     if is_national and prefix == "0" and not digits.startswith("0") and phonenumbers.is_valid_number(number):
         repairs.append("leading zero added")
     return number
+
+
+def _is_with_code(digits: str, region: str | None) -> bool:
+    """Whether digits are to be read as a country's code and a number.
+
+    Raises:
+        PhoneError: they are a valid number in that way, and another one of the region.
+    """
+    if region is None:
+        return True
+    import phonenumbers
+
+    readings: list[str] = []
+    for written in (f"+{digits}", digits):
+        try:
+            number = phonenumbers.parse(written, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number(number):
+            readings.append(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if len(set(readings)) > 1:
+        raise PhoneError(f"can be read with a country's code and as a number in {region}: write it with + and the country's code")
+    return readings == [f"+{digits}"] or readings == [f"+{digits}"] * 2
 
 
 def _unreadable(region: str | None) -> str:

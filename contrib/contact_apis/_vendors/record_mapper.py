@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from contact_apis._openapi.document import Json, Operation
 
@@ -23,6 +23,8 @@ class RecordMapper(ABC):
     """Of each of these, one has to be filled."""
     phone_fields: ClassVar[frozenset[str]] = frozenset({"phone"})
     """Those of the fields that hold a phone number, which goes out in E.164."""
+    country_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of the fields that may name the country of the row's phone numbers, the surest first."""
     custom: str | None = None
     """The member that holds fields of the caller's own, where the vendor has such."""
 
@@ -37,6 +39,10 @@ class RecordMapper(ABC):
     @abstractmethod
     def is_body(self, values: Mapping[str, object]) -> bool:
         """Whether an object has the form of a body already."""
+
+    @abstractmethod
+    def phones(self, body: Mapping[str, Any]) -> Iterator[object]:
+        """The phone numbers of a body, which need not fit the contract."""
 
     @abstractmethod
     def name(self, body: Json) -> str:

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from contact_apis._http.addresses import is_loopback
 from contact_apis._suite._options import contract_command
 from contact_apis._version import __version__
+
+if TYPE_CHECKING:
+    from contact_apis._importing.mapping import PhoneRules
 
 app = typer.Typer(
     name="contact-apis",
@@ -36,6 +39,13 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Phones(StrEnum):
+    """How a number that has a country's code is known."""
+
+    PLUS = "plus"
+    INTERNATIONAL = "international"
 
 
 class EmailRule(StrEnum):
@@ -122,8 +132,15 @@ def import_(
     custom: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that goes to Pristo's custom fields.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that is left out.")] = None,
     region: Annotated[
-        str | None, typer.Option(help="Two letters, such as GB: where phone numbers without a country's code belong.")
+        str | None,
+        typer.Option(help="Two letters, such as GB: where phone numbers without a country's code belong. A row's own country comes first."),
     ] = None,
+    phones: Annotated[
+        Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")
+    ] = Phones.PLUS,
+    lenient_phones: Annotated[
+        bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")
+    ] = False,
     encoding: Annotated[str | None, typer.Option(help="Of the file, where what is found out is not right.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many rows of the file.")] = None,
@@ -165,7 +182,7 @@ def import_(
         constants=_pairs("--set", set_),
         custom=custom or [],
         ignored=ignore or [],
-        region=region,
+        phones=_phone_rules(region, phones, lenient=lenient_phones),
         encoding=encoding,
         dry_run=dry_run,
         limit=limit,
@@ -193,8 +210,15 @@ def upsert(
     ] = None,
     custom: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of Pristo's custom fields.")] = None,
     region: Annotated[
-        str | None, typer.Option(help="Two letters, such as GB: where a phone number without a country's code belongs.")
+        str | None,
+        typer.Option(help="Two letters, such as GB: where a phone number without a country's code belongs."),
     ] = None,
+    phones: Annotated[
+        Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")
+    ] = Phones.PLUS,
+    lenient_phones: Annotated[
+        bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")
+    ] = False,
     output: Annotated[Output, typer.Option(help="How the outcome is written.")] = Output.TEXT,
 ) -> None:
     """Create or update one contact, from options or from a JSON object on standard input.
@@ -204,7 +228,8 @@ def upsert(
     from .upsert import upsert_one
 
     fields, own = _pairs("--set", set_), _pairs("--custom", custom)
-    raise typer.Exit(_told(lambda: upsert_one(to.value, fields, own, region, as_json=output is Output.JSON)))
+    rules = _phone_rules(region, phones, lenient=lenient_phones)
+    raise typer.Exit(_told(lambda: upsert_one(to.value, fields, own, rules, as_json=output is Output.JSON)))
 
 
 @app.command(epilog="Example: contact-apis check --to pristo")
@@ -235,6 +260,12 @@ def _told(work: Callable[[], int]) -> int:
         _fail(f"{error}; nothing was sent. Make room and re-run the same command", code=5)
     except (ConfigurationError, InputError, JournalError) as error:
         _fail(str(error))
+
+
+def _phone_rules(region: str | None, phones: Phones, *, lenient: bool) -> PhoneRules:
+    from contact_apis._importing.mapping import PhoneRules
+
+    return PhoneRules(region, lenient, phones is Phones.INTERNATIONAL)
 
 
 def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[str, str]:

@@ -16,7 +16,7 @@ from contact_apis._errors import (
     InternalServerError,
     PermissionDeniedError,
 )
-from contact_apis._importing.mapping import CellError, ColumnMapping
+from contact_apis._importing.mapping import CellError, ColumnMapping, PhoneRules
 from contact_apis._importing.rows import InputError
 from contact_apis._importing.sender import EXIT_CODES
 from contact_apis._vendors.base import BlockingClient, correlation_id
@@ -27,7 +27,7 @@ def _client(to: str) -> BlockingClient[Any]:
     return VENDORS[to].blocking()
 
 
-def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], region: str | None, *, as_json: bool) -> int:
+def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], phones: PhoneRules, *, as_json: bool) -> int:
     """Sends one contact and prints what became of it; the exit code.
 
     ``fields`` are by name; where there are none, a JSON object is read from standard input. ``own`` are custom fields by key.
@@ -37,7 +37,7 @@ def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], regio
     """
     if both := sorted(set(fields) & set(own)):
         raise InputError(f"{', '.join(both)} is given with --set and with --custom; which is it?")
-    mapping = ColumnMapping(VENDORS[to].mapper(), custom=list(own), region=region)
+    mapping = ColumnMapping(VENDORS[to].mapper(), custom=list(own), phones=phones)
     client = _client(to)
     try:
         body = mapping.of_members({**(fields or ({} if own else _object_read())), **own})

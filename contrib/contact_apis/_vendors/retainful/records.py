@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from contact_apis._openapi.document import Json
 from contact_apis._vendors.record_mapper import RecordMapper, body_schema
@@ -13,6 +14,8 @@ CONSENT = "consent."
 
 class RetainfulRecords(RecordMapper):
     """``email`` and ``phone`` become identifiers, each with the consent, and subscribed unless ``subscribed`` says no."""
+
+    country_fields = ("countryCode", "country")
 
     def __init__(self, vendor: Vendor) -> None:
         super().__init__(vendor)
@@ -43,6 +46,12 @@ class RetainfulRecords(RecordMapper):
 
     def is_body(self, values: Mapping[str, object]) -> bool:
         return "identifiers" in values
+
+    def phones(self, body: Mapping[str, Any]) -> Iterator[object]:
+        identifiers: Any = body["identifiers"]
+        for each in identifiers if isinstance(identifiers, list) else ():
+            if isinstance(each, dict) and each.get("type") == "phone":
+                yield each.get("id")
 
     def name(self, body: Json) -> str:
         return str(body["identifiers"][0]["id"])
