@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contact_apis._http import call as call_module
+from contact_apis._http import delivery
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -18,7 +18,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setattr(call_module, "FIRST_DELAY", 0.001)  # pauses have tests of their own
+    monkeypatch.setattr(delivery, "FIRST_DELAY", 0.001)  # pauses have tests of their own
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from contact_apis import (
     Pristo,
 )
 from contact_apis._errors import status_error
-from contact_apis._http import call as call_module
+from contact_apis._http import delivery
 from contact_apis._http.redaction import speakable, without
 
 from .hostile import Hostile, answer, reset, send_and_close
@@ -106,7 +106,7 @@ ECHOES = [
 @pytest.mark.parametrize("echo", ECHOES)
 def test_nothing_private_is_ever_said(echo: Any, kind: Kind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither logs nor texts nor tracebacks show credentials or personal data, even where the service echoes them."""
-    monkeypatch.setattr(call_module, "FIRST_DELAY", 0.001)  # nothing here is about pauses
+    monkeypatch.setattr(delivery, "FIRST_DELAY", 0.001)  # nothing here is about pauses
     caplog.set_level(logging.DEBUG, "contact_apis")
     caplog.set_level(logging.DEBUG, "httpx")
     with Hostile(echo) as service, pytest.raises(APIError) as caught:

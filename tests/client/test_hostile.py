@@ -29,7 +29,7 @@ from contact_apis import (
     PermissionDeniedError,
     RateLimitError,
 )
-from contact_apis._http import call as call_module
+from contact_apis._http import delivery
 
 from .hostile import Action, Hostile, answer, drip, flood, hang, reset, send, send_and_close
 from .kinds import APIS, FIELDS, GOOD, KINDS, Api, Kind, call
@@ -118,7 +118,7 @@ CASES: list[Case] = [
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_module, "FIRST_DELAY", 0.001)  # pauses have tests of their own
+    monkeypatch.setattr(delivery, "FIRST_DELAY", 0.001)  # pauses have tests of their own
 
 
 def _failed(api: Api, kind: Kind, url: str, **options: Any) -> ContactAPIError:
@@ -293,7 +293,7 @@ def test_credentials_are_tried_without_writing(api: Api, kind: Kind) -> None:
     with Hostile(answer(400, ERROR), answer(401, ERROR), answer(200, GOOD[api]), answer(403)) as service:
         assert call(api, kind, service.url, "check_credentials") is True
         assert call(api, kind, service.url, "check_credentials") is False
-        with pytest.raises(APIStatusError, match="answered 200"):
+        with pytest.raises(APIStatusError, match="returned 200"):
             call(api, kind, service.url, "check_credentials")
         with pytest.raises(PermissionDeniedError):
             call(api, kind, service.url, "check_credentials")

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import retainful_client.types
 from contact_apis import ConfigurationError, ContactAPIError
-from contact_apis._http.call import Call, Policy, Service, Unreadable, delay, id_in, retry_after
+from contact_apis._http.call import Call, Service, id_in
+from contact_apis._http.delivery import Unreadable, delay, retry_after
+from contact_apis._http.policy import Policy
 from contact_apis._http.secrets import SecretHeaders
 from contact_apis._openapi.document import contract
 
@@ -169,7 +171,7 @@ def test_retry_after_never_fails(text: str) -> None:
 
 
 def test_unreadable_success_is_final() -> None:
-    """A success that cannot be read is told at once: repeating it could only do harm."""
+    """A success that cannot be read is reported at once: repeating it could only do harm."""
     call = begun(Policy(max_retries=5), sends_mail=False, now=0)
     call.begin(0)
     with pytest.raises(ContactAPIError, match="is too long"):

@@ -268,7 +268,7 @@ def test_one_reason_for_everything_stops_it(command: Command, file: File, rows: 
         done = command("import", path, "--to", "pristo", service=service)
         assert done.code == code
         assert len(service.times) <= sent
-        assert ("rejected for the same reason: Pristo answered 400: no: scripted" in done.out) == (code == 6)
+        assert ("rejected for the same reason: Pristo returned 400: no: scripted" in done.out) == (code == 6)
         service.status = None
         assert command("import", path, "--to", "pristo", service=service).code == 0
     assert len(service.applied) == rows

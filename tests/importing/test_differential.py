@@ -28,7 +28,7 @@ import pytest
 from attrs import define, field
 
 from contact_apis._bulk.transports import Attempt
-from contact_apis._http import call as _call
+from contact_apis._http import delivery as _delivery
 from contact_apis._importing import run as _import_run
 from contact_apis._importing import sender as _import
 from contact_apis._importing.journal import Journal, JournalError
@@ -485,7 +485,7 @@ def test_a_random_history_keeps_all_guarantees(tmp_path: Path, monkeypatch: pyte
     """I1 to I6 hold after every run, whatever came between."""
     for name, value in (("API_KEY", "key"), ("APP_ID", "app"), ("BASE_URL", "http://127.0.0.1:1")):
         monkeypatch.setenv(f"RETAINFUL_{name}", value)
-    monkeypatch.setattr(_call, "FIRST_DELAY", 0.0)
+    monkeypatch.setattr(_delivery, "FIRST_DELAY", 0.0)
     for seed in range(part, ROUNDS, PARTS):
         folder = tmp_path / str(seed)
         folder.mkdir()

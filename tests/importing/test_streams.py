@@ -129,7 +129,7 @@ def test_one_reason_is_known_in_whatever_words(command: Command, file: File, sta
         done = command("import", file(content(range(600))), "--to", "pristo", "--max-retries", 0, service=service)
     assert done.code == 6
     assert len(service.times) <= 2 * _import.WINDOW
-    assert f"answered {status}" in done.out.splitlines()[-1]
+    assert f"returned {status}" in done.out.splitlines()[-1]
 
 
 def test_what_went_in_before_counts(command: Command, file: File) -> None:

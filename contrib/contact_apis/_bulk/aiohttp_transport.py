@@ -20,8 +20,8 @@ from aiohttp.client_proto import ResponseHandler
 
 from contact_apis._errors import ConfigurationError
 from contact_apis._http.body import Body
-from contact_apis._http.call import Unreadable
 from contact_apis._http.connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
+from contact_apis._http.delivery import Unreadable
 from contact_apis._http.secrets import Secret
 
 from .transports import Attempt

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from contact_apis._errors import Fault, InvalidRequestError
-from contact_apis._http.call import Service, built, pruned
+from contact_apis._http.call import Service, drop_unset, encode_or_reject
 from contact_apis._openapi.document import Json
 
 
@@ -27,13 +27,19 @@ def prepare_request(service: Service, build: Callable[[], Json]) -> PreparedRequ
     Raises:
         InvalidRequestError: it breaks the contract.
     """
-    body: Any = pruned(service.unset, built(lambda: _built(build)))
-    content = built(lambda: json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(), body)
+    body: Any = drop_unset(service.unset, encode_or_reject(lambda: _built(build)))
+    content = encode_or_reject(lambda: _encode(body), body)
     schema = service.upsert.body
-    faults = [] if schema is None else schema.faults(body)
-    if faults:
-        raise InvalidRequestError(faults)
+    if schema is not None:
+        faults = schema.faults(body)
+        if faults:
+            raise InvalidRequestError(faults)
     return PreparedRequest(body, content, service.identities(body))
+
+
+def _encode(body: Any) -> bytes:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode()
 
 
 def _built(build: Callable[[], Json]) -> Json:
@@ -47,4 +53,4 @@ def _built(build: Callable[[], Json]) -> Json:
     problem, name, rest = wrong.groups()
     if problem == "missing":
         raise InvalidRequestError([Fault(name, "is missing")])
-    raise InvalidRequestError([Fault(name, f"is no field of a contact{rest}")])
+    raise InvalidRequestError([Fault(name, f"is not a field of a contact{rest}")])

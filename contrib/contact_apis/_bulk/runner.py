@@ -12,7 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from contact_apis._errors import APIError, ConfigurationError, ContactAPIError, InvalidRequestError
-from contact_apis._http.call import Answer, Call, Policy, Service, id_in
+from contact_apis._http.call import Call, Service, id_in
+from contact_apis._http.delivery import Response
+from contact_apis._http.policy import Policy
 from contact_apis._http.session import FAILURES, common_headers
 
 from .outcome import UpsertOutcome, state_of
@@ -151,7 +153,7 @@ class BulkRunner:
         request_id = id_in(response.headers, call.request_id)
         return UpsertOutcome(index, state_of(self._operation, status, None), status, request_id, call.attempts, None, item)
 
-    async def _call(self, call: Call, item: object, request: PreparedRequest) -> Answer:
+    async def _call(self, call: Call, item: object, request: PreparedRequest) -> Response:
         """The response to a call, after as many attempts as it takes.
 
         Raises:
@@ -163,7 +165,7 @@ class BulkRunner:
             timeouts = call.begin(monotonic())
             attempt = Attempt(method, headers, request.content, timeouts, call.deadline, call.belongs)
             try:
-                outcome: Answer | Exception = await self._transport.exchange(attempt)
+                outcome: Response | Exception = await self._transport.exchange(attempt)
             except FAILURES as failure:
                 outcome = failure.with_traceback(None)  # which would keep what was received
             verdict = call.settle(outcome, monotonic(), time())
@@ -203,7 +205,7 @@ class BulkRunner:
         )
 
 
-def _asks_to_wait(outcome: Answer | Exception) -> bool:
+def _asks_to_wait(outcome: Response | Exception) -> bool:
     """Whether a response is a 429 that states how long to wait."""
     return not isinstance(outcome, Exception) and outcome.status_code == 429 and "Retry-After" in outcome.headers
 

@@ -12,8 +12,8 @@ import httpx
 from attrs import frozen
 
 from contact_apis._errors import ConfigurationError
-from contact_apis._http.call import Answer
 from contact_apis._http.connections import check_mocks, loading, patched
+from contact_apis._http.delivery import Response
 from contact_apis._http.secrets import SecretHeaders
 from contact_apis._http.session import AsyncWire, Belongs, Wire, check_open
 
@@ -36,7 +36,7 @@ class Attempt:
 class BulkTransport(Protocol):
     """What carries requests. It raises what httpx raises."""
 
-    async def exchange(self, attempt: Attempt) -> Answer: ...
+    async def exchange(self, attempt: Attempt) -> Response: ...
 
 
 class BorrowedClientTransport(AbstractAsyncContextManager["BorrowedClientTransport"]):

@@ -1,70 +1,147 @@
-"""What went wrong with a call, as the error that is raised. Loaded with the first call that fails."""
+"""The error that a failed call ends with: its class, its words, and what they may show."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from uuid import UUID
 
 import httpx
+from attrs import frozen
 
 from contact_apis import _errors as errors  # pyright: ignore[reportPrivateUsage] # a module of this package
 from contact_apis._errors import Fault
+from contact_apis._openapi.document import Json
 
-from .call import Answer, Unreadable, delivery, id_in
+from .delivery import Response, Unreadable, delivery
+from .error_body import ErrorBody
 from .redaction import LONGEST_WORDS, speakable, without
+from .secrets import SecretHeaders
 
-if TYPE_CHECKING:
-    from .call import Call
-
-_HAPPENED = "the write may have happened"
+_WRITTEN = "the contact may have been written"
 _EARLIER = "an earlier attempt may have been carried out"
+# What the README tells callers to look for: true of all attempts, or not in the text.
+_NEVER_SENT = "the request was never sent"
 
 
-def error_of(call: Call, outcome: Answer | Exception, faults: list[Fault] | None, asked: float | None) -> errors.APIError:
-    """The error for the last attempt of a call: ``faults`` are those of a success, ``asked`` the seconds to wait that it names."""
+@frozen
+class FailedCall:
+    """What an error reports of the call that failed."""
+
+    service: str
+    """The name of the service."""
+    secrets: SecretHeaders
+    """The credentials that the call carried; no error shows them."""
+    body: Json
+    """What was sent; an error shows the names of its members, and no value."""
+    request_id: UUID
+    """The correlation id: of the response, or else of the request."""
+    attempts: int
+    perhaps_written: bool
+    error_body: ErrorBody
+    """Where the service's errors have their words."""
+
+    def redact(self, words: str) -> str:
+        """A service's words as an error may show them."""
+        return speakable(words, self.secrets, self.body)
+
+
+def error_of(
+    call: FailedCall,
+    outcome: Response | Exception,
+    violations: Sequence[Fault],
+    asked: float | None,
+) -> errors.APIError:
+    """The error for the last attempt of a call.
+
+    Args:
+        call: the call that failed.
+        outcome: of its last attempt.
+        violations: where a success violates the OpenAPI document; empty for any other outcome.
+        asked: the seconds that the response asked to wait, if it did.
+    """
     if isinstance(outcome, Unreadable):
-        return _unfit(call, outcome.status, call.request_id, [Fault("", str(outcome))])
+        return _violation_error(call, outcome.status, [Fault("", str(outcome))])
     if isinstance(outcome, Exception):
-        return _failed(call, outcome)
-    status, request_id = outcome.status_code, id_in(outcome.headers, call.request_id)
-    if faults is not None:
-        return _unfit(call, status, request_id, faults)
-    secrets = call.service.credentials
-    words = [each and without(secrets, each)[:LONGEST_WORDS] for each in call.service.error_body.words(_json_of(outcome))]
-    said = ": ".join(speakable(each, secrets, call.body) for each in words if each) or _remark(outcome)
-    facts = {"status_code": status, "code": words[0], "message": words[1], "retry_after": asked}
-    text = f"{call.service.name} answered {status}: {said}"
+        return _connection_error(call, outcome)
+    if violations:
+        return _violation_error(call, outcome.status_code, violations)
+    return _status_error(call, outcome, asked)
+
+
+def _status_error(call: FailedCall, response: Response, asked: float | None) -> errors.APIStatusError:
+    """For a status that the call was not made for."""
+    status = response.status_code
+    code, message = call.error_body.words(_json_of(response))
+    code = _without_secrets(call, code)
+    message = _without_secrets(call, message)
+    reported = ": ".join(call.redact(words) for words in (code, message) if words)
+    text = f"{call.service} returned {status}"
+    if reported:
+        text += f": {reported}"
+    else:
+        text += _remark(response)
     if call.perhaps_written:
-        text += f"; {_HAPPENED if delivery(outcome).may_be_written else _EARLIER}"
-    return errors.status_error(status)(text, request_id, call.attempts, call.perhaps_written, **facts)
+        text += f"; {_what_may_be_written(response)}"
+    kind = errors.status_error(status)
+    return kind(
+        text,
+        call.request_id,
+        call.attempts,
+        call.perhaps_written,
+        status_code=status,
+        code=code,
+        message=message,
+        retry_after=asked,
+    )
 
 
-def _failed(call: Call, failure: Exception) -> errors.APIError:
-    """For an attempt that got no readable answer."""
+def _connection_error(call: FailedCall, failure: Exception) -> errors.APIConnectionError:
+    """For an attempt that got no readable response."""
     why = type(failure).__name__
-    if isinstance(failure, httpx.ConnectError):  # its text holds nothing that the service said
+    if isinstance(failure, httpx.ConnectError):  # its text holds nothing that the service sent
         why += f": {failure}"
-    sent = _HAPPENED
+    consequence = _WRITTEN
     if not delivery(failure).may_be_written:
-        never = "the request was never sent"  # what the README tells callers to look for: true of all attempts or not said
-        sent = f"this attempt did not reach it; {_EARLIER}" if call.perhaps_written else never
-    timed_out = isinstance(failure, httpx.TimeoutException | TimeoutError)
-    kind = errors.APITimeoutError if timed_out else errors.APIConnectionError
-    return kind(f"no answer from {call.service.name}: {why}; {sent}", call.request_id, call.attempts, call.perhaps_written)
+        consequence = _NEVER_SENT
+        if call.perhaps_written:
+            consequence = f"this attempt did not reach it; {_EARLIER}"
+    text = f"no response from {call.service}: {why}; {consequence}"
+    kind: type[errors.APIConnectionError] = errors.APIConnectionError
+    if isinstance(failure, httpx.TimeoutException | TimeoutError):
+        kind = errors.APITimeoutError
+    return kind(text, call.request_id, call.attempts, call.perhaps_written)
 
 
-def _unfit(call: Call, status: int, request_id: UUID, faults: list[Fault]) -> errors.APIResponseValidationError:
-    """For a success that breaks the contract."""
-    secrets = call.service.credentials
-    shown = tuple(Fault(speakable(each.path, secrets, call.body), each.remedy) for each in faults)
-    text = f"{call.service.name} answered {status}, so the write may have happened, but its body breaks the contract: "
+def _violation_error(call: FailedCall, status: int, violations: Sequence[Fault]) -> errors.APIResponseValidationError:
+    """For a success that violates the OpenAPI document."""
+    shown = tuple(Fault(call.redact(fault.path), fault.remedy) for fault in violations)
+    text = f"{call.service} returned {status}, so {_WRITTEN}, but the body violates its OpenAPI document: "
     text += "; ".join(map(str, shown))
-    return errors.APIResponseValidationError(text, request_id, call.attempts, perhaps_written=True, status_code=status, faults=shown)
+    return errors.APIResponseValidationError(
+        text,
+        call.request_id,
+        call.attempts,
+        perhaps_written=True,
+        status_code=status,
+        faults=shown,
+    )
 
 
-def _json_of(response: Answer) -> object:
-    """The JSON of a response; ``None`` where it is not any."""
+def _what_may_be_written(response: Response) -> str:
+    if delivery(response).may_be_written:
+        return _WRITTEN
+    return _EARLIER
+
+
+def _without_secrets(call: FailedCall, words: str | None) -> str | None:
+    if not words:
+        return words
+    return without(call.secrets, words)[:LONGEST_WORDS]
+
+
+def _json_of(response: Response) -> object:
+    """The JSON of a response, or ``None``."""
     try:
         body: object = json.loads(response.content)
         json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
@@ -73,19 +150,24 @@ def _json_of(response: Answer) -> object:
     return body
 
 
-def _is_html(response: Answer) -> bool:
-    if response.headers.get("Content-Type", "").strip().lower().startswith(("text/html", "application/xhtml")):
+def _is_html(response: Response) -> bool:
+    media_type = response.headers.get("Content-Type", "").strip().lower()
+    if media_type.startswith(("text/html", "application/xhtml")):
         return True
     try:
-        return response.content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+        start = response.content.lstrip()[:15].lower()
     except httpx.ResponseNotRead:
         return False
+    return start.startswith((b"<!doctype html", b"<html"))
 
 
-def _remark(response: Answer) -> str:
+def _remark(response: Response) -> str:
+    """What can be reported about a response without a message of its own."""
     status = response.status_code
     if status >= 400 and _is_html(response):
-        return "HTML from a firewall or a proxy, not from the API"
+        return ": HTML from a firewall or a proxy, not from the API"
     if 200 <= status <= 299:
-        return "no success that its contract knows for this request"
-    return "redirects are not followed" if 300 <= status <= 399 else "without saying why"
+        return ", which its OpenAPI document does not list for this operation"
+    if 300 <= status <= 399:
+        return ": redirects are not followed"
+    return " without a message"

@@ -16,8 +16,10 @@ import httpx
 from contact_apis._errors import ConfigurationError
 
 from .body import BODY_LIMIT, Body, too_long
-from .call import Answer, Call, Policy, Service, Unreadable, built, call_for, pruned
+from .call import Call, Service, call_for, drop_unset, encode_or_reject
+from .delivery import Response, Unreadable
 from .imports import whole
+from .policy import Policy
 
 if TYPE_CHECKING:
     import asyncio
@@ -95,7 +97,7 @@ class AsyncSession(httpx.AsyncClient):
             return failure.with_traceback(None)  # which would keep what was received
 
 
-Belongs = Callable[[Answer], bool]
+Belongs = Callable[[Response], bool]
 
 
 class Wire(httpx.BaseTransport):
@@ -301,13 +303,7 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
 def load(*names: str) -> None:
     """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
     with whole():
-        for name in (
-            "encodings.idna",
-            "contact_apis._http.connections",
-            "contact_apis._http.failures",
-            "contact_apis._openapi.faults",
-            *names,
-        ):
+        for name in ("encodings.idna", "contact_apis._http.connections", "contact_apis._openapi.faults", *names):
             import_module(name)
 
 
@@ -356,16 +352,16 @@ def _written(
 
     def made(**others: object) -> httpx.Request:
         if body is not None:
-            others["json"] = pruned(session.service.unset, body)
+            others["json"] = drop_unset(session.service.unset, body)
         return make(*args, **kwargs | others)
 
     url = kwargs.get("url")
     if not isinstance(url, str) or kwargs.get("params") or session.params:
-        return built(made, body)
+        return encode_or_reject(made, body)
     base = session.base_url
     known = addresses.whole(base, url)
     if known is not None:
-        return built(lambda: made(url=known), body)
-    request = built(made, body)
+        return encode_or_reject(lambda: made(url=known), body)
+    request = encode_or_reject(made, body)
     addresses.put(base, url, request.url)
     return request

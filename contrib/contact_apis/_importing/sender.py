@@ -32,7 +32,7 @@ from contact_apis._errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from contact_apis._http.call import LONGEST_RETRY_AFTER
+from contact_apis._http.delivery import LONGEST_RETRY_AFTER
 
 from .journal import Due, Ended, Journal, JournalError, Planned, journal_of, reference
 from .mapping import CellError, ColumnMapping

@@ -14,7 +14,8 @@ import attrs
 import httpx
 
 from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
-from contact_apis._http.call import PROBE, Policy, Service
+from contact_apis._http.call import PROBE, Service
+from contact_apis._http.policy import Policy
 from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
 from contact_apis._http.session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
 

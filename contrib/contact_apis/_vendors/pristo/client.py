@@ -10,7 +10,7 @@ import httpx
 from attrs import field, frozen
 
 from contact_apis._errors import Fault, InvalidRequestError
-from contact_apis._http.call import built, id_in, pruned
+from contact_apis._http.call import drop_unset, encode_or_reject, id_in
 from contact_apis._http.plain import Plain
 from contact_apis._http.secrets import Secret
 from contact_apis._http.session import AsyncSession, Session
@@ -60,7 +60,7 @@ class PristoResult(Plain):
 
         ``created``; ``contact`` as Pristo writes it (``lastName``), personal data included, or ``None``; ``request_id`` as text.
         """
-        contact = None if self.contact is None else pruned(Unset, self.contact.to_dict())
+        contact = None if self.contact is None else drop_unset(Unset, self.contact.to_dict())
         return {"created": self.created, "contact": contact, "request_id": str(self.request_id)}
 
 
@@ -84,7 +84,7 @@ class _Pristo(Client[Contact, AnySession, AnyHttpClient]):
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> ContactUpsertRequest:
         body = timed(ContactUpsertRequest(contact=contact_from(contact, fields, _contact)))
-        built(body.to_dict)
+        encode_or_reject(body.to_dict)
         return body
 
     def _result(self, response: Response[ContactResponse | ErrorResponse], sent: UUID) -> PristoResult:

@@ -10,7 +10,7 @@ import httpx
 from attrs import frozen
 
 from contact_apis._errors import Fault, InvalidRequestError
-from contact_apis._http.call import built, id_in
+from contact_apis._http.call import encode_or_reject, id_in
 from contact_apis._http.plain import Plain
 from contact_apis._http.secrets import Secret
 from contact_apis._http.session import AsyncSession, Session
@@ -93,7 +93,7 @@ class _Retainful(Client[Contact, AnySession, AnyHttpClient]):
             fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
             check_names(fields, Contact, RetainfulFields.__annotations__)
         body = timed(contact_from(contact, fields, _contact))
-        built(body.to_dict)
+        encode_or_reject(body.to_dict)
         return body
 
     def _result(self, response: Response[Accepted | Error], sent: UUID) -> RetainfulResult:
