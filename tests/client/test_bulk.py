@@ -617,7 +617,7 @@ def test_a_callback_that_fails() -> None:
     async def awaited() -> None:
         async with CLASSES["pristo", "async"](base_url=service.url, **KEYS["pristo"]) as client:
             session, url = client._target()  # noqa: SLF001 # as the command does
-            async with transport_to(url, session.wire, 8) as wire:
+            async with transport_to(url, session.client_transport, 8) as wire:
                 bulk = BulkRunner(session.service, session.policy, wire, client._prepare, told, concurrency=8, rate=20)  # noqa: SLF001
                 await bulk.run(people(50))
 

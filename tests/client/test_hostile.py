@@ -315,7 +315,7 @@ def test_what_a_status_leaves_open_is_said(status: int, written: bool, kind: Kin
         error = _failed("pristo", kind, service.url, max_retries=0)
     assert isinstance(error, contact_apis.APIError)
     assert error.perhaps_written is written
-    assert ("may have happened" in str(error)) is written
+    assert ("the contact may have been written" in str(error)) is written
 
 
 @pytest.mark.parametrize("kind", KINDS)

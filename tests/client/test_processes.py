@@ -335,7 +335,7 @@ def test_clients_pickle_to_their_settings(api: Api, kind: Kind) -> None:
         for each in (pickle.loads(pickle.dumps(client)), copy.copy(client), copy.deepcopy(client.with_options(max_retries=5))):  # noqa: S301 # made here
             assert type(each) is type(client)
             assert each._options() == client._options()  # noqa: SLF001 # what is tested
-            assert each._session.wire is not client._session.wire  # noqa: SLF001 # what is tested
+            assert each._session.client_transport is not client._session.client_transport  # noqa: SLF001 # what is tested
             assert KEYS[api]["api_key"] not in repr(each)
             assert KEYS[api]["api_key"] not in repr(vars(each))
 
@@ -347,7 +347,7 @@ def test_a_client_of_the_callers_does_not_pickle(kind: Kind) -> None:
     client = CLASSES["pristo", kind](http_client=mine, **KEYS["pristo"])
     with pytest.raises(TypeError, match="in the process that uses it"):
         pickle.dumps(client)
-    assert copy.copy(client)._session.wire.given is mine  # noqa: SLF001 # what is tested
+    assert copy.copy(client)._session.client_transport.given is mine  # noqa: SLF001 # what is tested
 
 
 def upserted(pristo: Pristo, number: int) -> bool:

@@ -50,7 +50,7 @@ async def upserts(
         finally:
             await on_outcome(None)
 
-    async with transport_to(url, session.wire, concurrency) as transport:
+    async with transport_to(url, session.client_transport, concurrency) as transport:
         bulk = BulkRunner(session.service, session.policy, transport, prepare, on_outcome, concurrency=concurrency, rate=rate)
         running = asyncio.ensure_future(run())
         try:

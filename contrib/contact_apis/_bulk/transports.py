@@ -15,7 +15,7 @@ from contact_apis._errors import ConfigurationError
 from contact_apis._http.connections import check_mocks, loading, patched
 from contact_apis._http.delivery import Response
 from contact_apis._http.secrets import SecretHeaders
-from contact_apis._http.session import AsyncWire, Belongs, Wire, check_open
+from contact_apis._http.session import AsyncClientTransport, Belongs, ClientTransport, check_open
 
 
 @frozen
@@ -42,8 +42,8 @@ class BulkTransport(Protocol):
 class BorrowedClientTransport(AbstractAsyncContextManager["BorrowedClientTransport"]):
     """The caller's own httpx client, with a thread for each call that it may block."""
 
-    def __init__(self, wire: Wire | AsyncWire, url: httpx.URL, connections: int) -> None:
-        self._wire = wire
+    def __init__(self, client_transport: ClientTransport | AsyncClientTransport, url: httpx.URL, connections: int) -> None:
+        self._client_transport = client_transport
         self._url = url
         self._threads = ThreadPoolExecutor(connections, "contact_apis")
 
@@ -59,13 +59,15 @@ class BorrowedClientTransport(AbstractAsyncContextManager["BorrowedClientTranspo
             content=attempt.content,
             extensions={"timeout": attempt.timeouts},
         )
-        if isinstance(self._wire, AsyncWire):
-            return await self._wire.exchange(request, attempt.deadline, attempt.belongs)
+        if isinstance(self._client_transport, AsyncClientTransport):
+            return await self._client_transport.exchange(request, attempt.deadline, attempt.belongs)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._wire.exchange, request, attempt.deadline, attempt.belongs)
+        return await loop.run_in_executor(self._threads, self._client_transport.exchange, request, attempt.deadline, attempt.belongs)
 
 
-def transport_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> AbstractAsyncContextManager[BulkTransport]:
+def transport_to(
+    url: httpx.URL, client_transport: ClientTransport | AsyncClientTransport, connections: int
+) -> AbstractAsyncContextManager[BulkTransport]:
     """What carries the requests of one run: the caller's own client if there is one, else aiohttp.
 
     No generator: where an event loop ends with outcomes still waited for, it would close that before whoever uses it.
@@ -73,15 +75,17 @@ def transport_to(url: httpx.URL, wire: Wire | AsyncWire, connections: int) -> Ab
     Raises:
         ConfigurationError: the client is closed, httpx is mocked where bulk requests do not go, or aiohttp is not installed.
     """
-    check_open(wire)
+    check_open(client_transport)
     # While httpx is mocked, or traced, many requests go the way that one goes, and no connection is opened beside it.
-    if wire.given is None:
+    if client_transport.given is None:
         check_mocks()
-    if wire.given is not None or patched():
-        return BorrowedClientTransport(wire, url, connections)
+    if client_transport.given is not None or patched():
+        return BorrowedClientTransport(client_transport, url, connections)
     try:
         with loading("upsert_many"):
             from .aiohttp_transport import AiohttpTransport
     except ModuleNotFoundError:
-        raise ConfigurationError("upsert_many needs an extra; install it with: pip install 'contact-apis[bulk]'") from None
+        raise ConfigurationError(
+            "upsert_many needs an optional dependency (extra); install it with: pip install 'contact-apis[bulk]'"
+        ) from None
     return AiohttpTransport(url, connections)

@@ -260,7 +260,16 @@ class Call:
         if problem is not None:
             violations = problem.violations
         service = self.service
-        failed = FailedCall(service.name, service.credentials, self.body, request_id, self.attempts, self.perhaps_written, service.error_body)
+        failed = FailedCall(
+            service=service.name,
+            secrets=service.credentials,
+            body=self.body,
+            request_id=request_id,
+            attempts=self.attempts,
+            perhaps_written=self.perhaps_written,
+            error_body=service.error_body,
+            probing=self.probing,
+        )
         return error_of(failed, outcome, violations, asked)
 
 

@@ -40,6 +40,8 @@ class FailedCall:
     perhaps_written: bool
     error_body: ErrorBody
     """Where the service's errors have their words."""
+    probing: bool
+    """Whether the request was meant to be rejected."""
 
     def redact(self, words: str) -> str:
         """A service's words as an error may show them."""
@@ -80,7 +82,7 @@ def _status_error(call: FailedCall, response: Response, asked: float | None) -> 
     if reported:
         text += f": {reported}"
     else:
-        text += _remark(response)
+        text += _remark(call, response)
     if call.perhaps_written:
         text += f"; {_what_may_be_written(response)}"
     kind = errors.status_error(status)
@@ -161,11 +163,13 @@ def _is_html(response: Response) -> bool:
     return start.startswith((b"<!doctype html", b"<html"))
 
 
-def _remark(response: Response) -> str:
+def _remark(call: FailedCall, response: Response) -> str:
     """What can be reported about a response without a message of its own."""
     status = response.status_code
     if status >= 400 and _is_html(response):
         return ": HTML from a firewall or a proxy, not from the API"
+    if 200 <= status <= 299 and call.probing:
+        return " to a request that violates its OpenAPI document"
     if 200 <= status <= 299:
         return ", which its OpenAPI document does not list for this operation"
     if 300 <= status <= 399:

@@ -35,17 +35,19 @@ CALL_ID: ContextVar[UUID | None] = ContextVar("CALL_ID", default=None)
 class Session(httpx.Client):
     """An httpx client that speaks to one service alone, and validates, retries and maps errors in whatever it sends."""
 
-    def __init__(self, service: Service, policy: Policy, wire: Wire) -> None:
-        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
-        self.service, self.policy, self.wire = service, policy, wire
+    def __init__(self, service: Service, policy: Policy, client_transport: ClientTransport) -> None:
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=client_transport, trust_env=False)
+        self.service = service
+        self.policy = policy
+        self.client_transport = client_transport
         self._addresses = _Addresses()
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
-        """As httpx does, with :class:`InvalidRequestError` for what cannot be written."""
-        return _written(super().build_request, self, self._addresses, args, kwargs)
+        """As httpx does, with :class:`InvalidRequestError` for what cannot be encoded."""
+        return _build_request(super().build_request, self, self._addresses, args, kwargs)
 
     def send(self, request: httpx.Request, **_: object) -> httpx.Response:
-        """The answer to a request, read whole, a success that fits the contract.
+        """The response to a request, read whole: a success that fits the OpenAPI document.
 
         Raises:
             ContactAPIError: anything else.
@@ -61,7 +63,7 @@ class Session(httpx.Client):
     def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
         request.extensions["timeout"] = call.begin(monotonic())
         try:
-            return self.wire.exchange(request, call.deadline, call.belongs)
+            return self.client_transport.exchange(request, call.deadline, call.belongs)
         except FAILURES as failure:
             return failure.with_traceback(None)  # which would keep what was received
 
@@ -69,14 +71,16 @@ class Session(httpx.Client):
 class AsyncSession(httpx.AsyncClient):
     """What :class:`Session` is, for ``asyncio``."""
 
-    def __init__(self, service: Service, policy: Policy, wire: AsyncWire) -> None:
-        super().__init__(base_url=service.base_url, headers=common_headers(), transport=wire, trust_env=False)
-        self.service, self.policy, self.wire = service, policy, wire
+    def __init__(self, service: Service, policy: Policy, client_transport: AsyncClientTransport) -> None:
+        super().__init__(base_url=service.base_url, headers=common_headers(), transport=client_transport, trust_env=False)
+        self.service = service
+        self.policy = policy
+        self.client_transport = client_transport
         self._addresses = _Addresses()
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
         """As :meth:`Session.build_request`."""
-        return _written(super().build_request, self, self._addresses, args, kwargs)
+        return _build_request(super().build_request, self, self._addresses, args, kwargs)
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         """As :meth:`Session.send`."""
@@ -92,7 +96,7 @@ class AsyncSession(httpx.AsyncClient):
     async def _attempt(self, request: httpx.Request, call: Call) -> httpx.Response | Exception:
         request.extensions["timeout"] = call.begin(monotonic())
         try:
-            return await self.wire.exchange(request, call.deadline, call.belongs)
+            return await self.client_transport.exchange(request, call.deadline, call.belongs)
         except FAILURES as failure:
             return failure.with_traceback(None)  # which would keep what was received
 
@@ -100,15 +104,16 @@ class AsyncSession(httpx.AsyncClient):
 Belongs = Callable[[Response], bool]
 
 
-class Wire(httpx.BaseTransport):
+class ClientTransport(httpx.BaseTransport):
     """Where requests go out: connections of our own, opened when they are first needed, or a client of the caller's."""
 
     def __init__(self, url: httpx.URL, given: httpx.Client | None) -> None:
         load()
-        self.given, self.closed = given, False
+        self.given = given
+        self.closed = False
         self._url = url
         self._own: dict[int, Connections] = {}
-        self._lent = Lent()
+        self._borrowed = BorrowedClient()
 
     def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
         """One request and its response, read whole. Ends at the deadline (seconds of the monotonic clock).
@@ -134,7 +139,7 @@ class Wire(httpx.BaseTransport):
         check_open(self)
         if self.given is None:
             return self._connections().exchange(request, deadline, read)
-        self._lent.check()
+        self._borrowed.check()
         response = self.given.send(request, stream=True, follow_redirects=False)
         if not read(response) and "network_stream" in response.extensions:
             response.extensions["network_stream"].close()
@@ -160,18 +165,19 @@ class Wire(httpx.BaseTransport):
             own.close()
 
 
-class AsyncWire(httpx.AsyncBaseTransport):
-    """What :class:`Wire` is, for ``asyncio``."""
+class AsyncClientTransport(httpx.AsyncBaseTransport):
+    """What :class:`ClientTransport` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
         load("anyio._backends._asyncio", "concurrent.futures.thread")  # the second for the names of hosts
-        self.given, self.closed = given, False
+        self.given = given
+        self.closed = False
         self._url = url
         self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
-        self._lent = Lent()
+        self._borrowed = BorrowedClient()
 
     async def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
-        """As :meth:`Wire.exchange`."""
+        """As :meth:`ClientTransport.exchange`."""
         import asyncio
 
         response: httpx.Response | None = None
@@ -190,11 +196,15 @@ class AsyncWire(httpx.AsyncBaseTransport):
             return belongs(arrived)
 
         check_open(self)
+        left: float | None = None
+        if deadline is not None:
+            left = deadline - monotonic()
         try:
-            async with asyncio.timeout(None if deadline is None else deadline - monotonic()):
+            async with asyncio.timeout(left):
                 if self.given is None:
-                    return await (await self._connections()).exchange(request, read)
-                self._lent.check()
+                    connections = await self._connections()
+                    return await connections.exchange(request, read)
+                self._borrowed.check()
                 sent = await self.given.send(request, stream=True, follow_redirects=False)
                 if not await read(sent) and "network_stream" in sent.extensions:
                     await sent.extensions["network_stream"].aclose()
@@ -210,17 +220,19 @@ class AsyncWire(httpx.AsyncBaseTransport):
 
         from .connections import AsyncConnections
 
-        owner = os.getpid(), asyncio.get_running_loop()
+        current = os.getpid()
+        owner = (current, asyncio.get_running_loop())
         own = self._own.get(owner)
         if own is None or len(self._own) > 1:
             for other in list(self._own):
                 process, loop = other
-                if process != owner[0] or loop.is_closed():
+                if process != current or loop.is_closed():
                     left = self._own.pop(other, None)
-                    if left is not None and process == owner[0]:
+                    if left is not None and process == current:
                         left.close()
         if own is None:
-            own = self._own[owner] = AsyncConnections(self._url)
+            own = AsyncConnections(self._url)
+            self._own[owner] = own
             await own.start()
         return own
 
@@ -229,12 +241,13 @@ class AsyncWire(httpx.AsyncBaseTransport):
         import asyncio
 
         self.closed = True
-        own = self._own.pop((os.getpid(), asyncio.get_running_loop()), None)
+        owner = (os.getpid(), asyncio.get_running_loop())
+        own = self._own.pop(owner, None)
         if own is not None:
             await own.aclose()
 
 
-class Lent:
+class BorrowedClient:
     """Which process a client of the caller's is used in. Its connections are not ours to replace after a fork."""
 
     _process: int | None = None
@@ -255,7 +268,8 @@ class _Received(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that has been received. Closing it closes what it was received from."""
 
     def __init__(self, inner: Any, content: bytes) -> None:
-        self._inner, self._content = inner, content
+        self._inner = inner
+        self._content = content
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._content
@@ -292,7 +306,7 @@ def _put(response: httpx.Response, body: Body) -> None:
 
 @contextmanager
 def _decisive(response: httpx.Response) -> Generator[None, None, None]:
-    """A status that is no success is answer enough, whatever becomes of its body."""
+    """A status that is not a success is response enough, whatever becomes of its body."""
     try:
         yield
     except (httpx.TransportError, httpx.StreamError, Unreadable):
@@ -307,14 +321,14 @@ def load(*names: str) -> None:
             import_module(name)
 
 
-def check_open(wire: Wire | AsyncWire) -> None:
+def check_open(client_transport: ClientTransport | AsyncClientTransport) -> None:
     """Raises :class:`ConfigurationError` where requests cannot go out any more."""
-    if wire.closed or (wire.given is not None and wire.given.is_closed):
+    if client_transport.closed or (client_transport.given is not None and client_transport.given.is_closed):
         raise ConfigurationError("the client is closed")
 
 
 def common_headers() -> dict[str, str]:
-    """What every request says about us."""
+    """The headers of every request, whatever it is for."""
     from contact_apis._version import __version__
 
     # Compressing a few hundred bytes helps nobody.
@@ -332,36 +346,39 @@ class _Addresses:
     def whole(self, base: httpx.URL, url: str) -> httpx.URL | None:
         """The whole address, where it was built before with the same base."""
         found = self._known.get(url)
-        return None if found is None or found[0] is not base else found[1]
+        if found is None or found[0] is not base:
+            return None
+        return found[1]
 
     def put(self, base: httpx.URL, url: str, whole: httpx.URL) -> None:
         """Takes note of an address that httpx built."""
         if len(self._known) >= self.MOST:
             self._known.clear()
-        self._known[url] = base, whole
+        self._known[url] = (base, whole)
 
 
-def _written(
-    make: Callable[..., httpx.Request],
+def _build_request(
+    build: Callable[..., httpx.Request],
     session: Session | AsyncSession,
     addresses: _Addresses,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> httpx.Request:
+    """A request that httpx builds; its whole address is remembered, for most requests of a client have the same."""
     body = kwargs.get("json")
 
-    def made(**others: object) -> httpx.Request:
+    def build_with(**others: object) -> httpx.Request:
         if body is not None:
             others["json"] = drop_unset(session.service.unset, body)
-        return make(*args, **kwargs | others)
+        return build(*args, **kwargs | others)
 
     url = kwargs.get("url")
     if not isinstance(url, str) or kwargs.get("params") or session.params:
-        return encode_or_reject(made, body)
+        return encode_or_reject(build_with, body)
     base = session.base_url
     known = addresses.whole(base, url)
     if known is not None:
-        return encode_or_reject(lambda: made(url=known), body)
-    request = encode_or_reject(made, body)
+        return encode_or_reject(lambda: build_with(url=known), body)
+    request = encode_or_reject(build_with, body)
     addresses.put(base, url, request.url)
     return request

@@ -165,7 +165,7 @@ class Sender:
         concurrency = self._affordable(concurrency)
         self._succeeded_before = any(state in SUCCEEDED for state, _ in self._journal.counts())
         self._window = max(WINDOW, concurrency)
-        async with transport_to(self._url, session.wire, concurrency) as transport:
+        async with transport_to(self._url, session.client_transport, concurrency) as transport:
             self._bulk = BulkRunner(
                 session.service,
                 session.policy,

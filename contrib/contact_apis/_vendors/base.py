@@ -17,7 +17,7 @@ from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
 from contact_apis._http.call import PROBE, Service
 from contact_apis._http.policy import Policy
 from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
-from contact_apis._http.session import CALL_ID, AsyncSession, AsyncWire, Session, Wire
+from contact_apis._http.session import CALL_ID, AsyncClientTransport, AsyncSession, ClientTransport, Session
 
 from .settings import base_url_of, check_options, resolve_settings
 from .times import with_times
@@ -131,10 +131,10 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     ) -> None:
         """Makes the session with a service, which may be at another address than the one that its document names."""
         service = attrs.evolve(service, base_url=base_url_of(self._vendor, service.contract.server, base_url, allow_http))
-        session, wire, kind = self._kinds
+        session, client_transport, kind = self._kinds
         if http_client is not None and not isinstance(http_client, kind):
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
-        self._session = session(service, Policy(**limits), wire(service.base_url, http_client))
+        self._session = session(service, Policy(**limits), client_transport(service.base_url, http_client))
 
     def _handed_to(self, kind: Callable[..., AnyGenerated]) -> AnyGenerated:
         """A generated client that sends through the session."""
@@ -172,14 +172,14 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         Raises:
             TypeError: the client was given an ``http_client``, whose connections stay in their process.
         """
-        if self._session.wire.given is not None:
+        if self._session.client_transport.given is not None:
             raise TypeError("a client with http_client= cannot be pickled: build it in the process that uses it")
         return _rebuilt, (type(self), self._options())
 
     def __copy__(self) -> Self:
         """A client with the same settings, and connections of its own (or the same ``http_client``)."""
         kind: Any = type(self)
-        return cast("Self", kind(http_client=self._session.wire.given, **self._options()))
+        return cast("Self", kind(http_client=self._session.client_transport.given, **self._options()))
 
     def __deepcopy__(self, _: dict[int, object]) -> Self:
         return self.__copy__()
@@ -217,7 +217,7 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
 class BlockingClient(Client[AnyContact, Session, httpx.Client]):
     """Calls that return when they are done. Threads may share a client."""
 
-    _kinds = Session, Wire, httpx.Client
+    _kinds = Session, ClientTransport, httpx.Client
 
     def check_credentials(self) -> bool:
         """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
@@ -273,7 +273,7 @@ class BlockingClient(Client[AnyContact, Session, httpx.Client]):
 class AsyncClient(Client[AnyContact, AsyncSession, httpx.AsyncClient]):
     """Calls to be awaited, under ``asyncio``. Tasks may share a client, and event loops too."""
 
-    _kinds = AsyncSession, AsyncWire, httpx.AsyncClient
+    _kinds = AsyncSession, AsyncClientTransport, httpx.AsyncClient
 
     async def check_credentials(self) -> bool:
         """As :meth:`BlockingClient.check_credentials`."""
