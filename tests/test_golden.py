@@ -90,7 +90,7 @@ def test_json_output(run: Run, mock: MockServer, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     contact = ["--set", f"id={ADA}", "--set", "email=ada@example.com"]
     rejected = {**mock.env, "PRISTO_API_KEY": "another"}
-    person = ["--set", "email=ada@example.com", "--set", "firstName=Ada", "--set", "listIds=L1"]
+    person = ["--set", "email=ada@example.com", "--set", "firstName=Ada", "--set", "listIds=L1", "--set", "subscribed=true"]
     consent = ["--set", "consent.createdAt=2024-03-21T10:30:00Z", "--set", "consent.source=form", "--set", "consent.ip=192.0.2.7"]
     cases: dict[str, tuple[list[str], dict[str, str]]] = {
         "upsert, created": (["upsert", "--to", "pristo", *contact], mock.env),

@@ -44,6 +44,7 @@ OPTIONS: Mapping[Api, Mapping[str, str]] = {
         "consent.createdAt": "2024-03-21T10:30:00Z",
         "consent.ip": "192.0.2.7",
         "consent.source": "form",
+        "all.subscribed": "true",
     },
 }
 #: Arrays of a document that are sets.

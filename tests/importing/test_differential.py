@@ -39,7 +39,7 @@ ROUNDS = int(os.environ.get("IMPORT_ROUNDS", "300"))
 PARTS = 10
 SLEEP = asyncio.sleep
 SENT = {"accepted"}
-CONSTANTS = {"listIds": "a", "consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import"}
+CONSTANTS = {"listIds": "a", "consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import", "subscribed": "true"}
 
 
 class Killed(BaseException):

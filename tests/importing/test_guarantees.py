@@ -52,7 +52,7 @@ def row(name: str, *, email: str | None = None, phone: str | None = None, welcom
 
 
 def retainful(path: Path, service: Service, *words: object) -> dict[str, Any]:
-    return called("import", path, "--to", "retainful", "--output", "json", *words, service=service).told
+    return called("import", path, "--to", "retainful", "--set", "subscribed=true", "--output", "json", *words, service=service).told
 
 
 @pytest.mark.parametrize("change", ["nothing", "edited", "removed"])

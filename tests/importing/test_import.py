@@ -88,7 +88,7 @@ def test_columns_find_their_fields(command: Command, file: File) -> None:
 
 def test_retainful_rows(command: Command, file: File) -> None:
     """Addresses and numbers become identifiers with the consent of the row; nothing about consent is made up."""
-    header = "first_name,email,phone,subscribed,consent_created_at,consentIp,birth_date,trigger_welcome_email"
+    header = "first_name,email,phone,all_subscribed,consent_created_at,consentIp,birth_date,trigger_welcome_email"
     path = file(f"{header}\nAda,ada@example.com,+442079460123,no,2024-03-21T10:30:00.000Z,192.0.2.7,1990-01-15,false\n")
     words = ["--to", "retainful", "--set", "listIds=one;two", "--output", "json"]
     with Service() as service:
@@ -262,7 +262,7 @@ def test_a_limit(command: Command, file: File) -> None:
 def test_welcome_mails_are_not_sent_twice(command: Command, file: File, tmp_path: Path) -> None:
     """A row that starts one and may have arrived stays unknown, and is sent again when that is asked for."""
     row = {"firstName": "Ada", "email": "ada@example.com", "listIds": ["a"], "triggerWelcomeEmail": True}
-    row |= {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import"}
+    row |= {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import", "subscribed": True}
     path = file(json.dumps(row), "in.jsonl")
     with Service(status=500) as service:
         done = command("import", path, "--to", "retainful", "--results", tmp_path / "r", service=service)
@@ -376,7 +376,7 @@ def test_input_that_can_be_read_once(command: Command, tmp_path: Path) -> None:
 def test_rows_that_failed_never_change_their_meaning(command: Command, file: File, tmp_path: Path, content: str) -> None:
     """Imported again and again, what could not be read stays so, and no reason becomes a value."""
     words = ["--to", "retainful", "--set", "listIds=a", "--set", "consent.createdAt=2024-03-21", "--set", "consent.ip=no address"]
-    words += ["--set", "consent.source=import"] + ([] if "firstName" in content else ["--set", "firstName=Ada"])
+    words += ["--set", "consent.source=import", "--set", "subscribed=true"] + ([] if "firstName" in content else ["--set", "firstName=Ada"])
     before = file(content)
     seen: list[bytes] = []
     with Service() as service:
@@ -394,7 +394,7 @@ def test_rows_that_failed_never_change_their_meaning(command: Command, file: Fil
 def test_failed_rows_hold_nothing_that_does_harm_again(command: Command, file: File, tmp_path: Path) -> None:
     """Neither what may have started a welcome e-mail, nor what a later row of the same contact has overtaken."""
     row = {"firstName": "Ada", "email": "ada@example.com", "listIds": ["a"], "triggerWelcomeEmail": True}
-    row |= {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import"}
+    row |= {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import", "subscribed": True}
     with Service(status=500) as service:
         command("import", file(json.dumps(row), "in.jsonl"), "--to", "retainful", "--failed", tmp_path / "f.jsonl", service=service)
     assert (tmp_path / "f.jsonl").read_bytes() == b""

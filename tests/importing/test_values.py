@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import phonenumbers
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import contact_apis
-from contact_apis._importing.mapping import CellError, ColumnMapping, PhoneRules
+from contact_apis._importing.mapping import ColumnMapping, PhoneRules
+from contact_apis._importing.rows import InputError
+from contact_apis._vendors.record_mapper import CellError
 from contact_apis._vendors.registry import VENDORS
 from tests.conftest import ROOT
 
@@ -94,7 +97,7 @@ def test_country_of_the_row(command: Command, file: File) -> None:
     rows = [("GB", "020 7946 0018"), ("us", "(202) 555-0123"), ("", "052-555-0101"), ("ZZ", "052-555-0101"), ("GB", "+12025550123")]
     path = file("firstName,countryCode,phone\n" + "".join(f"Ada,{country},{number}\n" for country, number in rows))
     consent = ("createdAt=2024-03-21", "ip=192.0.2.7", "source=import")
-    constants = [word for each in ("listIds=a", *(f"consent.{value}" for value in consent)) for word in ("--set", each)]
+    constants = [word for each in ("listIds=a", "subscribed=true", *(f"consent.{value}" for value in consent)) for word in ("--set", each)]
     with Service() as service:
         done = command("import", path, "--to", "retainful", "--region", "IL", *constants, service=service)
         assert done.code == 0, done.out
@@ -139,10 +142,10 @@ def test_only_valid_numbers_go_out(text: str, country: str, region: str | None) 
     """What goes out is valid, and of the country that the row or the region names unless the cell names another."""
     for international in (False, True):
         mapping = ColumnMapping(VENDORS["retainful"].mapper(), phones=PhoneRules(region, international=international))
-        columns = ["firstName", "phone", "countryCode", "listIds", "consentCreatedAt", "consentIp", "consentSource"]
+        columns = ["firstName", "phone", "countryCode", "listIds", "consentCreatedAt", "consentIp", "consentSource", "subscribed"]
         mapping.bind(columns)
         try:
-            body = mapping.of_cells(["Ada", text, country, "a", "2024-03-21", "192.0.2.7", "import"])
+            body = mapping.of_cells(["Ada", text, country, "a", "2024-03-21", "192.0.2.7", "import", "yes"])
         except CellError:
             continue
         if not body["identifiers"]:
@@ -170,3 +173,139 @@ def test_phone() -> None:
         contact_apis.phone("020 7946 0018", region="England")
     with pytest.raises(TypeError):
         contact_apis.phone(442079460018)  # type: ignore[arg-type] # what a data frame has
+
+
+# ------------------------------------------------------------------------------------------------------------ consent
+
+RETAINFUL = ["--to", "retainful", "--output", "json"]
+for _each in ("listIds=a", "consent.createdAt=2024-03-21", "consent.ip=192.0.2.7", "consent.source=import"):
+    RETAINFUL += ["--set", _each]
+WORDS = "subscribed: y,ON=subscribed; cleaned,f,NEVER_SUBSCRIBED=unsubscribed"
+
+
+def statuses(service: Service) -> dict[str, str]:
+    """What went out: each identifier with the status of its channel."""
+    identifiers = [each for bodies in service.applied.values() for body in bodies for each in body["identifiers"]]
+    return {each["id"].partition("@")[0]: each["channels"][each["type"]]["status"] for each in identifiers}
+
+
+@pytest.mark.parametrize("words", [[], ["--values", WORDS]])
+def test_words_of_consent(command: Command, words: list[str]) -> None:
+    """The vendor's words are taken in any case, others where it is told what they mean; an empty cell rejects its row."""
+    with Service() as service, TemporaryDirectory() as folder:
+        done = command("import", CASES / "consent-words.csv", *RETAINFUL, *words, "--journal", f"{folder}/j", service=service)
+        results = command("import", CASES / "consent-words.csv", *RETAINFUL, *words, "--dry-run", "--results", f"{folder}/r")
+        errors = {each["line"]: each["error"] for each in results_in(Path(folder, "r")) if each["error"]}
+    known = {"w1": "subscribed", "w2": "unsubscribed", "w4": "unsubscribed", "w7": "subscribed", "w10": "unsubscribed"}
+    told = {"w3": "unsubscribed", "w5": "unsubscribed", "w8": "subscribed", "w9": "subscribed", "w11": "unsubscribed"}
+    assert (done.code, results.code) == (1, 1)
+    assert statuses(service) == (known | told if words else known)
+    assert "silence is no consent" in errors[7]
+    assert words or all("--values" in errors[line] for line in (4, 6, 9, 10, 12))
+
+
+def test_without_a_status_nothing_is_sent(command: Command) -> None:
+    """Where no column has the status, the import stops with the option that gives one; with it, all go out."""
+    with Service() as service, TemporaryDirectory() as folder:
+        words = ["import", CASES / "no-status-column.csv", *RETAINFUL, "--journal", f"{folder}/j"]
+        silent = command(*words, service=service)
+        assert (silent.code, service.times) == (2, [])
+        assert "--set subscribed=true" in silent.err
+        assert command(*words, "--set", "subscribed=true", service=service).code == 0
+        assert statuses(service) == {"resub": "subscribed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "phone"),
+    [
+        ([], "--map COLUMN=email.subscribed or --map COLUMN=phone.subscribed"),
+        (["--map", "subscribed=email.subscribed"], "--set phone.subscribed=true (or false)"),
+        (["--map", "subscribed=phone.subscribed"], "--set email.subscribed=true (or false)"),
+        (["--set", "subscribed=false"], "subscribed would be filled twice"),
+        (["--map", "subscribed=email.subscribed", "--set", "phone.subscribed=false"], "unsubscribed"),
+        (["--set", "phone.subscribed=no"], "unsubscribed"),
+        (["--map", "subscribed=all.subscribed"], "subscribed"),
+    ],
+)
+def test_a_status_is_of_one_channel(command: Command, words: list[str], phone: str) -> None:
+    """A phone is not subscribed because the e-mail is: which channel a column is about has to be said."""
+    with Service() as service, TemporaryDirectory() as folder:
+        done = command("import", CASES / "consent-per-channel.csv", *RETAINFUL, *words, "--journal", f"{folder}/j", service=service)
+    if phone.endswith("subscribed") and " " not in phone:
+        assert statuses(service) == {"anna": "subscribed", "+12025550123": phone}
+    else:
+        assert (done.code, service.times) == (2, [])
+        assert phone in done.err
+
+
+def test_a_channel_without_a_number_needs_no_status(command: Command, file: File) -> None:
+    """An empty status rejects a row only where its channel is filled, also in JSON, and no constant stands in for it."""
+    rows = ["Ada,a@example.com,,yes,", "Bob,b@example.com,+12025550123,yes,", "Cy,,+12025550124,,no", "Di,d@example.com,,,no"]
+    header = "firstName,email,phone,email_subscribed,phoneSubscribed"
+    lines = [json.dumps({name: cell or None for name, cell in zip(header.split(","), row.split(","), strict=True)}) for row in rows]
+    for path in (file("\n".join([header, *rows])), file("\n".join(lines), "in.jsonl")):
+        with Service() as service:
+            assert command("import", path, *RETAINFUL, "--set", "subscribed=true", service=service).code == 1
+        assert statuses(service) == {"a": "subscribed", "+12025550124": "unsubscribed"}
+
+
+def test_one_contact_needs_a_status(command: Command) -> None:
+    """``upsert`` does not make a consent up either."""
+    person = ["upsert", "--set", "email=ada@example.com", "--set", "firstName=Ada", *RETAINFUL]
+    with Service() as service:
+        assert "--set subscribed=true" in command(*person, service=service).err
+        assert command(*person, "--set", "subscribed=no", service=service).code == 0
+        assert statuses(service) == {"ada": "unsubscribed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("subscribed", "must have the form"),
+        ("subscribed: yes", "WORD,WORD=VALUE"),
+        ("subscribed: ,y=subscribed", "a word is empty"),
+        ("subscribed: y=subscribed; Y=unsubscribed", "two meanings"),
+        ("status: y=subscribed", "--values names 'status'; the columns are"),
+    ],
+)
+def test_words_that_cannot_be_used(command: Command, value: str, said: str) -> None:
+    """Each mistake in ``--values`` is one sentence."""
+    done = command("import", CASES / "consent-words.csv", *RETAINFUL, "--dry-run", "--values", value)
+    assert done.code == 2
+    assert said in done.err
+
+
+SAID = st.sampled_from(["", " ", "yes", "no", "SUBSCRIBED", "unsubscribed", "y", "maybe", "1", "0"])
+STATUS_COLUMNS = st.sets(st.sampled_from(["subscribed", "email.subscribed", "phone.subscribed", "all.subscribed"]))
+
+
+@given(columns=STATUS_COLUMNS, cells=st.tuples(SAID, SAID, SAID, SAID), phone=st.booleans(), constant=st.sampled_from([None, "yes", "no"]))
+def test_nobody_is_subscribed_in_silence(columns: set[str], cells: tuple[str, ...], phone: bool, constant: str | None) -> None:
+    """An identifier is subscribed where its own column, or one about all, or an option says yes, and by nothing else."""
+    header = ["email", "phone", *sorted(columns)]
+    mapping = ColumnMapping(
+        VENDORS["retainful"].mapper(),
+        constants={
+            "firstName": "Ada",
+            "listIds": "a",
+            "consent.createdAt": "2024-03-21",
+            "consent.ip": "192.0.2.7",
+            "consent.source": "import",
+            **({} if constant is None else {"subscribed": constant}),
+        },
+    )
+    try:
+        mapping.bind(header)
+        body = mapping.of_cells(["a@example.com", "+12025550123" if phone else "", *cells[: len(columns)]])
+    except (CellError, InputError):
+        return
+    cell_of = dict(zip(header[2:], cells, strict=False))
+    for each in body["identifiers"]:
+        own = [cell_of.get(name) for name in (f"{each['type']}.subscribed", "all.subscribed")]
+        said = next((cell for cell in (*own, constant) if cell is not None), None)
+        if said is None:
+            said = cell_of["subscribed"]
+            assert sum(f"{kind}.subscribed" not in columns for kind in ("email", "phone")) == 1
+        is_subscribed = each["channels"][each["type"]]["status"] == "subscribed"
+        assert is_subscribed == (said.lower() in ("yes", "1", "subscribed"))
+        assert said.strip()

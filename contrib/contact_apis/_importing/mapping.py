@@ -12,19 +12,16 @@ from attrs import frozen
 
 from contact_apis._openapi.document import Json
 from contact_apis._values.phones import PhoneError, read_phone
-from contact_apis._vendors.record_mapper import RecordMapper
+from contact_apis._vendors.record_mapper import CellError, RecordMapper
 
 from .repairs import Repair
 from .rows import LONGEST_NAME, OURS, SHOWN_NAMES, InputError, listed, looks_like_data, shown_name
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_STATUS = {**_TRUTH, "subscribed": True, "unsubscribed": False}
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
 LIST_SEPARATOR = ";"
-
-
-class CellError(Exception):
-    """A cell that is no value of its field."""
 
 
 def _text(value: str) -> str:
@@ -36,6 +33,16 @@ def _truth(value: str) -> bool:
         return _TRUTH[value.strip().lower()]
     except KeyError:
         raise CellError("must be true or false (or yes, no, 1, 0)") from None
+
+
+def _status(value: str) -> bool:
+    try:
+        return _STATUS[value.strip().lower()]
+    except KeyError:
+        raise CellError(
+            "must be subscribed or unsubscribed (or true, false, yes, no, 1, 0);"
+            ' say what other words mean with --values "COLUMN: WORD=subscribed"'
+        ) from None
 
 
 def _list(value: str) -> list[str]:
@@ -84,6 +91,7 @@ class ColumnMapping:
         custom: columns that go to the custom fields.
         ignored: columns that are left out.
         phones: how phone numbers are read.
+        words: of columns, by the word in small letters: what is meant by it.
 
     Raises:
         InputError: a field or a region that there is none of.
@@ -98,11 +106,13 @@ class ColumnMapping:
         custom: Sequence[str] = (),
         ignored: Sequence[str] = (),
         phones: PhoneRules | None = None,
+        words: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.mapper = mapper
         self._names = {_plain(name): name for name in mapper.fields}
         self._phones = phones or PhoneRules()
         self._region = _checked_region(self._phones.region)
+        self._words = words or {}
         self._repaired: list[Repair] = []
         self._columns = {column: self._named(name, f"--map {column}=") for column, name in (columns or {}).items()}
         self._custom = dict.fromkeys(custom)
@@ -127,6 +137,7 @@ class ColumnMapping:
             self._read_phones(self.constants)
         except CellError as error:
             raise InputError(f"--set {error}") from None
+        self._of_every_row = {mapper.constant_names.get(name, name): value for name, value in self.constants.items()}
         self.found: dict[str, str] = {}
         """What each column that was met goes to: a field, :data:`_CUSTOM` or nothing."""
         self._named_and_met = 0
@@ -142,19 +153,27 @@ class ColumnMapping:
         """
         unknown = self._meet(columns)
         self.check_named(columns)
-        problems = [each for each in (unknown, self._missing()) if each]
+        is_filled_twice = max(self._filled.values(), default=0) > 1
+        filled = {*self.found.values(), *self._of_every_row}
+        unclear = "" if is_filled_twice else self.mapper.unclear(filled)
+        problems = [each for each in (unknown, self._missing(), unclear) if each]
         if problems:
             raise InputError("; ".join(problems))
         self._check_filled_once()
         # Of columns met for the first time, ``found`` has the order.
         self._field_columns = [
-            (place, name, self._converter(name)) for place, name in enumerate(self.found.values()) if name in self._filled
+            (place, name, self._converter(name), self._words.get(column))
+            for place, (column, name) in enumerate(self.found.items())
+            if name in self._filled
         ]
         self._custom_columns = [column for column, name in self.found.items() if name == _CUSTOM]
         self._custom_places = [place for place, name in enumerate(self.found.values()) if name == _CUSTOM]
 
     def check_named(self, columns: Collection[str]) -> None:
         """Raises :class:`InputError` if an option names a column that was not met among these, which are all that there are."""
+        strangers = [each for each in self._words if each not in self.found]
+        if strangers:
+            raise InputError(f"--values names {', '.join(map(repr, strangers))}; the columns are {listed(list(columns))}")
         if self._named_and_met + len(OURS - self.found.keys()) == self._named_in_options:
             return
         for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored)):
@@ -220,11 +239,15 @@ class ColumnMapping:
         Raises:
             CellError: a cell is no value of its field.
         """
-        values = dict(self.constants)
-        for place, name, convert in self._field_columns:
+        values = dict(self._of_every_row)
+        for place, name, convert, words in self._field_columns:
             value = cells[place]
             if value and not value.isspace():
+                if words is not None:
+                    value = self._meant(words, value, name)
                 values[name] = value if convert is _text else _converted(convert, value, name)
+            elif name in self.mapper.status_fields:
+                values[name] = None
         custom: Json = {}
         for name, place in zip(self._custom_columns, self._custom_places, strict=True):
             value = cells[place]
@@ -249,20 +272,36 @@ class ColumnMapping:
             if problem := self._meet(list(members)):
                 raise InputError(problem)
             self._check_filled_once()
-        values, custom = dict(self.constants), Json()
-        for column, value in members.items():
+        values = dict(self._of_every_row)
+        custom = Json()
+        for column, given in members.items():
+            value = given
             name = self.found[column]
-            if not name or value is None or (isinstance(value, str) and (not value or value.isspace())):
+            is_blank = value is None or (isinstance(value, str) and not value.strip())
+            if is_blank and name in self.mapper.status_fields:
+                values[name] = None
+            if not name or is_blank:
                 continue
             if name == _CUSTOM:
                 custom[column] = value
             else:
                 convert = self._converter(name)
-                if convert is _truth and not isinstance(value, bool | str):
+                if isinstance(value, str) and column in self._words:
+                    value = self._meant(self._words[column], value, name)
+                if convert in (_truth, _status) and not isinstance(value, bool | str):
                     raise CellError(f"{name} must be true or false")
                 values[name] = _converted(convert, value, name) if isinstance(value, str) else value
         self._read_phones(values)
         return self.mapper.body(values, custom)
+
+    def _meant(self, words: Mapping[str, str], text: str, name: str) -> str:
+        """What is meant by a cell, where that is told."""
+        meant = words.get(text.strip().casefold())
+        if meant is None:
+            return text
+        if name not in self.mapper.status_fields:
+            self._repaired.append(("words", ("replaced by --values",)))
+        return meant
 
     def repaired(self) -> list[Repair]:
         """What was repaired in the row that was read last, once."""
@@ -307,6 +346,8 @@ class ColumnMapping:
                 raise CellError("phone must be in E.164, such as +442079460018, where the row has the form of a request")
 
     def _converter(self, name: str) -> Callable[[str], Any]:
+        if name in self.mapper.status_fields:
+            return _status
         return _CONVERTERS.get(self.mapper.fields[name].get("type", ""), _text)
 
     def _named(self, name: str, option: str) -> str:
@@ -327,7 +368,9 @@ class ColumnMapping:
     @property
     def signature(self) -> Json:
         """What has to be the same for a journal to go on; a column more or less in the file changes nothing."""
-        return {"columns": self._columns, "constants": self.constants, "custom": sorted(self._custom)}
+        # Journals of version 0.1 know nothing of a status that is said for all: it was this one.
+        constants = {name: value for name, value in self.constants.items() if (name, value) != ("subscribed", True)}
+        return {"columns": self._columns, "constants": constants, "custom": sorted(self._custom)}
 
 
 def _converted(convert: Callable[[str], Any], value: str, name: str) -> object:

@@ -67,6 +67,7 @@ class Request:
     custom: Sequence[str]
     ignored: Sequence[str]
     phones: PhoneRules
+    words: Mapping[str, Mapping[str, str]]
     encoding: str | None
     dry_run: bool
     limit: int | None
@@ -97,6 +98,7 @@ def run_import(wish: Request) -> int:
         custom=wish.custom,
         ignored=wish.ignored,
         phones=wish.phones,
+        words=wish.words,
     )
     client = None if wish.dry_run else _client(wish)
     given = None if wish.file == "-" else Path(wish.file)
@@ -160,7 +162,7 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
     """Has the journal know what is to be sent; the fingerprint of what decides about that."""
     # The journal is bound to the options; what else decides about the rows is the file and how it is read.
     digest = source.digest
-    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.phones} {__version__}"
+    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.phones} {wish.words} {__version__}"
     if wish.resend_welcome or not journal.has_all_of(fingerprint):
         watch.phase("checking", None)
         rows = _watched(planned(source, mapping, limit=wish.limit, repairs=repairs), watch)

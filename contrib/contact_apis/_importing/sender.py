@@ -33,9 +33,10 @@ from contact_apis._errors import (
     RateLimitError,
 )
 from contact_apis._http.delivery import LONGEST_RETRY_AFTER
+from contact_apis._vendors.record_mapper import CellError
 
 from .journal import Due, Ended, Journal, JournalError, Planned, journal_of, reference
-from .mapping import CellError, ColumnMapping
+from .mapping import ColumnMapping
 from .repairs import Repairs
 from .rows import LONGEST_NAME, OURS, REASON, UNREAD, Input, InputError, Row, looks_like_data
 from .shutdown import SignalEnding, Signals

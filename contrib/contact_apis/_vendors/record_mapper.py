@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from contact_apis._openapi.document import Json, Operation
 
 from .vendor import Vendor
+
+
+class CellError(Exception):
+    """A cell that is not a valid value of its field."""
 
 
 class RecordMapper(ABC):
@@ -25,6 +30,10 @@ class RecordMapper(ABC):
     """Those of the fields that hold a phone number, which goes out in E.164."""
     country_fields: ClassVar[tuple[str, ...]] = ()
     """Those of the fields that may name the country of the row's phone numbers, the surest first."""
+    status_fields: frozenset[str] = frozenset()
+    """Those of the fields that say whether somebody is subscribed. An empty cell of one is no answer, and its row is rejected."""
+    constant_names: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Fields that say more where they are given for every row: the fields that they are then."""
     custom: str | None = None
     """The member that holds fields of the caller's own, where the vendor has such."""
 
@@ -39,6 +48,10 @@ class RecordMapper(ABC):
     @abstractmethod
     def is_body(self, values: Mapping[str, object]) -> bool:
         """Whether an object has the form of a body already."""
+
+    def unclear(self, filled: Collection[str]) -> str:
+        """What fields leave open that has to be said, in a sentence with the remedy; empty if there is nothing."""
+        return ""
 
     @abstractmethod
     def phones(self, body: Mapping[str, Any]) -> Iterator[object]:

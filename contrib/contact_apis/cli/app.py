@@ -135,6 +135,13 @@ def import_(
         str | None,
         typer.Option(help="Two letters, such as GB: where phone numbers without a country's code belong. A row's own country comes first."),
     ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN: WORD,WORD=VALUE; WORD=VALUE",
+            help='What words of a column mean, such as "Status: yes,SUBSCRIBED=subscribed; no,cleaned=unsubscribed".',
+        ),
+    ] = None,
     phones: Annotated[
         Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")
     ] = Phones.PLUS,
@@ -183,6 +190,7 @@ def import_(
         custom=custom or [],
         ignored=ignore or [],
         phones=_phone_rules(region, phones, lenient=lenient_phones),
+        words=_words(values),
         encoding=encoding,
         dry_run=dry_run,
         limit=limit,
@@ -260,6 +268,27 @@ def _told(work: Callable[[], int]) -> int:
         _fail(f"{error}; nothing was sent. Make room and re-run the same command", code=5)
     except (ConfigurationError, InputError, JournalError) as error:
         _fail(str(error))
+
+
+def _words(given: list[str] | None) -> dict[str, dict[str, str]]:
+    """``--values`` as meanings by column and by word in small letters."""
+    found: dict[str, dict[str, str]] = {}
+    for each in given or []:
+        column, sign, rest = each.partition(": " if ": " in each else ":")
+        if not sign or not column.strip() or not rest.strip(" ;"):
+            _fail('--values must have the form "COLUMN: WORD,WORD=VALUE; WORD=VALUE"')
+        words = found.setdefault(column.strip(), {})
+        for group in filter(str.strip, rest.split(";")):
+            names, equals, value = group.rpartition("=")
+            if not equals or not value.strip():
+                _fail(f"--values {column.strip()}: each group must have the form WORD,WORD=VALUE")
+            for name in names.split(","):
+                word = name.strip().casefold()
+                if not word:
+                    _fail(f"--values {column.strip()}: a word is empty; an empty cell says nothing, and cannot be given a meaning")
+                if words.setdefault(word, value.strip()) != value.strip():
+                    _fail(f"--values {column.strip()}: {name.strip()} is given two meanings")
+    return found
 
 
 def _phone_rules(region: str | None, phones: Phones, *, lenient: bool) -> PhoneRules:

@@ -16,10 +16,11 @@ from contact_apis._errors import (
     InternalServerError,
     PermissionDeniedError,
 )
-from contact_apis._importing.mapping import CellError, ColumnMapping, PhoneRules
+from contact_apis._importing.mapping import ColumnMapping, PhoneRules
 from contact_apis._importing.rows import InputError
 from contact_apis._importing.sender import EXIT_CODES
 from contact_apis._vendors.base import BlockingClient, correlation_id
+from contact_apis._vendors.record_mapper import CellError
 from contact_apis._vendors.registry import VENDORS
 
 
@@ -37,10 +38,10 @@ def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], phone
     """
     if both := sorted(set(fields) & set(own)):
         raise InputError(f"{', '.join(both)} is given with --set and with --custom; which is it?")
-    mapping = ColumnMapping(VENDORS[to].mapper(), custom=list(own), phones=phones)
+    mapping = ColumnMapping(VENDORS[to].mapper(), constants=fields, custom=list(own), phones=phones)
     client = _client(to)
     try:
-        body = mapping.of_members({**(fields or ({} if own else _object_read())), **own})
+        body = mapping.of_members({**({} if fields or own else _object_read()), **own})
     except CellError as error:
         raise InputError(str(error)) from None
     session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
