@@ -95,7 +95,7 @@ class MockApp:
             return service.error(None, 404, "not_found", "There is no such path.")
         operation = next((each for each in operations if each.method == request.method), None)
         if operation is None:
-            answer = service.error(operations[0], 405, "method_not_allowed", "The path does not take this method.")
+            answer = service.error(None, 405, "method_not_allowed", "The path does not take this method.")
             answer.headers["Allow"] = ", ".join(each.method for each in operations)
             return answer
         if fault and fault.isdigit():

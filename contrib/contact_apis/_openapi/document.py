@@ -49,7 +49,7 @@ class once(Generic[Value]):  # noqa: N801 # it stands where ``property`` does
 
 @cache
 def contract(package: str) -> Contract:
-    """The contract of a generated package, such as ``"pristo_client"``; read once a process."""
+    """The contract of a generated package, by the package's name; read once a process."""
     return Contract(json.loads(files(package).joinpath("openapi.json").read_bytes()))
 
 
@@ -226,7 +226,9 @@ class Operation:
     @once
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
-        return tuple(self.contract.security_header(scheme, "")[0] for scheme in next(iter(self.security), ()))
+        for alternative in self.security:
+            return tuple(self.contract.security_header(scheme, "")[0] for scheme in alternative)
+        return ()
 
     def security_headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """The headers that authenticate a request: those of the first alternative whose schemes all have a secret.

@@ -16,7 +16,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-OURS = ("contact_apis", "pristo_client", "retainful_client")
 FOREIGN = ("PYTHON", "PYTEST", "HYPOTHESIS", "SCHEMATHESIS")
 OTHER_FOREIGN = ("PY_COLORS", "PY_IGNORE_IMPORTMISMATCH", "_ARGCOMPLETE")
 # Where Python and its packages lie, and whether it may write bytecode, is the installation's own affair.
@@ -56,8 +55,10 @@ def isolated_command(module: str, *arguments: str, first: Iterable[Path] = ()) -
     Our own packages are imported from where this process finds them, and from ``first``. What else this process can import, say by
     ``PYTHONPATH``, can still be imported where nothing else has the name.
     """
+    from contact_apis._vendors.registry import VENDORS  # here: the script that an interpreter starts with has no path to it yet
+
     folders = [str(folder) for folder in first]
-    for package in OURS:
+    for package in ("contact_apis", *(vendor.package for vendor in VENDORS.values())):
         spec = find_spec(package)
         if spec is not None and spec.origin is not None:
             folders.append(str(Path(spec.origin).parents[1]))

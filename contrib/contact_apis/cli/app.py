@@ -12,26 +12,25 @@ import typer
 
 from contact_apis._http.addresses import is_loopback
 from contact_apis._suite._options import contract_command
+from contact_apis._vendors.registry import VENDORS, titles
 from contact_apis._version import __version__
 
 if TYPE_CHECKING:
     from contact_apis._importing.mapping import PhoneRules
 
+    Target = StrEnum
+else:
+    Target = StrEnum("Target", {name: name for name in VENDORS})
+
+ABOUT = f"Typed clients, a mock and a contract suite for the contact APIs of {titles()}."
 app = typer.Typer(
     name="contact-apis",
-    help="Typed clients, a mock and a contract suite for the contact APIs of Pristo and Retainful.",
+    help=ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if sys.stdout.isatty() else None,  # boxes are for terminals
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Target(StrEnum):
-    """A service."""
-
-    PRISTO = "pristo"
-    RETAINFUL = "retainful"
 
 
 class Output(StrEnum):
@@ -62,11 +61,11 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=ABOUT)
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
-    """Typed clients, a mock and a contract suite for the contact APIs of Pristo and Retainful."""
+    """What the command is about is said above."""
 
 
 @app.command(epilog="Example: contact-apis mock --port 8025 --fault 429=0.02 --latency 0.05")
@@ -109,7 +108,7 @@ def mock(
     if not is_loopback(host):
         typer.echo("contact-apis: warning: whoever reaches this address reads and changes what the mock stores", err=True)
     if not env:
-        typer.echo(f"Pristo and Retainful answer at {server.base_url}; open it in a browser to see what arrives.")
+        typer.echo(f"{titles()} answer at {server.base_url}; open it in a browser to see what arrives.")
         typer.echo("Export these and clients find it. Ctrl-C ends it.\n")
     typer.echo("\n".join(f"{name}={value}" for name, value in server.env.items()))
     server.serve()
@@ -248,7 +247,7 @@ def check(to: Annotated[Target | None, typer.Option(help="Only this service.")] 
     """
     from .upsert import check_services
 
-    raise typer.Exit(check_services([to.value] if to else [each.value for each in Target]))
+    raise typer.Exit(check_services([to.value] if to else list(VENDORS)))
 
 
 app.command("contract", epilog="Example: contact-apis contract --target live --api pristo --reports reports/pristo")(
