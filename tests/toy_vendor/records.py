@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from contact_apis._openapi.document import Json
 from contact_apis._vendors.record_mapper import RecordMapper, body_schema
@@ -23,6 +24,9 @@ class ToyRecords(RecordMapper):
 
     def is_body(self, values: Mapping[str, object]) -> bool:
         return False
+
+    def phones(self, body: Mapping[str, Any]) -> Iterator[object]:
+        yield body.get("phone")
 
     def name(self, body: Json) -> str:
         return str(body["email"])
