@@ -32,6 +32,7 @@ from contact_apis._http import delivery as _delivery
 from contact_apis._importing import run as _import_run
 from contact_apis._importing import sender as _import
 from contact_apis._importing.journal import Journal, JournalError
+from contact_apis._importing.mapping import PhoneRules
 from contact_apis._importing.rows import InputError
 from contact_apis._importing.run import Request, run_import
 
@@ -169,9 +170,10 @@ class Model:
 
 
 def request(path: Path, **options: Any) -> Request:
-    usual: dict[str, Any] = dict.fromkeys(("region", "encoding", "limit", "rate", "journal", "results", "failed"))
+    usual: dict[str, Any] = dict.fromkeys(("encoding", "limit", "rate", "journal", "results", "failed"))
     usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
     usual |= {"columns": {}, "constants": CONSTANTS, "custom": [], "ignored": [], "concurrency": 4, "max_retries": 0, "timeout": 5.0}
+    usual |= {"phones": PhoneRules(), "words": {}}
     return Request(file=str(path), to="retainful", **{**usual, "keep_going": True, **options})
 
 

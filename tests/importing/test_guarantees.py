@@ -119,7 +119,7 @@ def test_failed_rows_and_the_first_command_again(file: File, tmp_path: Path, nam
         assert retainful(path, service)["skipped"] == 2
         Path(f"{path}.journal").unlink()
         if not named:
-            gone = called("import", failed, "--to", "retainful", service=service)
+            gone = called("import", failed, "--to", "retainful", "--set", "subscribed=true", service=service)
             assert (gone.code, "which is not there" in gone.err) == (2, True)
     assert sorted(service.order) == [("Ada", True), ("Bob", False)]
 
@@ -217,7 +217,7 @@ def test_a_damaged_journal_is_refused(imported: tuple[Path, Picky], damage: str)
     path, service = imported
     with closing(sqlite3.connect(f"{path}.journal")) as db, db:
         db.execute(DAMAGES[damage])
-    done = called("import", path, "--to", "retainful", service=service)
+    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", service=service)
     assert done.code == 2, done.out
     assert "--journal" in done.err.splitlines()[-1]
     assert "example.com" not in done.err
@@ -230,7 +230,7 @@ def test_text_that_is_none_is_never_quoted(imported: tuple[Path, Picky], tmp_pat
     path, service = imported
     with closing(sqlite3.connect(f"{path}.journal")) as db, db:
         db.execute(f"UPDATE row SET {column} = CAST(CAST('secret' AS BLOB) || x'ff' AS TEXT)")  # noqa: S608 # a name of this test
-    done = called("import", path, "--to", "retainful", "--results", tmp_path / "r", service=service)
+    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", "--results", tmp_path / "r", service=service)
     assert done.code == 0
     assert "secret" not in done.err + done.out
 
@@ -265,11 +265,11 @@ def test_whose_the_journal_is(imported: tuple[Path, Picky], tmp_path: Path, monk
     path, service = imported
     journal, link = Path(f"{path}.journal"), tmp_path / "link"
     link.symlink_to(journal)
-    done = called("import", path, "--to", "retainful", "--journal", link, service=service)
+    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", "--journal", link, service=service)
     assert (done.code, "is a symbolic link" in done.err) == (2, True)
     beside = Path(f"{path}.journal-wal")
     beside.symlink_to(tmp_path / "elsewhere")
-    done = called("import", path, "--to", "retainful", service=service)
+    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", service=service)
     assert (done.code, "not a regular file" in done.err) == (2, True)
     beside.unlink()
     os.mkfifo(tmp_path / "pipe")
@@ -277,7 +277,7 @@ def test_whose_the_journal_is(imported: tuple[Path, Picky], tmp_path: Path, monk
         Journal(tmp_path / "pipe", {})
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        done = called("import", path, "--to", "retainful", service=service)
+        done = called("import", path, "--to", "retainful", "--set", "subscribed=true", service=service)
     assert (done.code, "belongs to another user" in done.err) == (2, True)
     assert len(service.order) == 2
     journal.chmod(0o666)
