@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from contact_apis._importing.mapping import PhoneRules
 from contact_apis._importing.rows import InputError
 from contact_apis._importing.run import Request, run_import
 
@@ -78,9 +79,10 @@ def run(path: Path, expected: int, **options: Any) -> float:
     It has a process of its own, in which all modules are loaded already: memory and caches of a processor that a run before it
     has warmed would make little of what is small, and not of what is large.
     """
-    usual: dict[str, Any] = dict.fromkeys(("region", "encoding", "limit", "rate", "journal", "results", "failed"))
+    usual: dict[str, Any] = dict.fromkeys(("encoding", "limit", "rate", "journal", "results", "failed"))
     usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
     usual |= {"columns": {}, "constants": CONSTANTS, "custom": [], "ignored": [], "concurrency": 64, "max_retries": 0, "timeout": 30.0}
+    usual |= {"phones": PhoneRules(), "words": {}}
     request = Request(file=str(path), to="pristo", **{**usual, "keep_going": True, **options})
     reading, writing = os.pipe()
     child = os.fork()
