@@ -782,7 +782,7 @@ def test_a_keyword_that_is_none_is_named(kind: Kind, server: MockServer) -> None
     odd: dict[Any, Any] = {7: "Ada"}
     outcomes = many("pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}, odd], **keys)
     assert {each.index: str(each.error) for each in outcomes} == {
-        0: "nothing was sent: nmae is no field of a contact; did you mean name?",
+        0: "nothing was sent: nmae is not a field of a contact; did you mean name?",
         1: "nothing was sent: id is missing",
         2: "nothing was sent: body cannot be written as the contract asks (TypeError)",
     }
