@@ -142,7 +142,7 @@ class BulkRunner:
 
     async def _send(self, index: int, item: object, request: PreparedRequest) -> UpsertOutcome | None:
         """What became of a contact; ``None`` if the run was stopped before its first attempt."""
-        if not await self._may_start(item):
+        if not await self._may_attempt(item):
             return None
         call = Call(self._service, self._policy, self._operation, request.body, uuid4(), monotonic())
         try:
@@ -176,19 +176,14 @@ class BulkRunner:
                 self._limiter.on_throttled(verdict)
             else:
                 await self._limiter.sleep(verdict)
-            if not await self._may_retry(call, item):
+            if not await self._may_attempt(item, call.deadline):
                 call.give_up(outcome, monotonic(), time())
 
-    async def _may_retry(self, call: Call, item: object) -> bool:
+    async def _may_attempt(self, item: object, deadline: float | None = None) -> bool:
+        """Waits for the limiter, and reports that an attempt is about to be made; ``False`` if it may not be, or comes too late."""
         if not await self._limiter.acquire():
             return False
-        if call.deadline is not None and monotonic() >= call.deadline:
-            return False
-        return self._before_attempt is None or await self._before_attempt(item)
-
-    async def _may_start(self, item: object) -> bool:
-        """Waits for the limiter, and reports that an attempt is about to be made; ``False`` if it may not be."""
-        if not await self._limiter.acquire():
+        if deadline is not None and monotonic() >= deadline:
             return False
         return self._before_attempt is None or await self._before_attempt(item)
 
