@@ -47,6 +47,10 @@ class Phones(StrEnum):
     INTERNATIONAL = "international"
 
 
+PhonesOption = Annotated[Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")]
+LenientPhonesOption = Annotated[bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")]
+
+
 class EmailRule(StrEnum):
     """When the mock of Retainful wants an e-mail identifier; its page can be read in three ways."""
 
@@ -141,12 +145,8 @@ def import_(
             help='What words of a column mean, such as "Status: yes,SUBSCRIBED=subscribed; no,cleaned=unsubscribed".',
         ),
     ] = None,
-    phones: Annotated[
-        Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")
-    ] = Phones.PLUS,
-    lenient_phones: Annotated[
-        bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")
-    ] = False,
+    phones: PhonesOption = Phones.PLUS,
+    lenient_phones: LenientPhonesOption = False,
     encoding: Annotated[str | None, typer.Option(help="Of the file, where what is found out is not right.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many rows of the file.")] = None,
@@ -220,12 +220,8 @@ def upsert(
         str | None,
         typer.Option(help="Two letters, such as GB: where a phone number without a country's code belongs."),
     ] = None,
-    phones: Annotated[
-        Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")
-    ] = Phones.PLUS,
-    lenient_phones: Annotated[
-        bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")
-    ] = False,
+    phones: PhonesOption = Phones.PLUS,
+    lenient_phones: LenientPhonesOption = False,
     output: Annotated[Output, typer.Option(help="How the outcome is written.")] = Output.TEXT,
 ) -> None:
     """Create or update one contact, from options or from a JSON object on standard input.
