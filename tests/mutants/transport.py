@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from contact_apis._mocking.service import MockService, Request, Response
@@ -416,32 +416,32 @@ def _error(status: int, body: Any) -> Callable[[Seen], None]:
     return changed
 
 
-def _errors_of_pristo() -> Iterator[Subject]:
-    """Bodies of Pristo's errors that are not as documented."""
-    for status in (400, 401, 429):
-        for name, (what, body) in PRISTO_ERRORS.items():
-            if status == 400 or name in ("error-is-text", "code-is-number", "is-array", "message-is-null"):
+def _errors_of(
+    api: str, clause: str, bodies: Mapping[str, tuple[str, Any]], statuses: tuple[int, ...], beyond_400: tuple[str, ...]
+) -> Iterator[Subject]:
+    """Bodies of an API's errors that are not as documented: with 400 all of them, with other statuses those that are named."""
+    for status in statuses:
+        for name, (what, body) in bodies.items():
+            if status == 400 or name in beyond_400:
                 yield from subjects(
                     f"{status}-{name}",
                     f"The body of a {status} {what}.",
-                    [f"pristo.{status}-envelope"],
+                    [f"{api}.{status}-{clause}"],
                     twist=_error(status, body),
-                    apis=["pristo"],
+                    apis=[api],
                 )
+
+
+def _errors_of_pristo() -> Iterator[Subject]:
+    """Bodies of Pristo's errors that are not as documented."""
+    beyond_400 = ("error-is-text", "code-is-number", "is-array", "message-is-null")
+    return _errors_of("pristo", "envelope", PRISTO_ERRORS, (400, 401, 429), beyond_400)
 
 
 def _errors_of_retainful() -> Iterator[Subject]:
     """Bodies of Retainful's errors that are not as documented."""
-    for status in (400, 401):
-        for name, (what, body) in RETAINFUL_ERRORS.items():
-            if status == 400 or name in ("status-is-false", "status-is-fail", "message-missing", "message-is-array", "is-empty"):
-                yield from subjects(
-                    f"{status}-{name}",
-                    f"The body of a {status} {what}.",
-                    [f"retainful.{status}-body"],
-                    twist=_error(status, body),
-                    apis=["retainful"],
-                )
+    beyond_400 = ("status-is-false", "status-is-fail", "message-missing", "message-is-array", "is-empty")
+    return _errors_of("retainful", "body", RETAINFUL_ERRORS, (400, 401), beyond_400)
 
 
 def _errors_in_another_form() -> Iterator[Subject]:
