@@ -238,6 +238,23 @@ def test_a_status_is_of_one_channel(command: Command, words: list[str], phone: s
         assert phone in done.err
 
 
+def test_an_import_goes_on_where_statuses_are_told_in_another_way(command: Command, file: File) -> None:
+    """Saying which channel a status is about makes no other import: its journal goes on, and rows that are as they were are not sent."""
+    people = "firstName,email,subscribed\nA,a@example.com,yes\nB,b@example.com,no\n"
+    with Service() as service:
+        assert command("import", file(people), *RETAINFUL, service=service).code == 0
+        with_phones = people.replace("\n", ",phone\n", 1).replace("yes", "yes,").replace("no\n", "no,+12025550123\n")
+        words = ["import", file(with_phones), *RETAINFUL]
+        assert "which of email and phone" in command(*words, service=service).err
+        told = ["--map", "subscribed=email.subscribed", "--set", "phone.subscribed=true"]
+        done = command(*words, *told, "--output", "json", service=service)
+        assert (done.code, done.told["skipped"], done.told["accepted"]) == (0, 1, 1)
+        assert statuses(service) == {"a": "subscribed", "b": "unsubscribed", "+12025550123": "subscribed"}
+        again = command(*words, "--map", "subscribed=all.subscribed", "--output", "json", service=service)
+        assert (again.code, again.told["skipped"], again.told["accepted"]) == (0, 1, 1)
+        assert statuses(service)["+12025550123"] == "unsubscribed"
+
+
 def test_a_channel_without_a_number_needs_no_status(command: Command, file: File) -> None:
     """An empty status rejects a row only where its channel is filled, also in JSON, and no constant stands in for it."""
     rows = ["Ada,a@example.com,,yes,", "Bob,b@example.com,+12025550123,yes,", "Cy,,+12025550124,,no", "Di,d@example.com,,,no"]

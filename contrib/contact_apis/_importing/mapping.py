@@ -367,10 +367,30 @@ class ColumnMapping:
 
     @property
     def signature(self) -> Json:
-        """What has to be the same for a journal to go on; a column more or less in the file changes nothing."""
-        # Journals of version 0.1 know nothing of a status that is said for all: it was this one.
-        constants = {name: value for name, value in self.constants.items() if (name, value) != ("subscribed", True)}
-        return {"columns": self._columns, "constants": constants, "custom": sorted(self._custom)}
+        """What has to be the same for a journal to go on; a column more or less in the file changes nothing.
+
+        Nor does the way in which statuses are told, as far as journals of version 0.1 do not note it; see :attr:`statuses`.
+        """
+        noted = self.mapper.noted_status
+        columns: dict[str, str] = {}
+        for column, name in self._columns.items():
+            if name not in self.mapper.status_fields or name == noted:
+                columns[column] = name
+            elif self._names.get(_plain(column)) != noted:
+                columns[column] = noted
+        constants = {
+            name: value
+            for name, value in self.constants.items()
+            if name not in self.mapper.status_fields or (name, value) == (noted, False)
+        }
+        return {"columns": columns, "constants": constants, "custom": sorted(self._custom)}
+
+    @property
+    def statuses(self) -> Json:
+        """Where the options say that statuses are: with another answer the rows of a file have to be read again."""
+        columns = {column: name for column, name in sorted(self._columns.items()) if name in self.mapper.status_fields}
+        constants = {name: value for name, value in sorted(self.constants.items()) if name in self.mapper.status_fields}
+        return {"columns": columns, "constants": constants}
 
 
 def _converted(convert: Callable[[str], Any], value: str, name: str) -> object:

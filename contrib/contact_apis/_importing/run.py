@@ -162,7 +162,8 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
     """Has the journal know what is to be sent; the fingerprint of what decides about that."""
     # The journal is bound to the options; what else decides about the rows is the file and how it is read.
     digest = source.digest
-    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {sorted(wish.ignored)} {wish.phones} {wish.words} {__version__}"
+    read_by = f"{sorted(wish.ignored)} {wish.phones} {wish.words} {mapping.statuses}"
+    fingerprint = digest and f"{digest} {wish.limit} {source.encoding} {read_by} {__version__}"
     if wish.resend_welcome or not journal.has_all_of(fingerprint):
         watch.phase("checking", None)
         rows = _watched(planned(source, mapping, limit=wish.limit, repairs=repairs), watch)

@@ -32,6 +32,8 @@ class RecordMapper(ABC):
     """Those of the fields that may name the country of the row's phone numbers, the surest first."""
     status_fields: frozenset[str] = frozenset()
     """Those of the fields that say whether somebody is subscribed. An empty cell of one is no answer, and its row is rejected."""
+    noted_status: ClassVar[str] = ""
+    """The one of them that journals note, as they did when there was no other."""
     constant_names: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Fields that say more where they are given for every row: the fields that they are then."""
     custom: str | None = None

@@ -22,6 +22,7 @@ class RetainfulRecords(RecordMapper):
     status of its own. Silence is no consent: an identifier without a status is rejected.
     """
 
+    noted_status = SUBSCRIBED
     constant_names = MappingProxyType({SUBSCRIBED: ALL_SUBSCRIBED})
     country_fields = ("countryCode", "country")
 
