@@ -11,7 +11,7 @@ from tests.density import ROOT, Density, read_folder
 
 #: The figures of a folder may not be above these. Lower them when the figures fall; the aim is under 12, under 1 and under 22.
 MOST = {
-    "contrib/contact_apis": Density(conditionals=26.0, tuple_assignments=4.5, nodes_p90=24),
+    "contrib/contact_apis": Density(conditionals=18.5, tuple_assignments=2.0, nodes_p90=24),
     "tests/contract": Density(conditionals=34.5, tuple_assignments=3.2, nodes_p90=27),
 }
 SAMPLE = '''"""Two lines of docstring,
