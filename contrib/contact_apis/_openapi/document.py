@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -65,11 +65,15 @@ class Schema:
         try:
             if self.validator.is_valid(value):
                 return []
-            from .faults import faults_of
-
-            return list(islice((fault for error in self.validator.iter_errors(value) for fault in faults_of(error)), most))
+            return list(islice(self._faults(value), most))
         except ValueError:  # what the validator says past 255 levels, and of a lone surrogate
             return [Fault("", "must be Unicode text, and not nested too deeply")]
+
+    def _faults(self, value: object) -> Iterator[Fault]:
+        from .faults import faults_of
+
+        for error in self.validator.iter_errors(value):
+            yield from faults_of(error)
 
 
 class Contract:
@@ -87,13 +91,15 @@ class Contract:
 
     @once
     def operations(self) -> tuple[Operation, ...]:
-        return tuple(
-            Operation(self, method, template, spec, item.get("parameters", []))
-            for template, node in self.document["paths"].items()
-            for item in (self.resolve(node),)
-            for method, spec in item.items()
-            if method in METHODS
-        )
+        """All operations, in the order of the document."""
+        found: list[Operation] = []
+        for template, node in self.document["paths"].items():
+            item = self.resolve(node)
+            shared = item.get("parameters", [])
+            for method, spec in item.items():
+                if method in METHODS:
+                    found.append(Operation(self, method, template, spec, shared))
+        return tuple(found)
 
     def operation(self, operation_id: str) -> Operation:
         """The operation with this ``operationId``, wherever it stands in the document.
@@ -141,16 +147,13 @@ class Contract:
             return "Authorization", f"Basic {b64encode(secret.encode()).decode()}"
         if kind == ("http", "bearer") or node["type"] in ("oauth2", "openIdConnect"):
             return "Authorization", f"Bearer {secret}"
-        where = " ".join(str(node[each]) for each in ("type", "scheme", "in") if each in node)
-        raise ConfigurationError(f"the security scheme {scheme!r} ({where}) is not supported")
+        stated = [str(node[member]) for member in ("type", "scheme", "in") if member in node]
+        raise ConfigurationError(f"the security scheme {scheme!r} ({' '.join(stated)}) is not supported")
 
     def resolve(self, node: Json) -> Json:
         """The object that a reference leads to, or the node itself."""
         while "$ref" in node:
-            target: Any = self.document
-            for step in node["$ref"].removeprefix("#/").split("/"):
-                target = target[step.replace("~1", "/").replace("~0", "~")]
-            node = target
+            node = value_at(self.document, node["$ref"].removeprefix("#"))
         return node
 
     def schema(self, node: Json) -> Schema:
@@ -169,8 +172,10 @@ class Operation:
         self.spec = spec
         self.operation_id = str(spec.get("operationId", f"{method} {template}"))
         # A parameter of the operation takes the place of the path's parameter of the same name and place.
-        parameters = [owner.resolve(each) for each in [*shared, *spec.get("parameters", [])]]
-        self._parameters = {(each["in"], each["name"]): each for each in parameters}
+        self._parameters: dict[tuple[str, str], Json] = {}
+        for node in [*shared, *spec.get("parameters", [])]:
+            parameter = owner.resolve(node)
+            self._parameters[parameter["in"], parameter["name"]] = parameter
 
     @once
     def path(self) -> re.Pattern[str]:
@@ -194,7 +199,8 @@ class Operation:
         found = self.path.fullmatch(path)
         if found is None:
             return None
-        return {name: unquote(value) for name, value in zip(self.parameter_names, found.groups(), strict=True)}
+        values = [unquote(value) for value in found.groups()]
+        return dict(zip(self.parameter_names, values, strict=True))
 
     def expand(self, values: Mapping[str, str]) -> str:
         """The path of a request, percent-encoded, from the path parameters by name.
@@ -202,33 +208,48 @@ class Operation:
         Raises:
             LookupError: a parameter has no value.
         """
-        return _PARAMETER.sub(lambda parameter: quote(values[parameter[1]], safe=""), self.template)
+
+        def encoded(parameter: re.Match[str]) -> str:
+            return quote(values[parameter[1]], safe="")
+
+        return _PARAMETER.sub(encoded, self.template)
 
     @once
     def path_parameters(self) -> dict[str, Schema]:
-        return {name: self.contract.schema(self._parameters["path", name]["schema"]) for name in self.parameter_names}
+        """The schema of each path parameter, by name."""
+        found: dict[str, Schema] = {}
+        for name in self.parameter_names:
+            parameter = self._parameters["path", name]
+            found[name] = self.contract.schema(parameter["schema"])
+        return found
 
     @once
     def header_parameters(self) -> dict[str, tuple[Schema, bool]]:
         """Schema and requiredness by lower-case header name."""
-        return {
-            name.lower(): (self.contract.schema(node["schema"]), bool(node.get("required")))
-            for (place, name), node in self._parameters.items()
-            if place == "header"
-        }
+        found: dict[str, tuple[Schema, bool]] = {}
+        for (place, name), parameter in self._parameters.items():
+            if place == "header":
+                schema = self.contract.schema(parameter["schema"])
+                found[name.lower()] = (schema, bool(parameter.get("required")))
+        return found
 
     @once
     def security(self) -> tuple[tuple[str, ...], ...]:
         """The alternatives of the security requirement: of each, the names of all schemes that it asks for."""
-        owner = self.spec if "security" in self.spec else self.contract.document
-        return tuple(tuple(requirement) for requirement in owner.get("security", []))
+        owner = self.contract.document
+        if "security" in self.spec:
+            owner = self.spec
+        requirements: list[Json] = owner.get("security", [])
+        return tuple(tuple(requirement) for requirement in requirements)
 
     @once
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
-        for alternative in self.security:
-            return tuple(self.contract.security_header(scheme, "")[0] for scheme in alternative)
-        return ()
+        if not self.security:
+            return ()
+        schemes = next(iter(self.security))
+        headers = [self.contract.security_header(scheme, "") for scheme in schemes]
+        return tuple(name for name, _ in headers)
 
     def security_headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """The headers that authenticate a request: those of the first alternative whose schemes all have a secret.
@@ -243,9 +264,10 @@ class Operation:
             return {}
         for requirement in self.security:
             if set(requirement) <= set(secrets):
-                return dict(self.contract.security_header(scheme, secrets[scheme]) for scheme in secrets if scheme in requirement)
-        wanted = " or ".join(" and ".join(requirement) for requirement in self.security)
-        raise ConfigurationError(f"{self.operation_id} needs the credentials of {wanted}")
+                wanted = [scheme for scheme in secrets if scheme in requirement]
+                return dict(self.contract.security_header(scheme, secrets[scheme]) for scheme in wanted)
+        alternatives = [" and ".join(requirement) for requirement in self.security]
+        raise ConfigurationError(f"{self.operation_id} needs the credentials of {' or '.join(alternatives)}")
 
     @once
     def request_body(self) -> Json:
@@ -263,7 +285,11 @@ class Operation:
 
         :meth:`documents` and :meth:`response_schema` know ranges such as ``2XX`` and ``default`` besides.
         """
-        return {int(status): schema for status, schema in self._response_schemas.items() if status.isdigit()}
+        found: dict[int, Schema | None] = {}
+        for status, schema in self._response_schemas.items():
+            if status.isdigit():
+                found[int(status)] = schema
+        return found
 
     def documents(self, status: int) -> bool:
         """Whether the document lists a status: by its number, by its range (``2XX``) or by ``default``."""
@@ -272,18 +298,27 @@ class Operation:
     def response_schema(self, status: int) -> Schema | None:
         """The schema of the JSON body of a response, or ``None`` where none is described for its status."""
         key = self._response_key(status)
-        return None if key is None else self._response_schemas[key]
+        if key is None:
+            return None
+        return self._response_schemas[key]
 
     def response_headers(self, status: int) -> dict[str, Schema | None]:
         """The headers that a response with this status is described to have, by name; ``None`` where no schema is given."""
         key = self._response_key(status)
-        headers: Json = {} if key is None else self._response_nodes[key].get("headers", {})
-        nodes = {name: self.contract.resolve(node) for name, node in headers.items()}
-        return {name: self.contract.schema(node["schema"]) if "schema" in node else None for name, node in nodes.items()}
+        if key is None:
+            return {}
+        found: dict[str, Schema | None] = {}
+        for name, node in self._response_nodes[key].get("headers", {}).items():
+            header = self.contract.resolve(node)
+            found[name] = None
+            if "schema" in header:
+                found[name] = self.contract.schema(header["schema"])
+        return found
 
     @once
     def _response_nodes(self) -> dict[str, Json]:
-        return {str(status): self.contract.resolve(node) for status, node in self.spec["responses"].items()}
+        responses: Json = self.spec["responses"]
+        return {str(status): self.contract.resolve(node) for status, node in responses.items()}
 
     @once
     def _response_schemas(self) -> dict[str, Schema | None]:
@@ -305,19 +340,48 @@ class Operation:
     def _json_schema(self, node: Json) -> Schema | None:
         """The schema of the JSON media type of a body; ``application/json`` counts before other types of JSON."""
         content: Json = node.get("content", {})
-        types = {name.partition(";")[0].strip().lower(): media for name, media in reversed(content.items())}
-        json_types = [name for name in types if _JSON_MEDIA_TYPE.fullmatch(name)]
-        chosen = "application/json" if "application/json" in types else next(iter(reversed(json_types)), None)
-        if chosen is None or "schema" not in types[chosen]:
+        media_types: dict[str, Json] = {}
+        for name, media_type in content.items():
+            plain_name = name.partition(";")[0].strip().lower()
+            if _JSON_MEDIA_TYPE.fullmatch(plain_name):
+                media_types.setdefault(plain_name, media_type)
+        if not media_types:
             return None
-        return self.contract.schema(types[chosen]["schema"])
+        first, *_ = media_types.values()
+        chosen = media_types.get("application/json", first)
+        if "schema" not in chosen:
+            return None
+        return self.contract.schema(chosen["schema"])
+
+
+def value_at(document: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901).
+
+    Raises:
+        LookupError, ValueError: it leads nowhere.
+    """
+    value = document
+    for token in pointer.split("/")[1:]:
+        step: str | int = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            step = int(step)
+        value = value[step]
+    return value
+
+
+def pointer(*steps: object) -> str:
+    """The JSON pointer (RFC 6901) of these steps from the root."""
+    tokens = [str(step).replace("~", "~0").replace("/", "~1") for step in steps]
+    return "".join(f"/{token}" for token in tokens)
 
 
 def _specificity(segment: str) -> int:
     """0 for a segment of literal text, 1 for one with a parameter in it, 2 for one that is a parameter."""
     if _PARAMETER.search(segment) is None:
         return 0
-    return 2 if _PARAMETER.fullmatch(segment) else 1
+    if _PARAMETER.fullmatch(segment) is None:
+        return 1
+    return 2
 
 
 def _with_nullable(node: Any) -> Any:
@@ -325,5 +389,8 @@ def _with_nullable(node: Any) -> Any:
 
 
 def _nullable(node: Json) -> Json:
-    plain = {key: value for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+    plain = dict(node)
+    nullable = plain.pop("nullable", False)
+    if nullable is True:
+        return {"anyOf": [plain, {"type": "null"}]}
+    return plain

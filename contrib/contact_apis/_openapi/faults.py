@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import jsonschema_rs
@@ -12,6 +12,7 @@ import jsonschema_rs
 from contact_apis._errors import Fault
 
 _KINDS = {"array": "an array", "integer": "a whole number", "null": "null", "object": "an object"}
+_BOUNDS = {"maxLength": "at most", "minLength": "at least"}
 
 
 def faults_of(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
@@ -25,29 +26,44 @@ def faults_of(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
             for name in kind["unexpected"]:
                 yield Fault(_dotted([*error.instance_path, name]), "is not a field of the contract")
         case "type":
-            yield Fault(path, "must be " + " or ".join(_KINDS.get(each, f"a {each}") for each in kind["types"]))
+            kinds = [_KINDS.get(name, f"a {name}") for name in kind["types"]]
+            yield Fault(path, f"must be {' or '.join(kinds)}")
         case "format":
             yield Fault(path, f"must have the format {kind['format']}")
         case "maxLength" | "minLength" as name:
-            bound = "at most" if name == "maxLength" else "at least"
-            yield Fault(path, f"must have {bound} {kind['limit']} characters")
+            yield Fault(path, f"must have {_BOUNDS[name]} {kind['limit']} characters")
         case "minItems" | "minProperties":
-            yield Fault(path, f"must have at least {kind['limit']} member{'s' * (kind['limit'] != 1)}")
+            members = "members"
+            if kind["limit"] == 1:
+                members = "member"
+            yield Fault(path, f"must have at least {kind['limit']} {members}")
         case "enum":
-            yield Fault(path, f"must be one of {', '.join(map(str, _options(kind)))}")
+            options = ", ".join(map(str, _options(kind)))
+            yield Fault(path, f"must be one of {options}")
         case "anyOf" | "oneOf" | "oneOfNotValid":
-            branches = [fault.remedy for branch in kind["context"] for each in branch for fault in faults_of(each)]
-            yield Fault(path, " or ".join(dict.fromkeys(branches)) or "fits none of the accepted forms")
+            remedies = " or ".join(_remedies(kind["context"]))
+            yield Fault(path, remedies or "fits none of the accepted forms")
         case _:
             yield Fault(path, f"breaks the rule {error.schema_path[-1]}: {error.message}")
+
+
+def _remedies(branches: Iterable[Iterable[jsonschema_rs.ValidationError]]) -> Iterable[str]:
+    """What would make a value fit, by the branches that it might fit; each once, in their order."""
+    found: dict[str, None] = {}
+    for branch in branches:
+        for error in branch:
+            for fault in faults_of(error):
+                found[fault.remedy] = None
+    return found
 
 
 def unwritable(value: object, kind: str) -> list[Fault]:
     """Every place of a value that cannot be written as JSON in UTF-8, or else the kind of error that it gave."""
     try:
-        return list(_unwritable(value)) or [Fault("", f"cannot be written as the contract asks ({kind})")]
+        found = list(_unwritable(value))
     except RecursionError:
         return [Fault("", "is nested too deeply")]
+    return found or [Fault("", f"cannot be written as the contract asks ({kind})")]
 
 
 def _unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fault]:
@@ -71,9 +87,16 @@ def _unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fau
 
 def _options(kind: Mapping[str, Any]) -> list[Any]:
     options = kind["options"]
-    return list(json.loads(options)) if isinstance(options, str) else list(options)
+    if isinstance(options, str):
+        options = json.loads(options)
+    return list(options)
 
 
 def _dotted(path: list[str | int] | tuple[str | int, ...]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}"
     return text.removeprefix(".")
