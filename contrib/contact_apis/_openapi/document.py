@@ -245,11 +245,10 @@ class Operation:
     @once
     def credentials(self) -> tuple[str, ...]:
         """The headers that carry credentials, as the first security requirement asks for them."""
-        if not self.security:
-            return ()
-        schemes = next(iter(self.security))
-        headers = [self.contract.security_header(scheme, "") for scheme in schemes]
-        return tuple(name for name, _ in headers)
+        for schemes in self.security:
+            headers = [self.contract.security_header(scheme, "") for scheme in schemes]
+            return tuple(name for name, _ in headers)
+        return ()
 
     def security_headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """The headers that authenticate a request: those of the first alternative whose schemes all have a secret.
