@@ -19,7 +19,10 @@ class SuiteHook(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
         """An editable installation finds the suite in its checkout, and must not hold a copy that grows old."""
         if version == "editable":
             return
-        documents = [*Path(self.root, "specs").glob("*.json"), *Path(self.root, "specs").glob("*.yaml")]
+        documents = [
+            *Path(self.root, "specs").glob("*.json"),
+            *Path(self.root, "specs").glob("*.yaml"),
+        ]
         names = [f"specs/{path.name}" for path in documents if path.name not in OF_OTHER_TOOLS]
         for name in [*CARRIED, *names]:
             build_data["force_include"][str(Path(self.root, name))] = f"{DESTINATION}/{name}"

@@ -66,8 +66,14 @@ def checkout(tmp_path: Path) -> Path:
 def run() -> Run:
     """Runs a command to its end and gives back what it printed; ``variables`` are added to a bare environment."""
 
-    def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 900, **variables: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PIP_CERT", "SSL_CERT_FILE") if name in os.environ}
+    def run(
+        *command: str | Path, cwd: Path = ROOT, timeout: float = 900, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "PIP_CERT", "SSL_CERT_FILE")
+            if name in os.environ
+        }
         return subprocess.run(
             [sys.executable if each == "python" else str(each) for each in command],
             cwd=cwd,
@@ -88,7 +94,9 @@ SMALL = {"CONTRACT_MAX_REQUESTS": "200", "CONTRACT_NEW_CONTACTS": "5"}
 
 def contract(run: Run, reports: Path, **variables: str) -> tuple[int, str, Json]:
     """Exit code, last line and results of a run."""
-    done = run("python", "-m", "tests.contract", REPORTS=str(reports), **{"PROFILE": "quick", **variables})
+    done = run(
+        "python", "-m", "tests.contract", REPORTS=str(reports), **{"PROFILE": "quick", **variables}
+    )
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     results: Json = json.loads((reports / "results.json").read_bytes())
     return done.returncode, done.stdout.strip().splitlines()[-1], results

@@ -29,17 +29,31 @@ Row = dict[str, str]
 def upsert_to_pristo(client: PristoClient, population: str, row: Row) -> str:
     """Sends one row to Pristo; the result is what its answer tells."""
     contact = pristo.Contact(
-        id=UUID(row["id"]), email=row["email"], phone=row["phone"], language=row["language"], name=row["name"], last_name=row["lastName"]
+        id=UUID(row["id"]),
+        email=row["email"],
+        phone=row["phone"],
+        language=row["language"],
+        name=row["name"],
+        last_name=row["lastName"],
     )
     response = pristo_upsert.sync_detailed(
-        UUID(population), client=client, body=pristo.ContactUpsertRequest(contact=contact), x_request_id=uuid4()
+        UUID(population),
+        client=client,
+        body=pristo.ContactUpsertRequest(contact=contact),
+        x_request_id=uuid4(),
     )
-    return {201: "created", 200: "updated"}.get(response.status_code, f"refused ({response.status_code})")
+    return {201: "created", 200: "updated"}.get(
+        response.status_code, f"refused ({response.status_code})"
+    )
 
 
 def upsert_to_retainful(client: RetainfulClient, list_id: str, row: Row) -> str:
     """Sends one row to Retainful, which does not tell a new contact from an old one."""
-    consent = retainful.Consent(created_at=datetime.fromisoformat(row["consentAt"]), ip=row["consentIp"], source=row["consentSource"])
+    consent = retainful.Consent(
+        created_at=datetime.fromisoformat(row["consentAt"]),
+        ip=row["consentIp"],
+        source=row["consentSource"],
+    )
     subscribed = retainful.Channel(status="subscribed")
     contact = retainful.Contact(
         first_name=row["name"],
@@ -48,8 +62,18 @@ def upsert_to_retainful(client: RetainfulClient, list_id: str, row: Row) -> str:
         city=row["city"],
         list_ids=[list_id],
         identifiers=[
-            retainful.Identifier(type_="email", id=row["email"], channels=retainful.Channels(email=subscribed), consent=consent),
-            retainful.Identifier(type_="phone", id=row["phone"], channels=retainful.Channels(phone=subscribed), consent=consent),
+            retainful.Identifier(
+                type_="email",
+                id=row["email"],
+                channels=retainful.Channels(email=subscribed),
+                consent=consent,
+            ),
+            retainful.Identifier(
+                type_="phone",
+                id=row["phone"],
+                channels=retainful.Channels(phone=subscribed),
+                consent=consent,
+            ),
         ],
     )
     response = retainful_upsert.sync_detailed(client=client, body=contact)
@@ -62,31 +86,54 @@ def main() -> int:
     rows = list(csv.DictReader(SAMPLE.open(encoding="utf-8", newline="")))
     with MockServer() as server:
         env = server.env
-        console.print(f"\n[bold]1. Upserting {len(rows)} contacts through both generated clients[/]")
-        pristo_api = PristoClient(base_url=env["PRISTO_BASE_URL"], headers={"X-API-Key": env["PRISTO_API_KEY"]})
-        headers = {"Retainful-Api-Key": env["RETAINFUL_API_KEY"], "Retainful-App-Id": env["RETAINFUL_APP_ID"]}
+        console.print(
+            f"\n[bold]1. Upserting {len(rows)} contacts through both generated clients[/]"
+        )
+        pristo_api = PristoClient(
+            base_url=env["PRISTO_BASE_URL"], headers={"X-API-Key": env["PRISTO_API_KEY"]}
+        )
+        headers = {
+            "Retainful-Api-Key": env["RETAINFUL_API_KEY"],
+            "Retainful-App-Id": env["RETAINFUL_APP_ID"],
+        }
         retainful_api = RetainfulClient(base_url=env["RETAINFUL_BASE_URL"], headers=headers)
         table = Table("Row", "Contact", "Pristo", "again", "Retainful")
-        bar = Progress(TextColumn("   upserting"), BarColumn(), MofNCompleteColumn(), console=console, disable=not console.is_terminal)
+        bar = Progress(
+            TextColumn("   upserting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
         answers: list[str] = []
         with bar, pristo_api, retainful_api:
             for number, row in enumerate(bar.track(rows), 1):
-                first, again = (upsert_to_pristo(pristo_api, env["PRISTO_POPULATION_ID"], row) for _ in range(2))
+                first, again = (
+                    upsert_to_pristo(pristo_api, env["PRISTO_POPULATION_ID"], row) for _ in range(2)
+                )
                 accepted = upsert_to_retainful(retainful_api, env["RETAINFUL_LIST_ID"], row)
-                table.add_row(str(number), f"{row['name']} {row['lastName']}", first, again, accepted)
+                table.add_row(
+                    str(number), f"{row['name']} {row['lastName']}", first, again, accepted
+                )
                 answers += [first, again, accepted]
         console.print(table)
         expected = ["created", "updated", "accepted"] * len(rows)
         failed = sum(seen != wanted for seen, wanted in zip(answers, expected, strict=True))
-        console.print(f"   {len(answers)} requests, {failed} not answered as expected. Retainful tells only that it accepted.")
+        console.print(
+            f"   {len(answers)} requests, {failed} not answered as expected. Retainful tells only that it accepted."
+        )
     console.print("\n[bold]2. The contract suite, quick profile, against the mock[/]")
     sys.stdout.flush()
     folder = os.environ.get("REPORTS") or "reports/contract"
     suite = subprocess.run(
-        [sys.executable, "-m", "tests.contract"], env={**os.environ, "TARGET": "mock", "PROFILE": "quick", "REPORTS": folder}, check=False
+        [sys.executable, "-m", "tests.contract"],
+        env={**os.environ, "TARGET": "mock", "PROFILE": "quick", "REPORTS": folder},
+        check=False,
     )
     console.print("\n[bold]What you saw[/]")
-    console.print("   Two typed clients that are generated from specs/ sent a real file,", soft_wrap=True)
+    console.print(
+        "   Two typed clients that are generated from specs/ sent a real file,", soft_wrap=True
+    )
     console.print("   and a service was held to its contract, clause by clause.", soft_wrap=True)
     console.print(f"   The report, for any browser: {folder}/index.html", soft_wrap=True)
     return int(bool(failed or suite.returncode))

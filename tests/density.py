@@ -21,7 +21,15 @@ from attrs import frozen
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("contrib/contact_apis", "tests/contract", "tests/mutants", "tests")
 _NO_CODE = frozenset(
-    {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
+    {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+        tokenize.ENCODING,
+    }
 )
 
 
@@ -80,7 +88,9 @@ def read_folder(folder: Path) -> Source:
     return Source(
         lines=sum(source.lines for source in sources),
         conditionals=tuple(place for source in sources for place in source.conditionals),
-        nested_conditionals=tuple(place for source in sources for place in source.nested_conditionals),
+        nested_conditionals=tuple(
+            place for source in sources for place in source.nested_conditionals
+        ),
         tuple_assignments=tuple(place for source in sources for place in source.tuple_assignments),
         statements=tuple(place for source in sources for place in source.statements),
     )
@@ -95,9 +105,13 @@ def _read_file(path: Path) -> Source:
     return Source(
         lines=_count_lines(text),
         conditionals=tuple(_place(path, node) for node in conditionals),
-        nested_conditionals=tuple(_place(path, node) for node in conditionals if id(node) not in whole),
+        nested_conditionals=tuple(
+            _place(path, node) for node in conditionals if id(node) not in whole
+        ),
         tuple_assignments=tuple(_place(path, node) for node in nodes if _assigns_tuple(node)),
-        statements=tuple(_place(path, node) for node in nodes if isinstance(node, ast.stmt) and _counts(node)),
+        statements=tuple(
+            _place(path, node) for node in nodes if isinstance(node, ast.stmt) and _counts(node)
+        ),
     )
 
 
@@ -127,7 +141,10 @@ def _counts(statement: ast.stmt) -> bool:
         return False
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return False
-    return not any(isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case) for part in ast.iter_child_nodes(statement))
+    return not any(
+        isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case)
+        for part in ast.iter_child_nodes(statement)
+    )
 
 
 def _place(path: Path, node: ast.stmt | ast.expr | ast.AST) -> Place:
@@ -138,7 +155,9 @@ def _place(path: Path, node: ast.stmt | ast.expr | ast.AST) -> Place:
 
 def main() -> int:
     """Reads the command line; the result is the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.density", description="Counts how much stands in one statement.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.density", description="Counts how much stands in one statement."
+    )
     parser.add_argument("folder", nargs="*", help="folder or file whose densest places are listed")
     parser.add_argument("--most", type=int, default=40, help="so many places of each kind")
     arguments = parser.parse_args()
@@ -155,7 +174,11 @@ def main() -> int:
         )
         if arguments.folder:
             _list_places("tuple assignments", source.tuple_assignments, arguments.most)
-            _list_places("conditional expressions within another expression", source.nested_conditionals, arguments.most)
+            _list_places(
+                "conditional expressions within another expression",
+                source.nested_conditionals,
+                arguments.most,
+            )
             _list_places("statements", source.statements, arguments.most)
     return 0
 

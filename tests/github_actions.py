@@ -26,7 +26,9 @@ FOLDER = ROOT / ".github/workflows"
 SHELL = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
 PATIENCE = 300.0  # seconds that one step may take
 STATUS_FUNCTIONS = ("always", "success", "failure", "cancelled")
-TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>[A-Za-z_][\w.-]*)(?P<call>\(\))?|(?P<sign>==|!=|&&|\|\||[!()]))")
+TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>[A-Za-z_][\w.-]*)(?P<call>\(\))?|(?P<sign>==|!=|&&|\|\||[!()]))"
+)
 Json = dict[str, Any]
 Value = str | bool
 Action = Callable[["Leg", Mapping[str, str]], None]
@@ -215,17 +217,26 @@ class Leg:
         """Runs the steps in order; the result is this leg, with what became of each."""
         self.workspace.mkdir(parents=True)
         job = self.workflow["jobs"][self.job]
-        self.contexts["env"] = {name: filled(value, self.contexts) for name, value in job.get("env", {}).items()}
+        self.contexts["env"] = {
+            name: filled(value, self.contexts) for name, value in job.get("env", {}).items()
+        }
         self.contexts["steps"] = {}
         for number, step in enumerate(job["steps"], 1):
-            name = step.get("id") or step.get("name") or step.get("uses", f"step {number}").partition("@")[0]
+            name = (
+                step.get("id")
+                or step.get("name")
+                or step.get("uses", f"step {number}").partition("@")[0]
+            )
             done = Step(name, "skipped")
             if holds(step.get("if"), self.contexts, self.status):
                 done = self._run_step(step, name)
             if done.outcome == "failure":
                 self.status = "failure"
             self.steps[name] = done
-            self.contexts["steps"][name] = {"outcome": done.outcome, "outputs": self._file("output")}
+            self.contexts["steps"][name] = {
+                "outcome": done.outcome,
+                "outputs": self._file("output"),
+            }
         return self
 
     def _run_step(self, step: Json, name: str) -> Step:
@@ -234,7 +245,9 @@ class Leg:
             action = step["uses"].partition("@")[0]
             if action not in self.actions:
                 raise NotSupported(f"the action {action}")
-            given = {key: filled(value, self.contexts) for key, value in step.get("with", {}).items()}
+            given = {
+                key: filled(value, self.contexts) for key, value in step.get("with", {}).items()
+            }
             try:
                 self.actions[action](self, given)
             except ActionFailed as reason:
@@ -260,7 +273,11 @@ class Leg:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         files = {"GITHUB_OUTPUT": "output", "GITHUB_ENV": "env", "GITHUB_STEP_SUMMARY": "summary"}
         kept |= {name: str(self.folder / file) for name, file in files.items()}
-        return kept | {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(self.workspace)}
+        return kept | {
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.workspace),
+        }
 
     def _file(self, name: str) -> dict[str, str]:
         """The lines ``NAME=VALUE`` that a step has written for the next ones."""
@@ -292,7 +309,9 @@ def check_out(leg: Leg, given: Mapping[str, str]) -> None:
         return
     own = leg.contexts["job"]
     if (given["repository"], given["ref"]) != (own["workflow_repository"], own["workflow_sha"]):
-        raise ActionFailed(f"there is no repository {given['repository']} with a commit {given['ref']}")
+        raise ActionFailed(
+            f"there is no repository {given['repository']} with a commit {given['ref']}"
+        )
     folder = leg.workspace / given["path"]
     folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
@@ -305,7 +324,9 @@ def check_out(leg: Leg, given: Mapping[str, str]) -> None:
 
 def restore_cache(leg: Leg, given: Mapping[str, str]) -> None:
     """The cache with this key, or the newest whose key begins with one of the others."""
-    caches = sorted((leg.storage / "caches").glob("*"), key=lambda cache: cache.stat().st_mtime_ns, reverse=True)
+    caches = sorted(
+        (leg.storage / "caches").glob("*"), key=lambda cache: cache.stat().st_mtime_ns, reverse=True
+    )
     wanted = [given["key"], *given.get("restore-keys", "").split()]
     for prefix in wanted:
         for cache in caches:

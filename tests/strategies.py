@@ -31,7 +31,10 @@ NIL, MAX = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
 #: With VERSIONS, NEAR_POOL, NIL and MAX all 45 ids that a run writes to, besides its few fresh ones.
 PLAIN_POOL = [fixed_id(_POOL, str(number)) for number in range(37)]
 #: By their version: made from a clock, from a name, and in the order of time.
-VERSIONS = {version: str(UUID(int=uuid5(_POOL, f"version {version}").int, version=version)) for version in (1, 5)}
+VERSIONS = {
+    version: str(UUID(int=uuid5(_POOL, f"version {version}").int, version=version))
+    for version in (1, 5)
+}
 #: And two that differ from the one made from a name in the digit of the version alone.
 VERSIONS |= {version: f"{VERSIONS[5][:14]}{version}{VERSIONS[5][15:]}" for version in (4, 7)}
 #: Two ids that differ from the eighth of the pool in one digit, the last and the first.
@@ -85,13 +88,36 @@ ODD_NAMES = [
     "x" * 300,
 ]
 # Text that looks like something else; custom fields must take it, names may.
-LOOKALIKES = ["42", "12345678901234567890", "007", "+44", "1e5", "true", "null", "2024-01-01", "0.10", "-1", "[]", "{}"]
-EMAILS = ["ada@example.com", "Ada.Lovelace@example.org", "ada+news@example.com", "o'brien@example.net", "a_b-c@mail.example.com"]
+LOOKALIKES = [
+    "42",
+    "12345678901234567890",
+    "007",
+    "+44",
+    "1e5",
+    "true",
+    "null",
+    "2024-01-01",
+    "0.10",
+    "-1",
+    "[]",
+    "{}",
+]
+EMAILS = [
+    "ada@example.com",
+    "Ada.Lovelace@example.org",
+    "ada+news@example.com",
+    "o'brien@example.net",
+    "a_b-c@mail.example.com",
+]
 PHONES = [f"+1202555{number:04}" for number in range(100, 145)]  # 555-0100 to 555-0199 are fiction
 #: Of other countries, reserved for fiction too.
 FOREIGN_PHONES = ["+442079460123"]
 #: Numbers that are written nowhere else, in other cities: to ask whether an unknown one is taken.
-SPARE_PHONES = [f"+1{city}555{number:04}" for city in (212, 213, 305, 312, 415, 503, 617, 702, 713, 808) for number in range(100, 200)]
+SPARE_PHONES = [
+    f"+1{city}555{number:04}"
+    for city in (212, 213, 305, 312, 415, 503, 617, 702, 713, 808)
+    for number in range(100, 200)
+]
 LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt"]
 DATES = ["1990-01-15T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2000-12-31T12:00:00.000Z"]
 ADDRESSES = ["192.0.2.7", "198.51.100.200", "2001:db8::7"]
@@ -189,16 +215,26 @@ def values_of(name: str, schema: Json) -> st.SearchStrategy[Any]:
     return st.nothing()
 
 
-def pristo_contacts(properties: Json, custom_fields: Sequence[str], *, ids: Sequence[str] = KEPT_POOL) -> st.SearchStrategy[Json]:
+def pristo_contacts(
+    properties: Json, custom_fields: Sequence[str], *, ids: Sequence[str] = KEPT_POOL
+) -> st.SearchStrategy[Json]:
     """Realistic contacts with any of the members that the specification lists.
 
     ``properties`` are those of the schema ``Contact``; custom fields are drawn from those that the population defines.
     """
-    optional = {name: values_of(name, schema) for name, schema in properties.items() if name not in ("id", "customFields")}
+    optional = {
+        name: values_of(name, schema)
+        for name, schema in properties.items()
+        if name not in ("id", "customFields")
+    }
     optional = {name: values for name, values in optional.items() if not values.is_empty}
     if custom_fields:
-        optional["customFields"] = st.dictionaries(st.sampled_from(list(custom_fields)), custom_values(), min_size=1)
-    return st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).map(_with_own_address)
+        optional["customFields"] = st.dictionaries(
+            st.sampled_from(list(custom_fields)), custom_values(), min_size=1
+        )
+    return st.fixed_dictionaries({"id": st.sampled_from(ids)}, optional=optional).map(
+        _with_own_address
+    )
 
 
 def _with_own_address(contact: Json) -> Json:
@@ -213,11 +249,18 @@ def retainful_identifiers(draw: st.DrawFn) -> list[Json]:
 
     One person's address never comes with another's number: the page does not say what becomes of two known contacts.
     """
-    consents = st.fixed_dictionaries({each: st.sampled_from(REALISTIC[each]) for each in ("createdAt", "ip", "source")})
+    consents = st.fixed_dictionaries(
+        {each: st.sampled_from(REALISTIC[each]) for each in ("createdAt", "ip", "source")}
+    )
     person = draw(st.integers(0, len(POOL_EMAILS) - 1))
     both = [("email", POOL_EMAILS[person]), ("phone", PHONES[person])]
     return [
-        {"type": kind, "id": value, "channels": {kind: {"status": draw(st.sampled_from(REALISTIC["status"]))}}, "consent": draw(consents)}
+        {
+            "type": kind,
+            "id": value,
+            "channels": {kind: {"status": draw(st.sampled_from(REALISTIC["status"]))}},
+            "consent": draw(consents),
+        }
         for kind, value in both[: draw(st.integers(1, 2))]
     ]
 
@@ -229,14 +272,23 @@ def retainful_contacts(properties: Json, list_id: str) -> st.SearchStrategy[Json
         "listIds": st.just([list_id]),
         "identifiers": retainful_identifiers(),
     }
-    optional = {name: values_of(name, schema) for name, schema in properties.items() if name not in required}
-    return st.fixed_dictionaries(required, optional={name: values for name, values in optional.items() if not values.is_empty})
+    optional = {
+        name: values_of(name, schema) for name, schema in properties.items() if name not in required
+    }
+    return st.fixed_dictionaries(
+        required,
+        optional={name: values for name, values in optional.items() if not values.is_empty},
+    )
 
 
 #: All e-mail identifiers that a run writes to Retainful; with PHONES, its pool.
 POOL_EMAILS = [f"contract-suite-{number}@example.com" for number in range(45)]
 #: The last of them in forms that address books have and careless patterns refuse.
-POOL_EMAILS[-3:] = ["contract.suite+news@example.com", "contract_suite@mail.example.org", "o'suite@example.net"]
+POOL_EMAILS[-3:] = [
+    "contract.suite+news@example.com",
+    "contract_suite@mail.example.org",
+    "o'suite@example.net",
+]
 
 
 def sample(name: str, schema: Json) -> Any:
@@ -305,7 +357,16 @@ _PIECES = [
     b"\x1a",
     b"A" * 200_000,
 ]
-_ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1"]
+_ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "cp1252",
+    "latin-1",
+]
 
 
 @st.composite
@@ -319,5 +380,7 @@ def damaged_inputs(draw: st.DrawFn, base: str) -> bytes:
     if draw(st.integers(0, 7)) == 0:
         data = gzip.compress(data)
         if draw(st.booleans()):
-            data = _replaced(data, draw(st.integers(2, len(data))), draw(st.binary(max_size=4)))[: draw(st.integers(2, len(data)))]
+            data = _replaced(data, draw(st.integers(2, len(data))), draw(st.binary(max_size=4)))[
+                : draw(st.integers(2, len(data)))
+            ]
     return data

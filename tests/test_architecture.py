@@ -22,12 +22,18 @@ POSITIONS = re.compile(
 def sources() -> list[str]:
     """All text of the package, each file by its path from the package."""
     kinds = {".py", ".html", ".sql", ".md", ".toml"}
-    return sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if path.suffix in kinds)
+    return sorted(
+        path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if path.suffix in kinds
+    )
 
 
 def _lines_with(pattern: re.Pattern[str], name: str) -> list[str]:
     text = (PACKAGE / name).read_text("utf-8")
-    return [f"{name}:{number}: {line.strip()}" for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
+    return [
+        f"{name}:{number}: {line.strip()}"
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
 
 
 def test_there_is_a_folder_for_each_vendor() -> None:

@@ -24,7 +24,15 @@ def test_version(run: Run) -> None:
 def test_help_teaches(run: Run) -> None:
     """Every option is explained, and there is an example."""
     text = run(*COMMAND, "mock", "--help", COLUMNS="100").stdout
-    for option in ("--port", "--env", "--fault", "--latency", "--custom-field", "--second-population", "--retainful-email"):
+    for option in (
+        "--port",
+        "--env",
+        "--fault",
+        "--latency",
+        "--custom-field",
+        "--second-population",
+        "--retainful-email",
+    ):
         assert option in text
     assert "Example:" in text
 
@@ -50,7 +58,12 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(run: Run) -> None:
 
 def test_the_mock_serves_until_it_is_interrupted() -> None:
     """It prints lines to export, answers, and ends at once on Ctrl-C."""
-    with subprocess.Popen([*COMMAND, "mock", "--port", "0", "--env"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as mock:
+    with subprocess.Popen(
+        [*COMMAND, "mock", "--port", "0", "--env"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as mock:
         assert mock.stdout is not None
         env = dict(mock.stdout.readline().strip().split("=", 1) for _ in range(7))
         assert all(re.fullmatch(r"[A-Z_]+", name) for name in env)
@@ -64,9 +77,7 @@ def test_the_mock_serves_until_it_is_interrupted() -> None:
 def test_a_missing_extra_is_named(run: Run) -> None:
     """One sentence, exit code other than 0, for the command and for the mock."""
     for missing, extra in (("typer", "cli"), ("uvicorn", "mock")):
-        script = (
-            f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['contact-apis', 'mock']\nfrom contact_apis.cli import main; main()"
-        )
+        script = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['contact-apis', 'mock']\nfrom contact_apis.cli import main; main()"
         done = run("python", "-c", script)
         assert done.returncode != 0
         assert f"contact-apis[{extra}]" in done.stderr

@@ -34,7 +34,12 @@ SEEDS = range(1, 1 + int(os.environ.get("BUDGET_SEEDS") or 1))
 PROFILES = (os.environ.get("BUDGET_PROFILES") or "quick").split(",")
 IN_FULL = len(SEEDS) > 1
 APIS = ("pristo", "retainful")
-BUDGETS = [(api, requests, contacts) for api in APIS for requests in (300, 1000, 2000) for contacts in (0, 5)]
+BUDGETS = [
+    (api, requests, contacts)
+    for api in APIS
+    for requests in (300, 1000, 2000)
+    for contacts in (0, 5)
+]
 # Each of them is a whole run; Retainful has no clause that needs new contacts.
 FEW = [("pristo", 300, 0), ("pristo", 2000, 5), ("retainful", 300, 0)]
 
@@ -50,11 +55,20 @@ def mock() -> Iterator[MockServer]:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(("api", "requests", "contacts"), BUDGETS if IN_FULL else FEW)
 def test_a_healthy_service_passes_under_any_budget(
-    run: Run, mock: MockServer, tmp_path: Path, requests: int, contacts: int, api: str, profile: str, seed: int
+    run: Run,
+    mock: MockServer,
+    tmp_path: Path,
+    requests: int,
+    contacts: int,
+    api: str,
+    profile: str,
+    seed: int,
 ) -> None:
     """It conforms where the budget has room for each clause, and is incomplete, with the clauses' names, where it has not."""
     budget = {"CONTRACT_MAX_REQUESTS": str(requests), "CONTRACT_NEW_CONTACTS": str(contacts)}
-    code, line, results = contract(run, tmp_path, **live(mock, API=api, PROFILE=profile, SEED=str(seed), **budget))
+    code, line, results = contract(
+        run, tmp_path, **live(mock, API=api, PROFILE=profile, SEED=str(seed), **budget)
+    )
     assert results["requests"] <= requests
     if api == "pristo" and not contacts:
         assert (code, results["verdict"]) == (3, "incomplete"), line
@@ -67,23 +81,33 @@ def test_a_healthy_service_passes_under_any_budget(
         assert (code, results["verdict"], results["left_out"]) == (0, "conforms", []), line
 
 
-def test_a_budget_too_small_for_all_clauses_names_those_left_out(run: Run, mock: MockServer, tmp_path: Path) -> None:
+def test_a_budget_too_small_for_all_clauses_names_those_left_out(
+    run: Run, mock: MockServer, tmp_path: Path
+) -> None:
     """Thirty requests show some clauses; those pass, the others are left out, and the plan says so before the first request."""
-    variables = live(mock, API="pristo", PROFILE="quick", CONTRACT_MAX_REQUESTS="30", CONTRACT_NEW_CONTACTS="5")
+    variables = live(
+        mock, API="pristo", PROFILE="quick", CONTRACT_MAX_REQUESTS="30", CONTRACT_NEW_CONTACTS="5"
+    )
     done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **variables)
     results = json.loads((tmp_path / "results.json").read_bytes())
     assert (done.returncode, results["verdict"]) == (3, "incomplete")
     assert "Traceback" not in done.stdout + done.stderr
     assert "the budget has no room for" in done.stdout.partition("checking")[0]
     assert "CONTRACT_MAX_REQUESTS=30" in results["reason"]
-    outcomes = Counter(each["result"] for each in results["clauses"] if each["evidence"] == "documented")
+    outcomes = Counter(
+        each["result"] for each in results["clauses"] if each["evidence"] == "documented"
+    )
     assert outcomes["pass"] > 5
     assert outcomes["not-exercised"] > 5
 
 
-def test_a_budget_without_room_for_a_first_look_sends_nothing(run: Run, mock: MockServer, tmp_path: Path) -> None:
+def test_a_budget_without_room_for_a_first_look_sends_nothing(
+    run: Run, mock: MockServer, tmp_path: Path
+) -> None:
     """Then nothing can be said of the service, and the sentence names the variable."""
-    code, line, results = contract(run, tmp_path, **live(mock, API="pristo", CONTRACT_MAX_REQUESTS="3"))
+    code, line, results = contract(
+        run, tmp_path, **live(mock, API="pristo", CONTRACT_MAX_REQUESTS="3")
+    )
     assert (code, results["verdict"], results["requests"]) == (2, "could-not-run", 0)
     assert "CONTRACT_MAX_REQUESTS=3" in line
 
@@ -95,7 +119,9 @@ def test_a_budget_is_that_of_each_api(run: Run, mock: MockServer, tmp_path: Path
     done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **variables)
     assert done.returncode == 0, done.stdout
     planned = [int(number) for number in re.findall(r"about (\d+) requests", done.stdout)]
-    arrived = Counter("pristo" if "/v1/" in request.path else "retainful" for _, request, _, _ in mock.app.arrived)
+    arrived = Counter(
+        "pristo" if "/v1/" in request.path else "retainful" for _, request, _, _ in mock.app.arrived
+    )
     assert max(arrived.values()) <= 250
     for number, seen in zip(planned, (arrived["pristo"], arrived["retainful"]), strict=True):
         assert abs(number - seen) <= 25
@@ -112,8 +138,12 @@ def test_the_plan_says_how_long_it_takes(run: Run, mock: MockServer, tmp_path: P
 
 def test_one_clause_alone_is_checked(run: Run, mock: MockServer, tmp_path: Path) -> None:
     """A name, a list, a pattern; the verdict says how many were selected, and the API follows from the clause."""
-    variables = {name: value for name, value in live(mock).items() if not name.startswith("RETAINFUL_")}
-    code, line, results = contract(run, tmp_path, **variables, CLAUSE="pristo.key-in-header,pristo.update-keeps-*")
+    variables = {
+        name: value for name, value in live(mock).items() if not name.startswith("RETAINFUL_")
+    }
+    code, line, results = contract(
+        run, tmp_path, **variables, CLAUSE="pristo.key-in-header,pristo.update-keeps-*"
+    )
     assert (code, results["verdict"]) == (3, "incomplete")
     assert "selects 2 of" in line
     passed = {each["id"] for each in results["clauses"] if each["result"] == "pass"}
@@ -122,9 +152,14 @@ def test_one_clause_alone_is_checked(run: Run, mock: MockServer, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("pristo.update-keep-the-rest", "did you mean pristo.update-keeps-the-rest?"), ("no-such.*", "matches no clause")],
+    [
+        ("pristo.update-keep-the-rest", "did you mean pristo.update-keeps-the-rest?"),
+        ("no-such.*", "matches no clause"),
+    ],
 )
-def test_a_clause_that_there_is_not_is_named(run: Run, mock: MockServer, tmp_path: Path, text: str, says: str) -> None:
+def test_a_clause_that_there_is_not_is_named(
+    run: Run, mock: MockServer, tmp_path: Path, text: str, says: str
+) -> None:
     """Before the first request."""
     code, line, results = contract(run, tmp_path, **live(mock, CLAUSE=text))
     assert (code, results["requests"]) == (2, 0)
@@ -138,11 +173,22 @@ def _throttles_after_a_while(seen: Seen) -> None:
         seen.answer({"error": {"code": "throttled", "message": "slow down"}})
 
 
-def test_a_service_that_throttles_for_good_makes_the_run_incomplete(run: Run, tmp_path: Path) -> None:
+def test_a_service_that_throttles_for_good_makes_the_run_incomplete(
+    run: Run, tmp_path: Path
+) -> None:
     """Also in the middle of a property, where Hypothesis must not see it."""
-    subject = Subject("pristo.throttles", "pristo", "Throttles.", frozenset(), PristoMock, twist=_throttles_after_a_while)
+    subject = Subject(
+        "pristo.throttles",
+        "pristo",
+        "Throttles.",
+        frozenset(),
+        PristoMock,
+        twist=_throttles_after_a_while,
+    )
     with SubjectServer(subject) as server:
-        code, line, results = contract(run, tmp_path, **live(server, API="pristo", CONTRACT_NEW_CONTACTS="5"))
+        code, line, results = contract(
+            run, tmp_path, **live(server, API="pristo", CONTRACT_NEW_CONTACTS="5")
+        )
     assert (code, results["verdict"]) == (3, "incomplete"), line
     assert "throttled" in results["reason"]
 
@@ -150,7 +196,9 @@ def test_a_service_that_throttles_for_good_makes_the_run_incomplete(run: Run, tm
 def test_a_run_out_of_time_ends_with_a_verdict(run: Run, tmp_path: Path) -> None:
     """A slow service gets the checks that there is time for."""
     with MockServer(second_population=True, custom_fields=["tier"], latency=0.05) as server:
-        code, line, results = contract(run, tmp_path, **live(server, API="pristo", CONTRACT_MAX_SECONDS="4"))
+        code, line, results = contract(
+            run, tmp_path, **live(server, API="pristo", CONTRACT_MAX_SECONDS="4")
+        )
     assert (code, results["verdict"]) == (3, "incomplete"), line
     assert "CONTRACT_MAX_SECONDS=4" in results["reason"]
 
@@ -186,7 +234,9 @@ sys.exit(main())
 """
 
 
-def test_progress_reaches_the_terminal_while_checks_run(run: Run, mock: MockServer, tmp_path: Path) -> None:
+def test_progress_reaches_the_terminal_while_checks_run(
+    run: Run, mock: MockServer, tmp_path: Path
+) -> None:
     """After the first check has begun, and before the verdict; the plan says how long all of it takes."""
     variables = live(mock, API="pristo", CLAUSE="pristo.key-*", PROFILE="quick", CONTRACT_RATE="25")
     said = run("python", "-c", IMPATIENT, REPORTS=str(tmp_path), **variables).stdout
@@ -279,14 +329,19 @@ def _bomb(connection: socket.socket, _over: threading.Event) -> None:
     ids=["drips-headers", "drips-body", "endless", "bomb"],
 )
 def test_a_hostile_response_is_a_violation(
-    respond: Callable[[socket.socket, threading.Event], None], says: str, at_once: bool, monkeypatch: pytest.MonkeyPatch
+    respond: Callable[[socket.socket, threading.Event], None],
+    says: str,
+    at_once: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Within the deadline and in little memory; alone, and among requests at the same moment."""
     monkeypatch.setattr(bounded, "RESPONSE_SECONDS", 30.0 if says else 1.0)
     bomb()  # takes a while to make
     with _raw_service(respond) as service:
         call = service.upsert({"firstName": "Ada"})
-        send = partial(service.send_at_once, [call, call]) if at_once else partial(service.send, call)
+        send = (
+            partial(service.send_at_once, [call, call]) if at_once else partial(service.send, call)
+        )
         tracemalloc.start()
         with pytest.raises(Breach, match="answers-every-request") as caught:
             send()
@@ -306,7 +361,9 @@ def test_decoding_a_bomb_takes_little_memory() -> None:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "deflate", "gzip, gzip", "identity", "", "gzip, identity"])
+@pytest.mark.parametrize(
+    "coding", ["gzip", "x-gzip", "GZIP", "deflate", "gzip, gzip", "identity", "", "gzip, identity"]
+)
 def test_usual_codings_are_decoded(coding: str) -> None:
     """One after the other, as the header lists them."""
     import zlib
@@ -339,7 +396,9 @@ def _email_required(document: Any) -> str:
 
 def _header_required(document: Any) -> str:
     (path,) = document["paths"].values()
-    path["post"].setdefault("parameters", []).append({"name": "X-Tenant", "in": "header", "required": True, "schema": {"type": "string"}})
+    path["post"].setdefault("parameters", []).append(
+        {"name": "X-Tenant", "in": "header", "required": True, "schema": {"type": "string"}}
+    )
     return "header parameter X-Tenant"
 
 
@@ -349,7 +408,9 @@ def _name_short(document: Any) -> str:
 
 
 def _path_renamed(document: Any) -> str:
-    document["paths"] = {"/v2" + path.removeprefix("/v1"): item for path, item in document["paths"].items()}
+    document["paths"] = {
+        "/v2" + path.removeprefix("/v1"): item for path, item in document["paths"].items()
+    }
     return "has no operation for POST /v1"
 
 
@@ -362,9 +423,18 @@ def test_a_request_of_ours_that_no_longer_fits_the_document_stops_the_run(
     document = json.loads(file.read_text("utf-8"))
     place = change(document)
     file.write_text(json.dumps(document), "utf-8")
-    done = run("python", "-m", "tests.contract", cwd=checkout, REPORTS=str(tmp_path), **live(mock, API="pristo", PROFILE="quick"))
+    done = run(
+        "python",
+        "-m",
+        "tests.contract",
+        cwd=checkout,
+        REPORTS=str(tmp_path),
+        **live(mock, API="pristo", PROFILE="quick"),
+    )
     results = json.loads((tmp_path / "results.json").read_bytes())
-    assert (done.returncode, results["verdict"], results["requests"]) == (2, "could-not-run", 0), done.stdout
+    assert (done.returncode, results["verdict"], results["requests"]) == (2, "could-not-run", 0), (
+        done.stdout
+    )
     assert place in results["reason"], results["reason"]
     assert re.search("own request “.+” does not fit pristo.json", results["reason"])
 

@@ -43,9 +43,14 @@ def test_every_variable_that_a_run_reads_is_listed(tmp_path: Path) -> None:
         variables = Watched(live(server))
     load_settings(variables, reports=tmp_path)
     # What the settings leave to other modules is asked for there by name.
-    sources = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests/contract").glob("*.py")]
+    sources = [
+        ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests/contract").glob("*.py")
+    ]
     texts = {
-        node.value for source in sources for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        node.value
+        for source in sources
+        for node in ast.walk(source)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     listed = {variable.name for variable in load_variables()}
     assert variables.asked - listed == set()
@@ -71,12 +76,22 @@ def test_help_teaches(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("--target l", {"live"}), ("--profile ", {"quick", "ci", "deep"}), ("--api r", {"retainful"}), ("--max-r", {"--max-requests"})],
+    [
+        ("--target l", {"live"}),
+        ("--profile ", {"quick", "ci", "deep"}),
+        ("--api r", {"retainful"}),
+        ("--max-r", {"--max-requests"}),
+    ],
 )
 def test_a_shell_completes_options_and_values(run: Run, words: str, offered: set[str]) -> None:
     """As bash asks for it."""
     line = f"contact-apis contract {words}"
-    done = run(COMMAND, _CONTACT_APIS_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(line.split(" ")) - 1))
+    done = run(
+        COMMAND,
+        _CONTACT_APIS_COMPLETE="complete_bash",
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(line.split(" ")) - 1),
+    )
     assert set(done.stdout.split()) == offered
 
 
@@ -93,7 +108,9 @@ def test_a_shell_completes_options_and_values(run: Run, words: str, offered: set
     ],
     ids=str,
 )
-def test_an_impossible_option_is_named(run: Run, tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+def test_an_impossible_option_is_named(
+    run: Run, tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
     """Before anything is started; exit code 2."""
     done = run(COMMAND, "contract", *options, cwd=tmp_path)
     assert done.returncode == 2

@@ -26,11 +26,31 @@ NOBODY = "http://127.0.0.1:9"  # the port of "discard", where nobody listens
 VARIABLES = {
     "pytest options": {"PYTEST_ADDOPTS": "-k nothing --color=yes -x --maxfail=1 -p no:python"},
     "pytest plugins": {"PYTEST_PLUGINS": "no_such_plugin", "PYTEST_DEBUG": "1"},
-    "hypothesis": {"HYPOTHESIS_PROFILE": "no-such-profile", "HYPOTHESIS_EXPERIMENTAL_OBSERVABILITY": "1"},
+    "hypothesis": {
+        "HYPOTHESIS_PROFILE": "no-such-profile",
+        "HYPOTHESIS_EXPERIMENTAL_OBSERVABILITY": "1",
+    },
     "warnings": {"PYTHONWARNINGS": "error", "PYTHONDEVMODE": "1"},
-    "optimised": {"PYTHONOPTIMIZE": "2", "PYTHONHASHSEED": "1", "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
-    "continuous integration": {"CI": "true", "GITHUB_ACTIONS": "true", "BUILDKITE": "true", "TF_BUILD": "true"},
-    "terminal": {"NO_COLOR": "1", "FORCE_COLOR": "1", "PY_COLORS": "1", "TERM": "dumb", "COLUMNS": "1", "LINES": "1"},
+    "optimised": {
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONHASHSEED": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+    },
+    "continuous integration": {
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "BUILDKITE": "true",
+        "TF_BUILD": "true",
+    },
+    "terminal": {
+        "NO_COLOR": "1",
+        "FORCE_COLOR": "1",
+        "PY_COLORS": "1",
+        "TERM": "dumb",
+        "COLUMNS": "1",
+        "LINES": "1",
+    },
     "locale": {
         "LC_ALL": "C",
         "LANG": "tr_TR.ISO-8859-9",
@@ -39,10 +59,24 @@ VARIABLES = {
         "PYTHONIOENCODING": "ascii",
         "TZ": "Asia/Kathmandu",
     },
-    "proxies": {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "HTTPS_PROXY": NOBODY, "ALL_PROXY": "socks5://127.0.0.1:9"},
+    "proxies": {
+        "HTTP_PROXY": NOBODY,
+        "http_proxy": NOBODY,
+        "HTTPS_PROXY": NOBODY,
+        "ALL_PROXY": "socks5://127.0.0.1:9",
+    },
     "schemathesis": {"SCHEMATHESIS_HOOKS": "no_such_module", "SCHEMATHESIS_REPORT": "1"},
 }
-SHADOWS = ("pytest", "hypothesis", "schemathesis", "yaml", "jinja2", "tests", "conftest", "sitecustomize_of_no_use")
+SHADOWS = (
+    "pytest",
+    "hypothesis",
+    "schemathesis",
+    "yaml",
+    "jinja2",
+    "tests",
+    "conftest",
+    "sitecustomize_of_no_use",
+)
 
 
 @pytest.fixture
@@ -53,8 +87,12 @@ def folder(tmp_path: Path) -> Path:
     (folder / "modules").mkdir()
     for name in SHADOWS:
         for place in (folder, folder / "modules"):
-            (place / f"{name}.py").write_text("raise RuntimeError('this is not what the suite means')")
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = -k nothing\nrequired_plugins = no-such-plugin\n")
+            (place / f"{name}.py").write_text(
+                "raise RuntimeError('this is not what the suite means')"
+            )
+    (folder / "pytest.ini").write_text(
+        "[pytest]\naddopts = -k nothing\nrequired_plugins = no-such-plugin\n"
+    )
     (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-k nothing'\n")
     (folder / "schemathesis.toml").write_text("no configuration")
     (folder / ".hypothesis").write_text("no folder")
@@ -71,11 +109,23 @@ def results_in(folder: Path) -> Json:
 
 def test_the_callers_environment_changes_nothing(run: Run, folder: Path, tmp_path: Path) -> None:
     """All of it at once, in a hostile folder: with the same seed every clause has the same result after as many requests."""
-    everything = {name: value for variables in VARIABLES.values() for name, value in variables.items()}
+    everything = {
+        name: value for variables in VARIABLES.values() for name, value in variables.items()
+    }
     everything |= {"PYTHONPATH": str(folder / "modules"), "TMPDIR": str(folder / "temporary files")}
     command = Path(sys.executable).with_name("contact-apis")
     budget = ("--max-requests", "200", "--new-contacts", "5")  # room for each clause
-    options = ("contract", "--api", "pristo", "--profile", "quick", "--seed", "7", *budget, "--reports")
+    options = (
+        "contract",
+        "--api",
+        "pristo",
+        "--profile",
+        "quick",
+        "--seed",
+        "7",
+        *budget,
+        "--reports",
+    )
     plain = run(command, *options, tmp_path / "plain", cwd=tmp_path)
     hostile = run(command, *options, "the reports", cwd=folder, **everything)
     assert "Traceback" not in hostile.stderr + hostile.stdout
@@ -84,7 +134,10 @@ def test_the_callers_environment_changes_nothing(run: Run, folder: Path, tmp_pat
     assert plain.stdout.splitlines()[-1] == hostile.stdout.splitlines()[-1]
 
 
-@pytest.mark.skipif("CONTRACT_ENVIRONMENTS" not in os.environ, reason="make soak runs each environment by itself, with both APIs")
+@pytest.mark.skipif(
+    "CONTRACT_ENVIRONMENTS" not in os.environ,
+    reason="make soak runs each environment by itself, with both APIs",
+)
 @pytest.mark.parametrize("name", VARIABLES)
 def test_each_environment_by_itself_changes_nothing(run: Run, folder: Path, name: str) -> None:
     """One kind of variable at a time, so that none hides another."""
@@ -96,9 +149,14 @@ def test_each_environment_by_itself_changes_nothing(run: Run, folder: Path, name
 @pytest.mark.parametrize("way", ["closed", "a pipe that nobody reads, and a full disk"])
 def test_a_run_that_nobody_listens_to_goes_on(tmp_path: Path, way: str) -> None:
     """Standard output is closed, breaks or is full: the same exit code, and all reports."""
-    redirection = {"closed": ">&- 2>&- <&-", "a pipe that nobody reads, and a full disk": "2>/dev/full | true; exit ${PIPESTATUS[0]}"}[way]
+    redirection = {
+        "closed": ">&- 2>&- <&-",
+        "a pipe that nobody reads, and a full disk": "2>/dev/full | true; exit ${PIPESTATUS[0]}",
+    }[way]
     script = f"'{sys.executable}' -m contact_apis contract --profile quick --api pristo --max-requests 200 --new-contacts 5 {redirection}"
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, check=False, capture_output=True, timeout=300)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, check=False, capture_output=True, timeout=300
+    )
     assert done.returncode == 0
     assert results_in(tmp_path / "reports/contract")["verdict"] == "conforms"
     assert (tmp_path / "reports/contract/junit.xml").exists()
@@ -108,7 +166,14 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     """One sentence, exit code 2."""
     (tmp_path / "gone").mkdir()
     script = f"cd gone && rmdir ../gone && '{sys.executable}' -P -m contact_apis contract"
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert "the current folder does not exist" in done.stderr
     assert "Traceback" not in done.stderr
@@ -167,14 +232,23 @@ def elsewhere(authority: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:  # noq
     ):
         server.app.local = False  # it is known by another name to those who come through the proxy
         proxy = Proxy(secure.port)
-        limits = {"CONTRACT_RATE": "0", "CONTRACT_NEW_CONTACTS": "200", "CONTRACT_MAX_REQUESTS": "20000"}
+        limits = {
+            "CONTRACT_RATE": "0",
+            "CONTRACT_NEW_CONTACTS": "200",
+            "CONTRACT_MAX_REQUESTS": "20000",
+        }
         addresses = dict.fromkeys(("PRISTO_BASE_URL", "RETAINFUL_BASE_URL"), "https://api.example")
-        yield proxy, live(server, **addresses, **limits, SSL_CERT_FILE=str(authority / "ca.pem"), SEED="7")
+        yield (
+            proxy,
+            live(server, **addresses, **limits, SSL_CERT_FILE=str(authority / "ca.pem"), SEED="7"),
+        )
         with suppress(OSError):
             proxy.close()
 
 
-def test_a_live_run_goes_through_the_proxy(run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]) -> None:
+def test_a_live_run_goes_through_the_proxy(
+    run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]
+) -> None:
     """Every request does, those that are sent at once among them; the service is judged as it would be without."""
     proxy, variables = elsewhere
     code, _, results = contract(run, tmp_path, **variables, API="pristo", HTTPS_PROXY=proxy.url)
@@ -197,7 +271,9 @@ def test_a_live_run_goes_through_the_proxy(run: Run, tmp_path: Path, elsewhere: 
     ],
     ids=str,
 )
-def test_an_error_names_the_variable_that_is_at_fault(run: Run, tmp_path: Path, variables: dict[str, str], says: str) -> None:
+def test_an_error_names_the_variable_that_is_at_fault(
+    run: Run, tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
     """Neither the service's address nor, in any report, the proxy's password."""
     told = {"TARGET": "live", "API": "retainful", "RETAINFUL_BASE_URL": "https://api.example"}
     told |= dict.fromkeys(("RETAINFUL_API_KEY", "RETAINFUL_APP_ID", "RETAINFUL_LIST_ID"), "nobody")
@@ -208,16 +284,22 @@ def test_an_error_names_the_variable_that_is_at_fault(run: Run, tmp_path: Path, 
     assert not any("c0nfidential" in each.read_text("utf-8") for each in tmp_path.iterdir())
 
 
-def test_a_certificate_that_is_not_trusted_is_said(run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]) -> None:
+def test_a_certificate_that_is_not_trusted_is_said(
+    run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]
+) -> None:
     """As a proxy's that looks into what it passes on: the remedy is a variable for certificates."""
     proxy, variables = elsewhere
-    code, line, _ = contract(run, tmp_path, **{**variables, "SSL_CERT_FILE": "", "API": "pristo"}, HTTPS_PROXY=proxy.url)
+    code, line, _ = contract(
+        run, tmp_path, **{**variables, "SSL_CERT_FILE": "", "API": "pristo"}, HTTPS_PROXY=proxy.url
+    )
     assert code == 2
     assert "SSL_CERT_FILE" in line
     assert "PRISTO_BASE_URL" not in line
 
 
-def test_a_proxy_that_fails_says_nothing_about_the_service(run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]) -> None:
+def test_a_proxy_that_fails_says_nothing_about_the_service(
+    run: Run, tmp_path: Path, elsewhere: tuple[Proxy, dict[str, str]]
+) -> None:
     """Halfway through a run: no promise is called broken, and the run could not be finished."""
     proxy, variables = elsewhere
     serve = proxy._serve  # noqa: SLF001  # the proxy that breaks

@@ -47,7 +47,9 @@ def breach_of(clause: str, contacts: Sequence[str]) -> Breach:
     path = f"http://127.0.0.1:9/v1/contacts/save/{SERVICES['PRISTO_POPULATION_ID']}"
     bodies = [json.dumps({"contact": {"id": contact}}).encode() for contact in contacts]
     calls = [Call("POST", path, (("Content-Type", "application/json"),), body) for body in bodies]
-    return Breach(clause, f"{clause} is broken", *(Exchange(call, 200, {}, b"{}") for call in calls))
+    return Breach(
+        clause, f"{clause} is broken", *(Exchange(call, 200, {}, b"{}") for call in calls)
+    )
 
 
 def ended(folder: Path, breaches: Sequence[Breach] = ()) -> Outcome:
@@ -65,13 +67,24 @@ def ended(folder: Path, breaches: Sequence[Breach] = ()) -> Outcome:
 @settings(deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(sorted(load_clauses())), st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=3)),
+        st.tuples(
+            st.sampled_from(sorted(load_clauses())),
+            st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=3),
+        ),
         max_size=8,
         unique_by=lambda found: found[0],
     )
 )
-@example([("pristo.documented-statuses", CONTACTS[:1]), ("pristo.key-required", CONTACTS[1:2]), ("pristo.id-is-uuid", CONTACTS[:2])])
-def test_breaches_are_of_one_group_exactly_if_contacts_connect_them(found: list[tuple[str, list[str]]]) -> None:
+@example(
+    [
+        ("pristo.documented-statuses", CONTACTS[:1]),
+        ("pristo.key-required", CONTACTS[1:2]),
+        ("pristo.id-is-uuid", CONTACTS[:2]),
+    ]
+)
+def test_breaches_are_of_one_group_exactly_if_contacts_connect_them(
+    found: list[tuple[str, list[str]]],
+) -> None:
     """Directly or through others; each breach stands in one group."""
     breaches = [breach_of(clause, contacts) for clause, contacts in found]
     about = {clause: set(contacts) for clause, contacts in found}
@@ -79,7 +92,11 @@ def test_breaches_are_of_one_group_exactly_if_contacts_connect_them(found: list[
     assert sorted(clause for group in groups for clause in group) == sorted(about)
     for group in groups:
         reached = {group[0]}
-        while more := {each for each in group if each not in reached and any(about[each] & about[one] for one in reached)}:
+        while more := {
+            each
+            for each in group
+            if each not in reached and any(about[each] & about[one] for one in reached)
+        }:
             reached |= more
         assert reached == set(group)
         others = [clause for clause in about if clause not in group]
@@ -94,11 +111,22 @@ def test_the_most_telling_clause_of_a_group_comes_first(clauses: list[str]) -> N
     assert [each.clause for each in group] == BY_RANK
 
 
-def test_failures_of_one_cause_stand_together_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_of_one_cause_stand_together_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In the results, on the terminal, on the page and in JUnit; one about another contact stands alone."""
-    form, alone, state = "pristo.answer-fits-schema", "pristo.id-is-uuid", "pristo.update-keeps-the-rest"
+    form, alone, state = (
+        "pristo.answer-fits-schema",
+        "pristo.id-is-uuid",
+        "pristo.update-keeps-the-rest",
+    )
     outcome = ended(
-        tmp_path, [breach_of(form, CONTACTS[:1]), breach_of(alone, CONTACTS[1:2]), breach_of(state, [CONTACTS[2], CONTACTS[0]])]
+        tmp_path,
+        [
+            breach_of(form, CONTACTS[:1]),
+            breach_of(alone, CONTACTS[1:2]),
+            breach_of(state, [CONTACTS[2], CONTACTS[0]]),
+        ],
     )
     failures = outcome.results["failures"]
     assert [(each["clause"], each["cause"], each["same_cause"]) for each in failures] == [
@@ -113,7 +141,9 @@ def test_failures_of_one_cause_stand_together_everywhere(tmp_path: Path, capsys:
     page = (tmp_path / "index.html").read_text("utf-8")
     assert f"Probably one cause with {form}" in page
     assert page.count("Probably one cause") == 2
-    told = [failure.get("message", "") for failure in ET.parse(tmp_path / "junit.xml").iter("failure")]
+    told = [
+        failure.get("message", "") for failure in ET.parse(tmp_path / "junit.xml").iter("failure")
+    ]
     assert sum("probably one cause with" in message for message in told) == 2
 
 
@@ -124,18 +154,30 @@ def test_what_the_suite_does_not_cover_is_named(
     document = copy.deepcopy(load_specification("pristo"))
     document["paths"]["/v3/news"] = {"get": {"responses": {"200": {"description": "news"}}}}
     del document["components"]["schemas"]["Contact"]["properties"]["lastName"]
-    monkeypatch.setattr(coverage, "load_specification", lambda api: document if api == "pristo" else load_specification(api))
+    monkeypatch.setattr(
+        coverage,
+        "load_specification",
+        lambda api: document if api == "pristo" else load_specification(api),
+    )
     outcome = ended(tmp_path)
-    assert outcome.results["not_covered"] == ["pristo: /paths/~1v3~1news/get", "pristo: /paths/~1v3~1news/get/responses/200"]
+    assert outcome.results["not_covered"] == [
+        "pristo: /paths/~1v3~1news/get",
+        "pristo: /paths/~1v3~1news/get/responses/200",
+    ]
     last = capsys.readouterr().out.splitlines()[-5:]
     assert any(line.startswith("Not covered: pristo: /paths/~1v3~1news/get") for line in last)
-    assert any(line.startswith("Clauses that point nowhere in the document: pristo.last-name") for line in last)
+    assert any(
+        line.startswith("Clauses that point nowhere in the document: pristo.last-name")
+        for line in last
+    )
     page = (tmp_path / "index.html").read_text("utf-8")
     assert "<code>pristo: /paths/~1v3~1news/get</code>" in page
     assert "no longer has" in page
 
 
-def test_a_document_that_is_covered_is_not_spoken_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_document_that_is_covered_is_not_spoken_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Neither in the last lines nor on the page."""
     outcome = ended(tmp_path)
     assert (outcome.results["not_covered"], outcome.results["stale_clauses"]) == ([], [])

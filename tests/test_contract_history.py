@@ -82,7 +82,10 @@ def morning_after(path: Path, nights: list[tuple[str, dict[str, str]]]) -> Json:
         past = {"pristo": read_history(path).of(SERIES)}
         looked = looked_at_before(past, None)
         written = night(number, verdict, **results)
-        clauses = [{"id": line["clause"], "result": line["result"], "observation": line["observation"]} for line in written]
+        clauses = [
+            {"id": line["clause"], "result": line["result"], "observation": line["observation"]}
+            for line in written
+        ]
         for line, clause in zip(written, clauses, strict=True):
             line["since"] = clause["since"] = since_of(clause, looked, line["finished"])
         report = morning_of(clauses, verdict, past, None, [], [])
@@ -116,10 +119,14 @@ UNSURE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "observed:alway
         ([DOWN], {}),
     ],
 )
-def test_each_morning_says_what_changed(tmp_path: Path, nights: list[tuple[str, dict[str, str]]], expected: dict[str, list[str]]) -> None:
+def test_each_morning_says_what_changed(
+    tmp_path: Path, nights: list[tuple[str, dict[str, str]]], expected: dict[str, list[str]]
+) -> None:
     """Against what each clause was when it was last checked; a night that could not tell breaks and mends nothing."""
     report = morning_after(tmp_path / "history.jsonl", nights)
-    assert {category: named(report, category) for category in CATEGORIES if report[category]} == expected
+    assert {
+        category: named(report, category) for category in CATEGORIES if report[category]
+    } == expected
 
 
 def test_since_is_the_first_night_of_what_stands(tmp_path: Path) -> None:
@@ -136,7 +143,9 @@ def test_a_night_that_could_not_tell_is_not_read_as_good_news(tmp_path: Path) ->
     assert "none" not in "\n".join(lines(report))
     assert lines(report)[0].startswith("Nothing was compared")
     after = morning_after(tmp_path / "again.jsonl", [*nights, BROKEN])
-    assert heading(after) == "Since the run of 2026-11-02 03:00 UTC (one run after it could not tell):"
+    assert (
+        heading(after) == "Since the run of 2026-11-02 03:00 UTC (one run after it could not tell):"
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -144,12 +153,16 @@ def test_a_night_that_could_not_tell_is_not_read_as_good_news(tmp_path: Path) ->
     st.lists(
         st.tuples(
             st.sampled_from(["violates", "could-not-run", "incomplete"]),
-            st.fixed_dictionaries({name: st.sampled_from(["pass", "fail", "not-exercised"]) for name in "ab"}),
+            st.fixed_dictionaries(
+                {name: st.sampled_from(["pass", "fail", "not-exercised"]) for name in "ab"}
+            ),
         ),
         max_size=8,
     )
 )
-def test_a_clause_is_broken_in_the_morning_as_it_was_when_it_was_last_checked(nights: list[tuple[str, dict[str, str]]]) -> None:
+def test_a_clause_is_broken_in_the_morning_as_it_was_when_it_was_last_checked(
+    nights: list[tuple[str, dict[str, str]]],
+) -> None:
     """Whatever nights there were: a model that keeps the last result of each clause says the same."""
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"history-{os.getpid()}.jsonl"  # noqa: S108  # one a process, for many examples
     path.unlink(missing_ok=True)
@@ -191,7 +204,10 @@ for night in range(40):
 def test_runs_that_append_at_once_tear_no_line(tmp_path: Path) -> None:
     """Three processes, each with forty nights: every line is whole, and each night's lines stand together."""
     path = tmp_path / "history.jsonl"
-    processes = [subprocess.Popen([sys.executable, "-c", APPENDING, path, str(number)], cwd=ROOT) for number in range(3)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", APPENDING, path, str(number)], cwd=ROOT)
+        for number in range(3)
+    ]
     assert [process.wait() for process in processes] == [0, 0, 0]
     nights = [json.loads(line)["night"] for line in path.read_text("utf-8").splitlines()]
     assert len(nights) == 600
@@ -216,7 +232,9 @@ def test_a_first_line_that_was_cut_is_still_a_history(tmp_path: Path) -> None:
     """The one of a first run that was killed while it wrote."""
     path = tmp_path / "history.jsonl"
     for length in (3, 10, 40):
-        path.write_bytes(json.dumps(night(1, "violates", a="fail")[0], separators=(",", ":")).encode()[:length])
+        path.write_bytes(
+            json.dumps(night(1, "violates", a="fail")[0], separators=(",", ":")).encode()[:length]
+        )
         assert read_history(path).unreadable == [1]
 
 
@@ -225,7 +243,13 @@ FOREIGN: dict[str, str] = {
     "an older format": json.dumps({**night(1, "conforms", a="pass")[0], "format": 0}),
     "a later format": json.dumps({**night(1, "conforms", a="pass")[0], "format": 2}),
     "another result": json.dumps({**night(1, "conforms", a="pass")[0], "result": "xfail"}),
-    "a missing member": json.dumps({name: value for name, value in night(1, "conforms", a="pass")[0].items() if name != "since"}),
+    "a missing member": json.dumps(
+        {
+            name: value
+            for name, value in night(1, "conforms", a="pass")[0].items()
+            if name != "since"
+        }
+    ),
     "a number": "7",
     "a list": "[]",
     "other text": "an earlier night\n",
@@ -267,8 +291,12 @@ def make_file_as_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HISTORY", "PREVIOUS", "KNOWN"])
-@pytest.mark.parametrize("make", [make_folder, make_pipe, make_huge, make_link_to_itself, make_file_as_folder])
-def test_a_path_that_is_no_readable_file_is_named(tmp_path: Path, make: Callable[[Path], None], variable: str) -> None:
+@pytest.mark.parametrize(
+    "make", [make_folder, make_pipe, make_huge, make_link_to_itself, make_file_as_folder]
+)
+def test_a_path_that_is_no_readable_file_is_named(
+    tmp_path: Path, make: Callable[[Path], None], variable: str
+) -> None:
     """No traceback, no waiting for a pipe, no gigabytes in memory."""
     path = tmp_path / "given"
     make(path)
@@ -286,14 +314,27 @@ def test_no_history_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
 EARLIER: dict[str, Any] = {
     "a list": [],
     "no verdict": {"clauses": [{"id": "pristo.operation", "result": "pass"}]},
-    "another verdict": {"verdict": "passed", "clauses": [{"id": "pristo.operation", "result": "pass"}]},
+    "another verdict": {
+        "verdict": "passed",
+        "clauses": [{"id": "pristo.operation", "result": "pass"}],
+    },
     "no clauses": {"verdict": "conforms"},
     "clauses by name": {"verdict": "conforms", "clauses": {"pristo.operation": "pass"}},
     "no clause": {"verdict": "conforms", "clauses": []},
     "a clause without an id": {"verdict": "conforms", "clauses": [{"result": "pass"}]},
-    "another result": {"verdict": "conforms", "clauses": [{"id": "pristo.operation", "result": ["pass"]}]},
-    "an observation that is no text": {"verdict": "conforms", "clauses": [{"id": "pristo.operation", "result": "pass", "observation": 7}]},
-    "a time that is no text": {"verdict": "conforms", "finished": 7, "clauses": [{"id": "pristo.operation", "result": "pass"}]},
+    "another result": {
+        "verdict": "conforms",
+        "clauses": [{"id": "pristo.operation", "result": ["pass"]}],
+    },
+    "an observation that is no text": {
+        "verdict": "conforms",
+        "clauses": [{"id": "pristo.operation", "result": "pass", "observation": 7}],
+    },
+    "a time that is no text": {
+        "verdict": "conforms",
+        "finished": 7,
+        "clauses": [{"id": "pristo.operation", "result": "pass"}],
+    },
 }
 
 
@@ -302,7 +343,9 @@ def test_results_of_another_shape_are_not_compared_with(tmp_path: Path, content:
     """Those of an older version among them; the sentence names PREVIOUS and what is wrong."""
     path = tmp_path / "results.json"
     path.write_text(json.dumps(EARLIER[content]))
-    with pytest.raises(CannotRun, match=re.escape(f"PREVIOUS={path} holds no results to compare with")):
+    with pytest.raises(
+        CannotRun, match=re.escape(f"PREVIOUS={path} holds no results to compare with")
+    ):
         load_settings({**LIVE, "PREVIOUS": str(path)}, reports=tmp_path)
 
 
@@ -311,7 +354,10 @@ def test_results_that_say_nothing_are_left_out_of_the_comparison(tmp_path: Path)
     path = tmp_path / "results.json"
     for results in (
         {"verdict": "could-not-run", "clauses": []},
-        {"verdict": "conforms", "clauses": [{"id": "retainful.x", "result": "pass", "observation": None}]},
+        {
+            "verdict": "conforms",
+            "clauses": [{"id": "retainful.x", "result": "pass", "observation": None}],
+        },
     ):
         path.write_text(json.dumps(results))
         read = load_settings({**LIVE, "PREVIOUS": str(path)}, reports=tmp_path)
@@ -348,7 +394,9 @@ def entries(*changed: Json) -> str:
         (entries({}, {}), f"names {KEPT} twice (entry 2)"),
     ],
 )
-def test_a_bad_list_of_known_violations_is_named_before_the_first_request(tmp_path: Path, text: str, named: str) -> None:
+def test_a_bad_list_of_known_violations_is_named_before_the_first_request(
+    tmp_path: Path, text: str, named: str
+) -> None:
     """One sentence with file, entry and field."""
     path = tmp_path / "known.yaml"
     path.write_text(text, "utf-8")
@@ -384,7 +432,9 @@ def test_what_is_said_of_an_entry(result: str, today: date, state: str) -> None:
     """Only what was checked passes again; the last day is still one on which it is accepted."""
     violation = KnownViolation(KEPT, date(2026, 11, 1), "T-1", date(2026, 12, 31))
     assert violation.state(result, today) == state
-    assert (violation.remark(violation.state(result, today)) is None) == (state in ("broken", "not-checked"))
+    assert (violation.remark(violation.state(result, today)) is None) == (
+        state in ("broken", "not-checked")
+    )
 
 
 # ------------------------------------------------------------------------------------------- a run, without sending
@@ -397,17 +447,23 @@ def read_settings(tmp_path: Path) -> Callable[..., Settings]:
     def read(*known: Json, **variables: str) -> Settings:
         path = tmp_path / "known.yaml"
         path.write_text(entries(*known))
-        return load_settings({**LIVE, "KNOWN": str(path), **variables}, reports=tmp_path / "reports")
+        return load_settings(
+            {**LIVE, "KNOWN": str(path), **variables}, reports=tmp_path / "reports"
+        )
 
     return read
 
 
-def finished_run(read: Settings, *, broken: tuple[str, ...] = (), unchecked: tuple[str, ...] = ()) -> Outcome:
+def finished_run(
+    read: Settings, *, broken: tuple[str, ...] = (), unchecked: tuple[str, ...] = ()
+) -> Outcome:
     """The outcome of a run in which every other clause was checked and holds."""
     run = ContractRun(read)
     for clause in run.clauses:
         run.results[clause.id].passed = clause.id not in (*broken, *unchecked)
-    exchange = Exchange(Call("POST", "http://127.0.0.1:9/v1/contacts/save/x", (), b"{}"), 500, {}, b"")
+    exchange = Exchange(
+        Call("POST", "http://127.0.0.1:9/v1/contacts/save/x", (), b"{}"), 500, {}, b""
+    )
     for name in broken:
         run.breach(Breach(name, "it is broken", exchange))
     for name in unchecked:
@@ -425,13 +481,30 @@ def finished_run(read: Settings, *, broken: tuple[str, ...] = (), unchecked: tup
         ([{}], (KEPT, CREATED), (), "violates", "1 known, 1 new"),
         ([{}], (), (), "incomplete", f"{KEPT} passes again"),
         ([{}], (), (KEPT,), "conforms", "the service keeps every documented promise"),
-        ([{"since": "2025-01-01", "until": "2025-12-31"}], (KEPT,), (), "incomplete", "ended on 2025-12-31"),
-        ([{"clause": "retainful.operation"}], (), (), "conforms", "the service keeps every documented promise"),
+        (
+            [{"since": "2025-01-01", "until": "2025-12-31"}],
+            (KEPT,),
+            (),
+            "incomplete",
+            "ended on 2025-12-31",
+        ),
+        (
+            [{"clause": "retainful.operation"}],
+            (),
+            (),
+            "conforms",
+            "the service keeps every documented promise",
+        ),
         ([{}, {"clause": CREATED}], (KEPT, CREATED), (), "conforms", "2 known, 0 new"),
     ],
 )
 def test_the_verdict_of_a_run_with_known_violations(
-    read_settings: Callable[..., Settings], known: list[Json], broken: tuple[str, ...], unchecked: tuple[str, ...], verdict: str, words: str
+    read_settings: Callable[..., Settings],
+    known: list[Json],
+    broken: tuple[str, ...],
+    unchecked: tuple[str, ...],
+    verdict: str,
+    words: str,
 ) -> None:
     """Known ones fail no run; an entry that is not true any more leaves it incomplete; another API's says nothing."""
     outcome = finished_run(read_settings(*known), broken=broken, unchecked=unchecked)
@@ -439,14 +512,24 @@ def test_the_verdict_of_a_run_with_known_violations(
     assert words in conclusion(outcome.results)
     morning = outcome.results["morning"]
     assert named(morning, "new") == [
-        each.removeprefix("pristo.") for each in broken if each not in {KEPT, *(one.get("clause") for one in known)}
+        each.removeprefix("pristo.")
+        for each in broken
+        if each not in {KEPT, *(one.get("clause") for one in known)}
     ]
 
 
-def test_a_run_that_was_cut_says_nothing_of_what_held_until_then(read_settings: Callable[..., Settings]) -> None:
+def test_a_run_that_was_cut_says_nothing_of_what_held_until_then(
+    read_settings: Callable[..., Settings],
+) -> None:
     """Neither that a known violation passes again nor that anything is mended: the rest of the run might have shown it."""
     read = read_settings({})
-    append_lines(read.history.path, [{**line, "service": "loopback"} for line in night(1, "violates", **{KEPT.partition(".")[2]: "fail"})])
+    append_lines(
+        read.history.path,
+        [
+            {**line, "service": "loopback"}
+            for line in night(1, "violates", **{KEPT.partition(".")[2]: "fail"})
+        ],
+    )
     read = read_settings({})
     outcome = finished_run(read, broken=(CREATED,))
     assert outcome.run is not None
@@ -460,9 +543,14 @@ def test_a_run_that_was_cut_says_nothing_of_what_held_until_then(read_settings: 
     assert night_after.looked[KEPT].result == "fail"
 
 
-@pytest.mark.parametrize("place", ["results.json", "junit.xml", "index.html", "history.jsonl", "summary"])
+@pytest.mark.parametrize(
+    "place", ["results.json", "junit.xml", "index.html", "history.jsonl", "summary"]
+)
 def test_a_report_that_cannot_be_written_takes_nothing_away(
-    read_settings: Callable[..., Settings], tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+    read_settings: Callable[..., Settings],
+    tmp_path: Path,
+    place: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is named, the others are written, and the results are kept: in their place, or where the last line says."""
     summary = tmp_path / "summary"
@@ -496,7 +584,11 @@ def test_all_reports_begin_with_the_morning(
         assert write_reports(outcome) == []
     print_verdict(outcome)
     terminal = capsys.readouterr().out
-    assert terminal.index("new tonight: 1") < terminal.index("still broken since: 1") < terminal.index("✗")
+    assert (
+        terminal.index("new tonight: 1")
+        < terminal.index("still broken since: 1")
+        < terminal.index("✗")
+    )
     page = (read.reports / "index.html").read_text("utf-8")
     assert page.index("new tonight") < page.index("What is broken")
     assert "the last 2 nights" in page
@@ -504,7 +596,11 @@ def test_all_reports_begin_with_the_morning(
     assert suite[0].tag == "properties"
     properties = {each.get("name"): each.get("value") for each in suite[0]}
     assert (properties["new tonight"], properties["still broken since"]) == (CREATED, KEPT)
-    failures = {case.get("name"): case[0].get("message") or "" for case in suite.iter("testcase") if case.find("failure") is not None}
+    failures = {
+        case.get("name"): case[0].get("message") or ""
+        for case in suite.iter("testcase")
+        if case.find("failure") is not None
+    }
     assert failures[CREATED].startswith("new tonight: ")
     assert failures[KEPT].startswith("still broken since ")
     summary = (tmp_path / "summary.md").read_text("utf-8").split("## ")
@@ -525,10 +621,22 @@ def test_the_strip_shows_the_last_nights_and_tonight(tmp_path: Path) -> None:
     """At most thirty; a clause that is new, and one that is gone, have empty cells."""
     path = tmp_path / "history.jsonl"
     for number in range(1, 29):
-        append_lines(path, night(number, "could-not-run" if number == 28 else "violates", gone="fail"))
-        append_lines(path, [{**line, "run": f"second-{number}"} for line in night(number, "conforms", gone="pass")])
+        append_lines(
+            path, night(number, "could-not-run" if number == 28 else "violates", gone="fail")
+        )
+        append_lines(
+            path,
+            [
+                {**line, "run": f"second-{number}"}
+                for line in night(number, "conforms", gone="pass")
+            ],
+        )
     past = read_history(path).of(SERIES)
-    results = {"finished": "2026-11-30T03:00:00+00:00", "verdict": "conforms", "clauses": [{"id": "pristo.a", "result": "pass"}]}
+    results = {
+        "finished": "2026-11-30T03:00:00+00:00",
+        "verdict": "conforms",
+        "clauses": [{"id": "pristo.a", "result": "pass"}],
+    }
     shown = strip(results, "pristo", past)
     assert len(shown["nights"]) == 30
     assert shown["earlier"] == 56
@@ -567,18 +675,34 @@ def plain_text_and_201(seen: Seen) -> None:
 
 @pytest.mark.parametrize(
     ("change", "code", "words"),
-    [(plain_text, 3, "1 known, 0 new"), (plain_text_and_201, 1, "pristo.update-answers-200 (1 known, 1 new)")],
+    [
+        (plain_text, 3, "1 known, 0 new"),
+        (plain_text_and_201, 1, "pristo.update-answers-200 (1 known, 1 new)"),
+    ],
 )
 def test_a_known_violation_in_every_response_hides_nothing_new(
     run: Run, tmp_path: Path, change: Callable[[Seen], None], code: int, words: str
 ) -> None:
     """The checks go on after it: alone it fails no run, and a second violation is detected beside it, even with FAILFAST."""
     known = tmp_path / "known.yaml"
-    known.write_text(entries({"clause": "pristo.answers-are-json", "since": "2026-01-01", "until": "9999-12-31"}))
+    known.write_text(
+        entries({"clause": "pristo.answers-are-json", "since": "2026-01-01", "until": "9999-12-31"})
+    )
     clauses = "pristo.update-answers-200,pristo.answers-are-json"
-    subject = Subject("pristo.plain", "pristo", "Plain.", frozenset({"pristo.answers-are-json"}), PristoMock, twist=change)
+    subject = Subject(
+        "pristo.plain",
+        "pristo",
+        "Plain.",
+        frozenset({"pristo.answers-are-json"}),
+        PristoMock,
+        twist=change,
+    )
     with SubjectServer(subject) as server:
-        exit_code, line, results = contract(run, tmp_path, **live(server, API="pristo", KNOWN=str(known), FAILFAST="1", CLAUSE=clauses))
+        exit_code, line, results = contract(
+            run,
+            tmp_path,
+            **live(server, API="pristo", KNOWN=str(known), FAILFAST="1", CLAUSE=clauses),
+        )
     assert exit_code == code, line
     assert words in line
     assert results["blocked"] == []
@@ -589,7 +713,13 @@ def test_a_foreign_history_ends_a_run_before_its_first_request(run: Run, tmp_pat
     """Exit code 2, one sentence, no traceback; the reports say the same, and the file is left alone."""
     history = tmp_path / "history.jsonl"
     history.write_text("an earlier night\n")
-    done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **{**LIVE, "PRISTO_BASE_URL": "http://127.0.0.1:1"})
+    done = run(
+        "python",
+        "-m",
+        "tests.contract",
+        REPORTS=str(tmp_path),
+        **{**LIVE, "PRISTO_BASE_URL": "http://127.0.0.1:1"},
+    )
     assert done.returncode == 2
     assert f"Verdict: could-not-run · HISTORY={history} holds no line of a history" in done.stdout
     assert done.stderr == ""

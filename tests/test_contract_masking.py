@@ -34,7 +34,12 @@ FORMS: dict[str, Form] = {
     "JSON": lambda text: json.dumps(text)[1:-1],
     "JSON in JSON": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
     "JSON as PHP writes it": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
-    "JSON as Go writes it": lambda text: json.dumps(text)[1:-1].replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003E"),
+    "JSON as Go writes it": lambda text: (
+        json.dumps(text)[1:-1]
+        .replace("&", r"\u0026")
+        .replace("<", r"\u003c")
+        .replace(">", r"\u003E")
+    ),
     "HTML": html.escape,
     "HTML, escaped twice": lambda text: html.escape(html.escape(text)),
     "decimal entities": lambda text: "".join(f"&#{ord(character)};" for character in text),
@@ -44,12 +49,19 @@ FORMS: dict[str, Form] = {
     "Base64": lambda text: base64.b64encode(text.encode()).decode(),
     "Basic, as the password": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
     "Basic, as the user": lambda text: base64.b64encode(f"{text}:".encode()).decode(),
-    "Base64 for addresses": lambda text: base64.urlsafe_b64encode(f"id:{text}:x".encode()).decode().rstrip("="),
+    "Base64 for addresses": lambda text: (
+        base64.urlsafe_b64encode(f"id:{text}:x".encode()).decode().rstrip("=")
+    ),
     "without dashes": lambda text: text.replace("-", ""),
     "without its last character": lambda text: text[:-1],
 }
 SECRETS = st.one_of(
-    st.uuids().map(str), st.text(st.characters(codec="ascii", exclude_characters="\x7f", min_codepoint=33), min_size=9, max_size=40)
+    st.uuids().map(str),
+    st.text(
+        st.characters(codec="ascii", exclude_characters="\x7f", min_codepoint=33),
+        min_size=9,
+        max_size=40,
+    ),
 )
 
 
@@ -85,7 +97,9 @@ LETTERS: list[Form] = [
 @settings(deadline=None, max_examples=60)
 @given(value=SECRETS, forms=st.lists(st.sampled_from(LETTERS), min_size=40, max_size=40))
 @example(value="0b35a9be-6d9a-4b53-8b3a-1f7b2d9a6c11", forms=[LETTERS[5], str] * 20)
-def test_a_secret_is_masked_where_each_letter_is_written_another_way(value: str, forms: list[Form]) -> None:
+def test_a_secret_is_masked_where_each_letter_is_written_another_way(
+    value: str, forms: list[Form]
+) -> None:
     """As where one layer of a service escapes some characters, and the next one others."""
     written = "".join(form(letter) for form, letter in zip(forms, value, strict=False))
     text = masked(f"(({written}))", [value])
@@ -102,15 +116,24 @@ def test_text_without_the_secret_is_left_alone(text: str) -> None:
 def test_secrets_hide_in_no_depth() -> None:
     """Nested strings are masked, and the names of members, which are the suite's own, stay."""
     held = "sk-1234567890"
-    assert masked_json({"a": [{"b": f"x{held}"}], "n": 1}, [held]) == {"a": [{"b": f"x{MASK}"}], "n": 1}
+    assert masked_json({"a": [{"b": f"x{held}"}], "n": 1}, [held]) == {
+        "a": [{"b": f"x{MASK}"}],
+        "n": 1,
+    }
 
 
-@pytest.mark.parametrize("body", [b'{"listIds": ["list-12345"], "q": "it\'s"}', b'\xff["list-12345"]'])
-def test_reproducers_name_variables_for_what_is_masked(run: Run, tmp_path: Path, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b'{"listIds": ["list-12345"], "q": "it\'s"}', b'\xff["list-12345"]']
+)
+def test_reproducers_name_variables_for_what_is_masked(
+    run: Run, tmp_path: Path, body: bytes
+) -> None:
     """In the address, in headers and in the body, of text and of bytes; a shell puts the values back."""
     account = "0b35a9be-6d9a-4b53-8b3a-1f7b2d9a6c11"
     variables = {account: "POPULATION", "key-12345": "KEY", "list-12345": "LIST"}
-    call = Call("POST", f"http://127.0.0.1:9/save/{account}?a=b&c", (("X-API-Key", "key-12345"),), body)
+    call = Call(
+        "POST", f"http://127.0.0.1:9/save/{account}?a=b&c", (("X-API-Key", "key-12345"),), body
+    )
     text = as_curl([call], variables)
     assert not any(value in text for value in variables)
     assert masked(text, variables) == text
@@ -122,7 +145,9 @@ def test_reproducers_name_variables_for_what_is_masked(run: Run, tmp_path: Path,
     assert (tmp_path / "body").read_bytes() == body or body.decode() in words
 
 
-def test_neither_a_key_nor_an_account_id_stands_in_anything_that_a_run_leaves(run: Run, tmp_path: Path) -> None:
+def test_neither_a_key_nor_an_account_id_stands_in_anything_that_a_run_leaves(
+    run: Run, tmp_path: Path
+) -> None:
     """Though each request holds them and the service repeats them in every form, as names of headers and at the cut of a long body too."""
     reports = tmp_path / "reports"
     summary = tmp_path / "summary.md"
@@ -139,17 +164,39 @@ def test_neither_a_key_nor_an_account_id_stands_in_anything_that_a_run_leaves(ru
 
         for service in (server.pristo, server.retainful):
             service.error = echo.__get__(service)  # type: ignore[method-assign]  # the service that tells too much
-        variables = live(server, PROFILE="quick", CLAUSE="*.key-*,*.optional-fields", GITHUB_STEP_SUMMARY=str(summary))
+        variables = live(
+            server,
+            PROFILE="quick",
+            CLAUSE="*.key-*,*.optional-fields",
+            GITHUB_STEP_SUMMARY=str(summary),
+        )
         for _ in range(2):
             done = run("python", "-m", "tests.contract", REPORTS=str(reports), **variables)
     assert "Traceback" not in done.stderr
     results = json.loads((reports / "results.json").read_bytes())
     assert results["verdict"] == "violates"
-    assert any("$PRISTO_POPULATION_ID" in (failure["curl"] or "") for failure in results["failures"])
-    left = {str(path.relative_to(tmp_path)): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()}
-    assert {"summary.md", "reports/history.jsonl", "reports/junit.xml", "reports/index.html"} <= set(left)
+    assert any(
+        "$PRISTO_POPULATION_ID" in (failure["curl"] or "") for failure in results["failures"]
+    )
+    left = {
+        str(path.relative_to(tmp_path)): path.read_text("utf-8")
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert {
+        "summary.md",
+        "reports/history.jsonl",
+        "reports/junit.xml",
+        "reports/index.html",
+    } <= set(left)
     left |= {"terminal": done.stdout, "errors": done.stderr}
-    found = [(name, form) for name, text in left.items() for value in hidden for form in FORMS if FORMS[form](value)[:-1] in text]
+    found = [
+        (name, form)
+        for name, text in left.items()
+        for value in hidden
+        for form in FORMS
+        if FORMS[form](value)[:-1] in text
+    ]
     assert found == []
 
 
@@ -167,6 +214,12 @@ def test_half_a_secret_does_not_stand_where_a_long_body_was_cut() -> None:
 
 def test_a_credential_of_one_letter_spoils_no_report() -> None:
     """Words of the suite's own stay, so that what is made of them can be made."""
-    results = {"verdict": "violates", "clauses": [{"id": "pristo.operation", "observation": "a word"}]}
+    results = {
+        "verdict": "violates",
+        "clauses": [{"id": "pristo.operation", "observation": "a word"}],
+    }
     shown = masked_results(results, ["o"])
-    assert shown == {"verdict": "violates", "clauses": [{"id": "pristo.operation", "observation": "a w***rd"}]}
+    assert shown == {
+        "verdict": "violates",
+        "clauses": [{"id": "pristo.operation", "observation": "a w***rd"}],
+    }

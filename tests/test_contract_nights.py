@@ -54,7 +54,9 @@ TWISTS = {"honest": None, "broken": create_answers_200_and_tells_all}
 
 def serve(name: str, tell: Connection) -> None:
     """Serves until it is terminated; the main function of a process."""
-    with SubjectServer(Subject(name, "pristo", name, frozenset(), HONEST["pristo"], twist=TWISTS[name])) as server:
+    with SubjectServer(
+        Subject(name, "pristo", name, frozenset(), HONEST["pristo"], twist=TWISTS[name])
+    ) as server:
         tell.send(server.env)
         signal.pause()
 
@@ -73,7 +75,10 @@ def services() -> Iterator[dict[str, dict[str, str]]]:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         # Bound and never listening: whoever connects is refused, and no other process takes the port.
-        environments["down"] = {**environments["honest"], "PRISTO_BASE_URL": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
+        environments["down"] = {
+            **environments["honest"],
+            "PRISTO_BASE_URL": f"http://127.0.0.1:{nobody.getsockname()[1]}",
+        }
         yield environments
     for process in processes:
         process.terminate()
@@ -98,11 +103,17 @@ class Night:
     def report(self) -> dict[str, list[str]]:
         """The clauses of the morning report, by category."""
         categories = ("new", "still", "mended", "changed", "not_checked")
-        return {name: [change["clause"] for change in self.results["morning"][name]] for name in categories}
+        return {
+            name: [change["clause"] for change in self.results["morning"][name]]
+            for name in categories
+        }
 
     @property
     def lines(self) -> list[Json]:
-        return [json.loads(line) for line in (self.kept / "contract-history.jsonl").read_text("utf-8").splitlines()]
+        return [
+            json.loads(line)
+            for line in (self.kept / "contract-history.jsonl").read_text("utf-8").splitlines()
+        ]
 
 
 def spend(number: int, environment: dict[str, str], folder: Path, clauses: str) -> Night:
@@ -110,7 +121,11 @@ def spend(number: int, environment: dict[str, str], folder: Path, clauses: str) 
     secrets = {name: environment[name] for name in SECRETS}
     variables = {name: environment[name] for name in ("PRISTO_BASE_URL", "PRISTO_CUSTOM_FIELDS")}
     by_hand = {"API": "both", "PROFILE": "quick", "CLAUSE": clauses, "SEED": ""}
-    inputs, passed = call(load_workflow("nightly.yml"), "contract", {"vars": variables, "secrets": secrets, "inputs": by_hand})
+    inputs, passed = call(
+        load_workflow("nightly.yml"),
+        "contract",
+        {"vars": variables, "secrets": secrets, "inputs": by_hand},
+    )
     contexts: Json = {
         "inputs": inputs,
         "secrets": passed,
@@ -119,16 +134,30 @@ def spend(number: int, environment: dict[str, str], folder: Path, clauses: str) 
         "job": {"workflow_repository": "ours/contact-apis", "workflow_sha": "0" * 40},
     }
     storage = folder / "storage"
-    leg = Leg(load_workflow("contract.yml"), "night", folder / f"runner-{number}", storage, folder / "calling", contexts).run()
-    uploaded = (storage / "artifacts").rename(folder / f"artifacts-{number}") / "contract-pristo-main"
+    leg = Leg(
+        load_workflow("contract.yml"),
+        "night",
+        folder / f"runner-{number}",
+        storage,
+        folder / "calling",
+        contexts,
+    ).run()
+    uploaded = (storage / "artifacts").rename(
+        folder / f"artifacts-{number}"
+    ) / "contract-pristo-main"
     kept = storage / "caches" / f"contract-history-pristo-of-main-run-{number}-1"
     return Night(leg, uploaded, kept, secrets)
 
 
 def let_a_day_pass(night: Night) -> None:
     """What is kept has become a day older."""
-    lines = [{**line, "finished": a_day_before(line["finished"]), "since": a_day_before(line["since"])} for line in night.lines]
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    lines = [
+        {**line, "finished": a_day_before(line["finished"]), "since": a_day_before(line["since"])}
+        for line in night.lines
+    ]
+    text = "".join(
+        json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines
+    )
     (night.kept / "contract-history.jsonl").write_text(text, "utf-8")
 
 
@@ -137,7 +166,9 @@ def a_day_before(moment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def nights(services: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> list[Night]:
+def nights(
+    services: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> list[Night]:
     """Honest, broken, still broken, down, broken: a day between each and the next."""
     folder = tmp_path_factory.mktemp("nights")
     spent: list[Night] = []
@@ -157,7 +188,13 @@ def days_ago(night: Night, days: int) -> str:
 
 def test_the_exit_code_of_each_night_is_that_of_its_verdict(nights: list[Night]) -> None:
     """And a night that is not good is red."""
-    assert [night.results["verdict"] for night in nights] == ["conforms", "violates", "violates", "could-not-run", "violates"]
+    assert [night.results["verdict"] for night in nights] == [
+        "conforms",
+        "violates",
+        "violates",
+        "could-not-run",
+        "violates",
+    ]
     assert [night.leg.steps["run"].code for night in nights] == [0, 1, 1, 2, 1]
     assert [night.leg.status for night in nights] == ["success", *["failure"] * 4]
 
@@ -173,14 +210,22 @@ def test_the_first_night_has_nothing_to_compare_with(nights: list[Night]) -> Non
 def test_what_the_vendor_changed_is_new_on_the_first_morning(nights: list[Night]) -> None:
     """One clause, compared with last night."""
     second = nights[1]
-    assert (second.report["new"], second.report["still"], second.report["mended"]) == ([BROKEN], [], [])
+    assert (second.report["new"], second.report["still"], second.report["mended"]) == (
+        [BROKEN],
+        [],
+        [],
+    )
     assert second.results["morning"]["compared_with"]["pristo"].startswith(days_ago(second, 1))
 
 
 def test_what_is_still_broken_has_its_first_night(nights: list[Night]) -> None:
     """It is not new again."""
     third = nights[2]
-    assert (third.report["new"], third.report["still"], third.report["mended"]) == ([], [BROKEN], [])
+    assert (third.report["new"], third.report["still"], third.report["mended"]) == (
+        [],
+        [BROKEN],
+        [],
+    )
     (still,) = third.results["morning"]["still"]
     assert still["since"].startswith(days_ago(third, 1))
 
@@ -196,7 +241,11 @@ def test_a_night_that_could_not_run_mends_nothing(nights: list[Night]) -> None:
 def test_a_night_that_could_not_run_is_no_baseline(nights: list[Night]) -> None:
     """The morning after it, what was broken before is still broken since its first night."""
     fifth = nights[4]
-    assert (fifth.report["new"], fifth.report["still"], fifth.report["mended"]) == ([], [BROKEN], [])
+    assert (fifth.report["new"], fifth.report["still"], fifth.report["mended"]) == (
+        [],
+        [BROKEN],
+        [],
+    )
     (still,) = fifth.results["morning"]["still"]
     assert still["since"].startswith(days_ago(fifth, 3))
     assert fifth.results["morning"]["compared_with"]["pristo"].startswith(days_ago(fifth, 2))
@@ -209,12 +258,20 @@ def test_the_history_has_every_night(nights: list[Night]) -> None:
         assert night.lines[-1]["verdict"] == night.results["verdict"]
         assert night.lines == sorted(night.lines, key=lambda line: line["finished"])
     last = nights[-1]
-    assert (last.uploaded / "contract-history.jsonl").read_bytes() == (last.kept / "contract-history.jsonl").read_bytes()
+    assert (last.uploaded / "contract-history.jsonl").read_bytes() == (
+        last.kept / "contract-history.jsonl"
+    ).read_bytes()
 
 
 def test_the_summary_of_each_night_says_its_news(nights: list[Night]) -> None:
     """On the page of the run, once, with the verdict first."""
-    news = ["", "new tonight", "still broken since", "not checked tonight, broken when last checked", "still broken since"]
+    news = [
+        "",
+        "new tonight",
+        "still broken since",
+        "not checked tonight, broken when last checked",
+        "still broken since",
+    ]
     for night, words in zip(nights, news, strict=True):
         summary = html.unescape(night.leg.summary)
         assert summary.startswith(f"## Contract of pristo: {night.results['verdict']}\n")
@@ -245,7 +302,10 @@ def what_is_left(night: Night) -> Iterator[tuple[str, str]]:
     for folder in (night.uploaded, night.kept):
         for path in folder.rglob("*"):
             if path.is_file():
-                yield str(path.relative_to(folder)), path.read_bytes().decode("utf-8", "backslashreplace")
+                yield (
+                    str(path.relative_to(folder)),
+                    path.read_bytes().decode("utf-8", "backslashreplace"),
+                )
     yield "the log", night.leg.log
     yield "the summary", night.leg.summary
 
@@ -254,19 +314,28 @@ def test_nothing_that_is_left_shows_a_key_or_a_population(nights: list[Night]) -
     """In none of the forms in which it may be written, although the service tells them in several."""
     for night in nights:
         left = list(what_is_left(night))
-        assert {"reports/contract/index.html", "reports/contract/junit.xml", "reports/contract/results.json"} <= {name for name, _ in left}
+        assert {
+            "reports/contract/index.html",
+            "reports/contract/junit.xml",
+            "reports/contract/results.json",
+        } <= {name for name, _ in left}
         for name, text in left:
             for secret in night.secrets.values():
                 small = text.lower()
                 assert not [form for form in forms_of(secret) if form in small], name
                 assert not [part for part in base64_of(secret) if part in text], name
-    assert "X-Debug-Basic" in json.dumps(nights[1].results) or "x-debug-basic" in json.dumps(nights[1].results)
+    assert "X-Debug-Basic" in json.dumps(nights[1].results) or "x-debug-basic" in json.dumps(
+        nights[1].results
+    )
 
 
 def test_only_reports_and_history_are_uploaded(nights: list[Night]) -> None:
     """Nothing else of the workspace, the suite's own checkout least of all."""
     for night in nights:
-        assert {path.name for path in night.uploaded.iterdir()} == {"reports", "contract-history.jsonl"}
+        assert {path.name for path in night.uploaded.iterdir()} == {
+            "reports",
+            "contract-history.jsonl",
+        }
         assert {path.name for path in (night.uploaded / "reports").iterdir()} == {"contract"}
         allowed = {"index.html", "junit.xml", "results.json", "reproducers"}
         assert {path.name for path in (night.uploaded / "reports/contract").iterdir()} <= allowed
@@ -277,7 +346,12 @@ def test_a_known_violation_of_the_calling_repository_is_no_news(
 ) -> None:
     """Its file is found without being named, and the sixth night has nothing new."""
     (tmp_path / "calling").mkdir()
-    entry: dict[str, Any] = {"clause": BROKEN, "since": "2026-01-01", "ticket": "PRISTO-17", "until": "2999-12-31"}
+    entry: dict[str, Any] = {
+        "clause": BROKEN,
+        "since": "2026-01-01",
+        "ticket": "PRISTO-17",
+        "until": "2999-12-31",
+    }
     (tmp_path / "calling/known-violations.yaml").write_text(json.dumps([entry]))
     sixth = spend(6, services["broken"], tmp_path, SOME)
     assert sixth.results["known_and_new"] == "1 known, 0 new"

@@ -23,20 +23,36 @@ Json = dict[str, Any]
 def test_no_secret_stands_in_any_report(run: Run, tmp_path: Path) -> None:
     """Not even when the service echoes it in an error, in a header, or in another letter case."""
     with MockServer() as server:
-        secrets = [value for each in (server.pristo, server.retainful) for value in each.credentials.values()]
+        secrets = [
+            value
+            for each in (server.pristo, server.retainful)
+            for value in each.credentials.values()
+        ]
         honest = type(server.pristo).error
 
         def echo(self: Any, operation: Any, status: int, code: str, message: str) -> Any:
-            answer = honest(self, operation, status, code, f"{message} {' '.join(secrets)} {secrets[0].upper()}")
+            answer = honest(
+                self, operation, status, code, f"{message} {' '.join(secrets)} {secrets[0].upper()}"
+            )
             answer.headers["X-Echo"] = secrets[0]
             answer.status = 418
             return answer
 
         server.pristo.error = echo.__get__(server.pristo)  # type: ignore[method-assign]  # the service that tells too much
         server.retainful.error = echo.__get__(server.retainful)  # type: ignore[method-assign]  # likewise
-        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **live(server, PROFILE="quick", **SMALL))
+        done = run(
+            "python",
+            "-m",
+            "tests.contract",
+            REPORTS=str(tmp_path),
+            **live(server, PROFILE="quick", **SMALL),
+        )
     assert json.loads((tmp_path / "results.json").read_bytes())["verdict"] == "violates"
-    texts = [done.stdout, done.stderr, *(each.read_text("utf-8") for each in tmp_path.rglob("*") if each.is_file())]
+    texts = [
+        done.stdout,
+        done.stderr,
+        *(each.read_text("utf-8") for each in tmp_path.rglob("*") if each.is_file()),
+    ]
     assert len(texts) > 5
     for secret in secrets:
         assert not any(secret.lower() in text.lower() for text in texts)
@@ -53,9 +69,15 @@ def test_a_service_that_throttles_conforms(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "clause"),
-    [("500=0.05", "no-server-error"), ("malformed=0.05", "answers-are-json"), ("truncate=0.05", "answers-every-request")],
+    [
+        ("500=0.05", "no-server-error"),
+        ("malformed=0.05", "answers-are-json"),
+        ("truncate=0.05", "answers-every-request"),
+    ],
 )
-def test_a_breach_comes_with_its_reproducer(run: Run, tmp_path: Path, fault: str, clause: str) -> None:
+def test_a_breach_comes_with_its_reproducer(
+    run: Run, tmp_path: Path, fault: str, clause: str
+) -> None:
     """The clause, what was seen, a curl line and a Python snippet, the request and the answer."""
     with MockServer(faults=[fault]) as server:
         code, line, results = contract(run, tmp_path, **live(server, FAILFAST="1", API="retainful"))
@@ -89,11 +111,21 @@ class Forgetful(PristoMock):
         return merged
 
 
-def test_what_only_a_sequence_shows_is_reported_with_the_whole_of_it(run: Run, tmp_path: Path) -> None:
+def test_what_only_a_sequence_shows_is_reported_with_the_whole_of_it(
+    run: Run, tmp_path: Path
+) -> None:
     """The requests of the minimal example in order; curl lines and Python snippet show the breach again when they are pasted."""
-    forgetful = Subject("pristo.forgetful", "pristo", "Forgets.", frozenset({"pristo.update-keeps-the-rest"}), Forgetful)
+    forgetful = Subject(
+        "pristo.forgetful",
+        "pristo",
+        "Forgets.",
+        frozenset({"pristo.update-keeps-the-rest"}),
+        Forgetful,
+    )
     with SubjectServer(forgetful) as server:
-        code, _, results = contract(run, tmp_path, **live(server, CLAUSE="pristo.update-keeps-the-rest", SEED="1"))
+        code, _, results = contract(
+            run, tmp_path, **live(server, CLAUSE="pristo.update-keeps-the-rest", SEED="1")
+        )
         assert code == 1
         (failure,) = results["failures"]
         assert failure["clause"] == "pristo.update-keeps-the-rest"
@@ -105,14 +137,22 @@ def test_what_only_a_sequence_shows_is_reported_with_the_whole_of_it(run: Run, t
         for command in (["python", "-c", failure["python"]], ["bash", "-c", failure["curl"]]):
             done = run(*command, **server.env)
             assert done.returncode == 1
-            assert done.stdout.startswith("violation shown: pristo.update-keeps-the-rest: /contact/lastName is missing")
+            assert done.stdout.startswith(
+                "violation shown: pristo.update-keeps-the-rest: /contact/lastName is missing"
+            )
     assert "after 4 other requests" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_a_run_that_is_cut_says_so(run: Run, tmp_path: Path) -> None:
     """With FAILFAST what was not looked at is counted, not listed; each clause that is broken stands there once."""
     with MockServer(faults=["malformed=0.05"]) as server:
-        done = run("python", "-m", "tests.contract", REPORTS=str(tmp_path / "cut"), **live(server, PROFILE="quick", FAILFAST="1"))
+        done = run(
+            "python",
+            "-m",
+            "tests.contract",
+            REPORTS=str(tmp_path / "cut"),
+            **live(server, PROFILE="quick", FAILFAST="1"),
+        )
         assert re.search("The run ended early: [0-9]+ clauses were not looked at", done.stdout)
         assert "Not exercised" not in done.stdout
         _, _, results = contract(run, tmp_path / "whole", **live(server, API="retainful", **SMALL))
@@ -126,5 +166,9 @@ def test_drift_is_told_against_an_earlier_run(run: Run, tmp_path: Path) -> None:
         contract(run, tmp_path / "before", **live(server, CLAUSE="retainful.email-to-create"))
     with MockServer(retainful_email="to-create") as server:
         previous = str(tmp_path / "before/results.json")
-        contract(run, tmp_path / "after", **live(server, CLAUSE="retainful.email-to-create", PREVIOUS=previous))
+        contract(
+            run,
+            tmp_path / "after",
+            **live(server, CLAUSE="retainful.email-to-create", PREVIOUS=previous),
+        )
     assert "changed; was: never" in (tmp_path / "after/index.html").read_text("utf-8")

@@ -42,13 +42,21 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[MockServer, str], Recorded]:
+def record(
+    run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[MockServer, str], Recorded]:
     """Makes a whole run with this seed against a recording service."""
 
     def record(server: MockServer, seed: str) -> Recorded:
         server.app.arrived = type(server.app.arrived)(maxlen=None)
-        code, line, results = contract(run, tmp_path_factory.mktemp("reports"), **live(server, SEED=seed, CONTRACT_NEW_CONTACTS="5"))
-        arrived = [(request.method, request.path, request.body) for _, request, _, _ in server.app.arrived]
+        code, line, results = contract(
+            run,
+            tmp_path_factory.mktemp("reports"),
+            **live(server, SEED=seed, CONTRACT_NEW_CONTACTS="5"),
+        )
+        arrived = [
+            (request.method, request.path, request.body) for _, request, _, _ in server.app.arrived
+        ]
         kept = {api: len(contacts) for api, contacts in server.state["contacts"].items()}
         return Recorded(code, line, results, arrived, kept)
 
@@ -71,14 +79,21 @@ def test_live_and_mock_give_the_same_verdict(two_runs: tuple[Recorded, Recorded]
     assert results["reason"] is None
     assert {each["id"] for each in results["clauses"]} == set(load_clauses())
     documented = [each for each in results["clauses"] if each["evidence"] == "documented"]
-    assert [each["id"] for each in documented if each["result"] != "pass"] == ["pristo.429-envelope"]
-    assert {each["result"] for each in results["clauses"] if each["evidence"] != "documented"} == {"observed"}
+    assert [each["id"] for each in documented if each["result"] != "pass"] == [
+        "pristo.429-envelope"
+    ]
+    assert {each["result"] for each in results["clauses"] if each["evidence"] != "documented"} == {
+        "observed"
+    }
 
 
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"RETAINFUL_LIST_ID": ""}, "RETAINFUL_LIST_ID is not set; set it, or choose the other API alone with API=pristo"),
+        (
+            {"RETAINFUL_LIST_ID": ""},
+            "RETAINFUL_LIST_ID is not set; set it, or choose the other API alone with API=pristo",
+        ),
         ({"PRISTO_API_KEY": ""}, "API=retainful"),
         ({"PRISTO_BASE_URL": "http://api.example.com"}, "https"),
         ({"PRISTO_BASE_URL": "nonsense"}, "PRISTO_BASE_URL"),
@@ -92,7 +107,11 @@ def test_live_and_mock_give_the_same_verdict(two_runs: tuple[Recorded, Recorded]
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_a_variable_that_is_not_valid_is_named(
-    mock: MockServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], variables: dict[str, str], says: str
+    mock: MockServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    says: str,
 ) -> None:
     """One sentence that names the variable, verdict could-not-run, exit code 2, and all three files; in this process, as nothing is sent."""
     code = main(live(mock, **{"PROFILE": "quick", **variables}, REPORTS=str(tmp_path)))
@@ -110,7 +129,9 @@ def test_a_variable_that_is_not_valid_is_named(
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_a_run_that_cannot_start_says_why(run: Run, mock: MockServer, tmp_path: Path, variables: dict[str, str], says: str) -> None:
+def test_a_run_that_cannot_start_says_why(
+    run: Run, mock: MockServer, tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
     """The same where the service has to be asked, and for a variable, in a process of its own."""
     code, line, _ = contract(run, tmp_path, **live(mock, **variables))
     could_not_run(tmp_path, code, line, says)
@@ -126,7 +147,9 @@ def could_not_run(tmp_path: Path, code: int, line: str, says: str) -> None:
     assert "could not say anything" in (tmp_path / "index.html").read_text("utf-8")
 
 
-def test_the_same_seed_sends_the_same_requests(two_runs: tuple[Recorded, Recorded], record: Callable[[MockServer, str], Recorded]) -> None:
+def test_the_same_seed_sends_the_same_requests(
+    two_runs: tuple[Recorded, Recorded], record: Callable[[MockServer, str], Recorded]
+) -> None:
     """To two services that are in the same state."""
     first, _ = two_runs
     with MockServer(second_population=True, custom_fields=["tier"]) as server:
@@ -136,7 +159,9 @@ def test_the_same_seed_sends_the_same_requests(two_runs: tuple[Recorded, Recorde
     assert sorted(first.arrived) == sorted(again.arrived)
 
 
-def test_a_second_run_leaves_no_more_than_its_new_contacts(two_runs: tuple[Recorded, Recorded]) -> None:
+def test_a_second_run_leaves_no_more_than_its_new_contacts(
+    two_runs: tuple[Recorded, Recorded],
+) -> None:
     """Nor an address outside the reserved domains, nor a welcome e-mail, as a recording service sees it."""
     first, second = two_runs
     assert (first.results["verdict"], second.results["verdict"]) == ("conforms", "conforms")
@@ -146,8 +171,15 @@ def test_a_second_run_leaves_no_more_than_its_new_contacts(two_runs: tuple[Recor
     bodies = [body.decode("utf-8", "replace") for _, _, body in [*first.arrived, *second.arrived]]
     addresses = {word for body in bodies for word in strings(body) if "@" in word.strip("@")}
     assert addresses
-    assert [each for each in addresses if not each.rpartition("@")[2].endswith(("example.com", "example.org", "example.net"))] == []
-    assert not any('"triggerWelcomeEmail": true' in body or '"triggerWelcomeEmail":true' in body for body in bodies)
+    assert [
+        each
+        for each in addresses
+        if not each.rpartition("@")[2].endswith(("example.com", "example.org", "example.net"))
+    ] == []
+    assert not any(
+        '"triggerWelcomeEmail": true' in body or '"triggerWelcomeEmail":true' in body
+        for body in bodies
+    )
 
 
 def strings(text: str) -> Iterator[str]:
@@ -170,7 +202,12 @@ def test_an_interrupted_run_leaves_its_reports(mock: MockServer, tmp_path: Path)
     """Ctrl-C in the middle: verdict could-not-run, and what was checked is there."""
     env = {**os.environ, **live(mock, API="retainful", PROFILE="deep", REPORTS=str(tmp_path))}
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.contract"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.contract"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as suite:
         assert suite.stdout is not None
         for line in suite.stdout:

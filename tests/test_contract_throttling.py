@@ -40,15 +40,22 @@ def throttling(service: type[MockService], most: int) -> type[MockService]:
 def results_of(run: Run, folder: Path, service: type[MockService], most: int, clauses: str) -> Json:
     """The results of a run that looks at these clauses alone."""
     api = "pristo" if issubclass(service, PristoMock) else "retainful"
-    subject = Subject(f"{api}.throttling", api, "Throttles.", frozenset(), throttling(service, most))
+    subject = Subject(
+        f"{api}.throttling", api, "Throttles.", frozenset(), throttling(service, most)
+    )
     with SubjectServer(subject) as server:
-        _, _, results = contract(run, folder, **server.env, TARGET="live", API=api, SEED="1", CLAUSE=clauses)
+        _, _, results = contract(
+            run, folder, **server.env, TARGET="live", API=api, SEED="1", CLAUSE=clauses
+        )
     return results
 
 
 @pytest.mark.parametrize(
     ("service", "clauses"),
-    [(PristoMock, "pristo.concurrent-creates-once,pristo.id-identifies"), (RetainfulMock, "retainful.concurrent-upserts")],
+    [
+        (PristoMock, "pristo.concurrent-creates-once,pristo.id-identifies"),
+        (RetainfulMock, "retainful.concurrent-upserts"),
+    ],
 )
 def test_requests_at_once_that_are_throttled_are_sent_again_fewer_at_a_time(
     run: Run, tmp_path: Path, service: type[MockService], clauses: str
@@ -72,14 +79,21 @@ def test_throttling_hides_no_violation(run: Run, tmp_path: Path, name: str, clau
     subject = load()[name]
     results = results_of(run, tmp_path, subject.service, 3, clause)
     assert [each["clause"] for each in results["failures"]] == [clause]
-    with SubjectServer(Subject(name, "pristo", "Throttles.", frozenset(), throttling(subject.service, 3))) as server:
+    with SubjectServer(
+        Subject(name, "pristo", "Throttles.", frozenset(), throttling(subject.service, 3))
+    ) as server:
         for command in ("bash", "python"):
             script = tmp_path / "reproducers" / f"{clause}.{'sh' if command == 'bash' else 'py'}"
             done = run(command, script, **server.env)
-            assert (done.returncode, done.stdout[:15]) == (1, "violation shown"), (done.stdout, done.stderr)
+            assert (done.returncode, done.stdout[:15]) == (1, "violation shown"), (
+                done.stdout,
+                done.stderr,
+            )
 
 
-def test_a_service_that_takes_one_request_at_a_time_is_not_judged_by_more(run: Run, tmp_path: Path) -> None:
+def test_a_service_that_takes_one_request_at_a_time_is_not_judged_by_more(
+    run: Run, tmp_path: Path
+) -> None:
     """The clause cannot be exercised there, and the report says why."""
     clause = "pristo.concurrent-creates-once"
     results = results_of(run, tmp_path, PristoMock, 1, clause)

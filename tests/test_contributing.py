@@ -19,8 +19,12 @@ def test_each_path_exists(page: str) -> None:
     paths = re.findall(r"`([\w./<>-]+/[\w./<>-]*|[\w-]+\.(?:md|toml|yaml|py))`", text)
     assert paths
     for path in paths:
-        candidates = [path.replace("NAME", name).replace("<name>", name) for name in ("pristo", "retainful")]
-        assert any((base / candidate).exists() for base in (ROOT, ROOM) for candidate in candidates), path
+        candidates = [
+            path.replace("NAME", name).replace("<name>", name) for name in ("pristo", "retainful")
+        ]
+        assert any(
+            (base / candidate).exists() for base in (ROOT, ROOM) for candidate in candidates
+        ), path
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -23,11 +23,16 @@ def test_every_part_of_a_document_is_covered(api: str) -> None:
 
 
 def new_path(document: Json, path: str) -> None:
-    document["paths"]["/v3/news"] = {"get": {"operationId": "news", "responses": {"200": {"description": "news"}}}}
+    document["paths"]["/v3/news"] = {
+        "get": {"operationId": "news", "responses": {"200": {"description": "news"}}}
+    }
 
 
 def new_method(document: Json, path: str) -> None:
-    document["paths"][path]["delete"] = {"operationId": "remove", "responses": {"204": {"description": "gone"}}}
+    document["paths"][path]["delete"] = {
+        "operationId": "remove",
+        "responses": {"204": {"description": "gone"}},
+    }
 
 
 def new_status(document: Json, path: str) -> None:
@@ -35,7 +40,9 @@ def new_status(document: Json, path: str) -> None:
 
 
 def new_parameter(document: Json, path: str) -> None:
-    document["paths"][path].setdefault("parameters", []).append({"name": "dry", "in": "query", "schema": {"type": "boolean"}})
+    document["paths"][path].setdefault("parameters", []).append(
+        {"name": "dry", "in": "query", "schema": {"type": "boolean"}}
+    )
 
 
 def new_scheme(document: Json, path: str) -> None:

@@ -11,8 +11,8 @@ from tests.density import ROOT, Density, read_folder
 
 #: The figures of a folder may not be above these. Lower them when the figures fall; the aim is under 12, under 1 and under 22.
 MOST = {
-    "contrib/contact_apis": Density(conditionals=18.5, tuple_assignments=2.0, nodes_p90=24),
-    "tests/contract": Density(conditionals=34.5, tuple_assignments=3.2, nodes_p90=27),
+    "contrib/contact_apis": Density(conditionals=14.8, tuple_assignments=1.7, nodes_p90=23),
+    "tests/contract": Density(conditionals=27.3, tuple_assignments=2.4, nodes_p90=27),
 }
 SAMPLE = '''"""Two lines of docstring,
 which count as lines and as no statement."""
@@ -33,8 +33,14 @@ def f(x):
 def test_statements_do_not_become_denser(folder: str) -> None:
     """Conditional expressions, tuple assignments and nodes a statement stay within the figures of each folder."""
     figures = attrs.asdict(read_folder(ROOT / folder).density)
-    risen = {name: figures[name] for name, most in attrs.asdict(MOST[folder]).items() if figures[name] > most}
-    assert risen == {}, f"above the limits in {__name__}; python -m tests.density {folder} lists the densest places"
+    risen = {
+        name: figures[name]
+        for name, most in attrs.asdict(MOST[folder]).items()
+        if figures[name] > most
+    }
+    assert risen == {}, (
+        f"above the limits in {__name__}; python -m tests.density {folder} lists the densest places"
+    )
 
 
 def test_what_is_counted(tmp_path: Path) -> None:

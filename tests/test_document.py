@@ -28,12 +28,21 @@ DOCUMENTS = {api: contract(f"{api}_client").document for api in APIS}
 BASE_URL = "https://api.example.com"
 REQUEST_ID = UUID("0b1d2a3e-5f60-4c1a-9a77-6a8a1e6a2d11")
 EXTRA: Json = {
-    "/v0/health": {"get": {"operationId": "health", "security": [], "responses": {"200": {"description": "up"}}}},
+    "/v0/health": {
+        "get": {
+            "operationId": "health",
+            "security": [],
+            "responses": {"200": {"description": "up"}},
+        }
+    },
     "/v0/events": {
         "get": {"operationId": "listEvents", "responses": {"2XX": {"description": "some"}}},
         "post": {
             "operationId": "sendEvent",
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
             "responses": {"201": {"description": "taken"}},
         },
     },
@@ -44,14 +53,20 @@ EXTRA: Json = {
 def document(spec: Json, **members: Any) -> Contract:
     """The contract of a small document with one operation."""
     return Contract(
-        {"openapi": "3.0.3", "paths": {"/things": {"post": {"operationId": "do", "responses": {"200": {}}, **spec}}}, **members}
+        {
+            "openapi": "3.0.3",
+            "paths": {"/things": {"post": {"operationId": "do", "responses": {"200": {}}, **spec}}},
+            **members,
+        }
     )
 
 
 # --------------------------------------------------------------------------------------------------- other operations
 
 
-def with_more(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> tuple[Pristo, list[httpx.Request]]:
+def with_more(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> tuple[Pristo, list[httpx.Request]]:
     """A client of a Pristo with more operations, whose service returns one thing."""
     original = DOCUMENTS["pristo"]
     terms = Contract({**original, "paths": {**EXTRA, **original["paths"]}})
@@ -63,7 +78,10 @@ def with_more(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> tupl
         return httpx.Response(status, content=body)
 
     return Pristo(
-        http_client=httpx.Client(transport=httpx.MockTransport(respond)), max_retries=2, base_url=BASE_URL, **KEYS["pristo"]
+        http_client=httpx.Client(transport=httpx.MockTransport(respond)),
+        max_retries=2,
+        base_url=BASE_URL,
+        **KEYS["pristo"],
     ), requests
 
 
@@ -84,7 +102,9 @@ def test_a_missing_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 3), ("POST", 1)])
-def test_only_what_may_be_processed_twice_is_retried(monkeypatch: pytest.MonkeyPatch, method: str, attempts: int) -> None:
+def test_only_what_may_be_processed_twice_is_retried(
+    monkeypatch: pytest.MonkeyPatch, method: str, attempts: int
+) -> None:
     """Of another operation than the upsert, a request that was perhaps processed is retried if its method is idempotent."""
     monkeypatch.setattr("contact_apis._http.session.sleep", lambda _: None)
     client, requests = with_more(monkeypatch, 502, b"")
@@ -119,7 +139,9 @@ SCHEMES: Json = {
 )
 def test_security_schemes(scheme: str, header: tuple[str, str]) -> None:
     """Each kind of security scheme puts its secret where OpenAPI says."""
-    operation = document({"security": [{scheme: []}]}, components={"securitySchemes": SCHEMES}).operation("do")
+    operation = document(
+        {"security": [{scheme: []}]}, components={"securitySchemes": SCHEMES}
+    ).operation("do")
     assert operation.security_headers({scheme: "s:1"}) == dict([header])
     assert operation.credentials == (header[0],)
 
@@ -127,7 +149,9 @@ def test_security_schemes(scheme: str, header: tuple[str, str]) -> None:
 @pytest.mark.parametrize("scheme", ["Query", "Signed", "Unheard"])
 def test_schemes_that_are_not_supported(scheme: str) -> None:
     """A scheme whose secret goes elsewhere, or that is not described, is named and does not send the secret anywhere."""
-    operation = document({"security": [{scheme: []}]}, components={"securitySchemes": SCHEMES}).operation("do")
+    operation = document(
+        {"security": [{scheme: []}]}, components={"securitySchemes": SCHEMES}
+    ).operation("do")
     with pytest.raises(ConfigurationError, match=scheme) as raised:
         operation.security_headers({scheme: "s3cr3t"})
     assert "s3cr3t" not in str(raised.value)
@@ -136,12 +160,23 @@ def test_schemes_that_are_not_supported(scheme: str) -> None:
 def test_security_alternatives() -> None:
     """The first alternative whose secrets are all there is taken; without any the missing schemes are named."""
     security: list[Json] = [{"Key": [], "Token": []}, {"Login": []}]
-    operation = document({"security": security}, components={"securitySchemes": SCHEMES}).operation("do")
-    assert operation.security_headers({"Login": "a:b", "Key": "k"}) == {"Authorization": "Basic YTpi"}
-    assert operation.security_headers({"Token": "t", "Key": "k"}) == {"Authorization": "Bearer t", "X-Key": "k"}
-    with pytest.raises(ConfigurationError, match="do needs the credentials of Key and Token or Login"):
+    operation = document({"security": security}, components={"securitySchemes": SCHEMES}).operation(
+        "do"
+    )
+    assert operation.security_headers({"Login": "a:b", "Key": "k"}) == {
+        "Authorization": "Basic YTpi"
+    }
+    assert operation.security_headers({"Token": "t", "Key": "k"}) == {
+        "Authorization": "Bearer t",
+        "X-Key": "k",
+    }
+    with pytest.raises(
+        ConfigurationError, match="do needs the credentials of Key and Token or Login"
+    ):
         operation.security_headers({"Key": "k"})
-    public = document({"security": []}, components={"securitySchemes": SCHEMES}, security=[{"Key": []}]).operation("do")
+    public = document(
+        {"security": []}, components={"securitySchemes": SCHEMES}, security=[{"Key": []}]
+    ).operation("do")
     assert public.security_headers({"Key": "k"}) == {}
 
 
@@ -165,19 +200,33 @@ def starlettes(template: str) -> re.Pattern[str]:
     return compile_path(renamed)[0]
 
 
-@given(template=templates(), values=st.lists(st.text("ab:.", min_size=1, max_size=3), min_size=12, max_size=12), noise=SEGMENTS)
+@given(
+    template=templates(),
+    values=st.lists(st.text("ab:.", min_size=1, max_size=3), min_size=12, max_size=12),
+    noise=SEGMENTS,
+)
 @example(template="/x/{p}:merge", values=["a"] * 12, noise="a")
 @example(template="/{p}.{q}", values=["a"] * 12, noise="a")
 @example(template="/{p}{q}", values=["ab"] * 12, noise="")
 def test_paths_match_as_in_a_router(template: str, values: list[str], noise: str) -> None:
     """A template matches what Starlette's router matches, with the same values, and its own expansion."""
-    operation = Contract({"paths": {template: {"get": {"operationId": "do", "responses": {}}}}}).operation("do")
+    operation = Contract(
+        {"paths": {template: {"get": {"operationId": "do", "responses": {}}}}}
+    ).operation("do")
     theirs = starlettes(template)
     path = operation.expand(dict(zip(operation.parameter_names, values, strict=False)))
-    for candidate in (path.replace("%3A", ":"), f"{path}/{noise}", f"{path}{noise}", "/" + noise, template):
+    for candidate in (
+        path.replace("%3A", ":"),
+        f"{path}/{noise}",
+        f"{path}{noise}",
+        "/" + noise,
+        template,
+    ):
         found = theirs.fullmatch(candidate)
         ours = operation.match(candidate)
-        assert (None if found is None else [unquote(each) for each in found.groups()]) == (None if ours is None else list(ours.values()))
+        assert (None if found is None else [unquote(each) for each in found.groups()]) == (
+            None if ours is None else list(ours.values())
+        )
     assert operation.match(path) is not None
 
 
@@ -186,7 +235,9 @@ def test_paths_match_as_in_a_router(template: str, values: list[str], noise: str
 @example(value="100%")
 def test_path_parameters_survive(value: str) -> None:
     """Whatever a path parameter holds, a slash included, is found again in the expanded path."""
-    operation = Contract({"paths": {"/x/{id}/y": {"get": {"operationId": "do", "responses": {}}}}}).operation("do")
+    operation = Contract(
+        {"paths": {"/x/{id}/y": {"get": {"operationId": "do", "responses": {}}}}}
+    ).operation("do")
     assert operation.expand({"id": value}) == f"/x/{quote(value, safe='')}/y"
     assert operation.match(operation.expand({"id": value})) == {"id": value}
 
@@ -194,7 +245,10 @@ def test_path_parameters_survive(value: str) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_concrete_paths_come_first(order: int) -> None:
     """A concrete path counts before a templated one, wherever they stand; methods of the other do not shine through."""
-    paths = {"/x/{id}": {"get": {"operationId": "one", "responses": {}}}, "/x/mine": {"post": {"operationId": "mine", "responses": {}}}}
+    paths = {
+        "/x/{id}": {"get": {"operationId": "one", "responses": {}}},
+        "/x/mine": {"post": {"operationId": "mine", "responses": {}}},
+    }
     terms = Contract({"paths": dict(list(paths.items())[::order])})
     assert [each.operation_id for each in terms.operations_at("/x/mine")] == ["mine"]
     assert [each.operation_id for each in terms.operations_at("/x/other")] == ["one"]
@@ -209,7 +263,9 @@ def answers(schema: str) -> Json:
     return {"content": {"application/json": {"schema": {"type": schema}}}}
 
 
-@pytest.mark.parametrize(("status", "kind"), [(200, "string"), (201, "number"), (404, "boolean"), (302, "boolean")])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, "string"), (201, "number"), (404, "boolean"), (302, "boolean")]
+)
 def test_the_closest_description_of_a_status(status: int, kind: str) -> None:
     """A status is described by its number before its range, and there before ``default``."""
     responses = {"default": answers("boolean"), "2XX": answers("number"), "200": answers("string")}
@@ -244,14 +300,20 @@ def test_a_status_that_is_not_described() -> None:
 )
 def test_media_types_of_json(media_type: str, taken: bool) -> None:
     """A body of any media type that is JSON is read by its schema, and of no other."""
-    content = {"text/html": {"schema": {"type": "string"}}, media_type: {"schema": {"type": "object"}}}
+    content = {
+        "text/html": {"schema": {"type": "string"}},
+        media_type: {"schema": {"type": "object"}},
+    }
     operation = document({"requestBody": {"content": content}}).operation("do")
     assert (operation.body is not None) == taken
 
 
 def test_plain_json_counts_first() -> None:
     """Where a body is described for several types of JSON, ``application/json`` counts."""
-    content = {"application/*+json": {"schema": {"type": "array"}}, "application/json": {"schema": {"type": "object"}}}
+    content = {
+        "application/*+json": {"schema": {"type": "array"}},
+        "application/json": {"schema": {"type": "object"}},
+    }
     body = document({"requestBody": {"content": content}}).operation("do").body
     assert body is not None
     assert body.document == {"type": "object"}
@@ -261,7 +323,10 @@ def test_a_parameter_of_the_operation_replaces_that_of_the_path() -> None:
     """A parameter that path and operation both describe is described by the operation."""
     shared = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     own = {**shared, "schema": {"type": "string", "format": "uuid"}}
-    item = {"parameters": [shared], "get": {"operationId": "do", "parameters": [own], "responses": {}}}
+    item = {
+        "parameters": [shared],
+        "get": {"operationId": "do", "parameters": [own], "responses": {}},
+    }
     operation = Contract({"paths": {"/x/{id}": item}}).operation("do")
     assert operation.path_parameters["id"].faults("no uuid") != []
 

@@ -31,17 +31,26 @@ from tests.contract.clauses import APIS, load_specification
 
 def models() -> Iterator[type]:
     for package in (pristo_client, retainful_client):
-        for module in pkgutil.iter_modules(importlib.import_module(f"{package.__name__}.models").__path__, f"{package.__name__}.models."):
+        for module in pkgutil.iter_modules(
+            importlib.import_module(f"{package.__name__}.models").__path__,
+            f"{package.__name__}.models.",
+        ):
             found = importlib.import_module(module.name)
             yield from (
-                each for each in vars(found).values() if isinstance(each, type) and attrs.has(each) and each.__module__ == module.name
+                each
+                for each in vars(found).values()
+                if isinstance(each, type) and attrs.has(each) and each.__module__ == module.name
             )
 
 
 def test_no_field_of_a_model_is_any() -> None:
     """Each has a type of its own; only members that the schema leaves open are open."""
     fields = [(model, each) for model in models() for each in attrs.fields(model)]
-    loose = [(model, each.name) for model, each in fields if "Any" in str(each.type) and each.name != "additional_properties"]
+    loose = [
+        (model, each.name)
+        for model, each in fields
+        if "Any" in str(each.type) and each.name != "additional_properties"
+    ]
     assert len(fields) > 40
     assert loose == []
 
@@ -57,9 +66,13 @@ def test_each_package_carries_its_specification_and_its_types(api: str) -> None:
 def test_a_correlation_id_reaches_the_wire(contact_apis_mock: MockServer) -> None:
     """The generated function sends X-Request-Id as a UUID, over a real socket."""
     env, sent = contact_apis_mock.env, uuid4()
-    with Client(base_url=env["PRISTO_BASE_URL"], headers={"X-API-Key": env["PRISTO_API_KEY"]}) as client:
+    with Client(
+        base_url=env["PRISTO_BASE_URL"], headers={"X-API-Key": env["PRISTO_API_KEY"]}
+    ) as client:
         body = ContactUpsertRequest(contact=Contact(id=uuid4()))
-        response = upsert_contact.sync_detailed(UUID(env["PRISTO_POPULATION_ID"]), client=client, body=body, x_request_id=sent)
+        response = upsert_contact.sync_detailed(
+            UUID(env["PRISTO_POPULATION_ID"]), client=client, body=body, x_request_id=sent
+        )
     assert response.status_code == 201
     assert contact_apis_mock.state["requests"][0]["headers"]["x-request-id"] == str(sent)
 
@@ -72,7 +85,9 @@ def test_the_pages_example_request_goes_through_the_models_unchanged() -> None:
 
 def test_a_plain_date_stays_a_plain_date() -> None:
     """No midnight is added, whether it is read or made."""
-    example = load_specification("retainful")["components"]["examples"]["Request"]["value"] | {"birthDate": "1990-01-15"}
+    example = load_specification("retainful")["components"]["examples"]["Request"]["value"] | {
+        "birthDate": "1990-01-15"
+    }
     contact = retainful.Contact.from_dict(example)
     assert contact.birth_date == dt.date(1990, 1, 15)
     assert not isinstance(contact.birth_date, dt.datetime)
@@ -82,7 +97,9 @@ def test_a_plain_date_stays_a_plain_date() -> None:
 def test_times_go_out_in_utc_with_milliseconds() -> None:
     """Whatever the zone of the datetime."""
     zone = dt.timezone(dt.timedelta(hours=2))
-    consent = retainful.Consent(created_at=dt.datetime(2024, 3, 21, 12, 30, tzinfo=zone), ip="192.0.2.7", source="import")
+    consent = retainful.Consent(
+        created_at=dt.datetime(2024, 3, 21, 12, 30, tzinfo=zone), ip="192.0.2.7", source="import"
+    )
     assert consent.to_dict()["createdAt"] == "2024-03-21T10:30:00.000Z"
 
 
@@ -136,14 +153,22 @@ def add_archive(document: dict[str, typing.Any]) -> None:
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "format": "uuid"}}}
+                "schema": {
+                    "type": "object",
+                    "required": ["id"],
+                    "properties": {"id": {"type": "string", "format": "uuid"}},
+                }
             }
         },
     }
-    document["paths"]["/v1/contacts/archive/{populationId}"] = {"post": {**save, "operationId": "archiveContact", "requestBody": body}}
+    document["paths"]["/v1/contacts/archive/{populationId}"] = {
+        "post": {**save, "operationId": "archiveContact", "requestBody": body}
+    }
 
 
-def change_spec(checkout: Path, change: typing.Callable[[dict[str, typing.Any]], None], run: Run) -> None:
+def change_spec(
+    checkout: Path, change: typing.Callable[[dict[str, typing.Any]], None], run: Run
+) -> None:
     spec = checkout / "specs/pristo.json"
     document = json.loads(spec.read_bytes())
     change(document)
@@ -154,16 +179,31 @@ def change_spec(checkout: Path, change: typing.Callable[[dict[str, typing.Any]],
 
 def run_suite(checkout: Path, run: Run, **variables: str) -> dict[str, typing.Any]:
     sources = f"{checkout}/contrib:{checkout}/generated"
-    done = run("python", "-m", "tests.contract", cwd=checkout, PYTHONPATH=sources, PROFILE="quick", API="pristo", **variables)
-    results: dict[str, typing.Any] = json.loads((checkout / "reports/contract/results.json").read_bytes())
+    done = run(
+        "python",
+        "-m",
+        "tests.contract",
+        cwd=checkout,
+        PYTHONPATH=sources,
+        PROFILE="quick",
+        API="pristo",
+        **variables,
+    )
+    results: dict[str, typing.Any] = json.loads(
+        (checkout / "reports/contract/results.json").read_bytes()
+    )
     assert results["verdict"] == "conforms", done.stdout
     return results
 
 
-def test_a_new_property_reaches_client_mock_and_suite_without_other_edits(checkout: Path, run: Run) -> None:
+def test_a_new_property_reaches_client_mock_and_suite_without_other_edits(
+    checkout: Path, run: Run
+) -> None:
     """An optional string in Pristo's Contact: generated, taken, stored, shown and checked."""
     change_spec(checkout, add_nickname, run)
-    assert "nickname: str | Unset" in (checkout / "generated/pristo_client/models/contact.py").read_text("utf-8")
+    assert "nickname: str | Unset" in (
+        checkout / "generated/pristo_client/models/contact.py"
+    ).read_text("utf-8")
     run_suite(checkout, run)
     script = (
         "from contact_apis.mock import MockServer; import httpx\n"
@@ -174,12 +214,16 @@ def test_a_new_property_reaches_client_mock_and_suite_without_other_edits(checko
         "        answer = httpx.post(url, headers={'X-API-Key': e['PRISTO_API_KEY']}, json=body)\n"
         "        print(answer.status_code, answer.text)\n"
     )
-    done = run("python", "-c", script, cwd=checkout, PYTHONPATH=f"{checkout}/contrib:{checkout}/generated")
+    done = run(
+        "python", "-c", script, cwd=checkout, PYTHONPATH=f"{checkout}/contrib:{checkout}/generated"
+    )
     assert re.search(r'201 .*"nickname": ?"Countess"', done.stdout), done.stderr
     assert "400" in done.stdout
 
 
-def test_a_new_operation_is_generated_and_exercised_without_new_code(checkout: Path, run: Run) -> None:
+def test_a_new_operation_is_generated_and_exercised_without_new_code(
+    checkout: Path, run: Run
+) -> None:
     """An invented second operation of Pristo gets its client, its answers from the mock and its share of the suite."""
     before = run_suite(checkout, run, SEED="1")["requests"]
     change_spec(checkout, add_archive, run)

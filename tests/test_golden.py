@@ -90,22 +90,56 @@ def test_json_output(run: Run, mock: MockServer, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     contact = ["--set", f"id={ADA}", "--set", "email=ada@example.com"]
     rejected = {**mock.env, "PRISTO_API_KEY": "another"}
-    person = ["--set", "email=ada@example.com", "--set", "firstName=Ada", "--set", "listIds=L1", "--set", "subscribed=true"]
-    consent = ["--set", "consent.createdAt=2024-03-21T10:30:00Z", "--set", "consent.source=form", "--set", "consent.ip=192.0.2.7"]
+    person = [
+        "--set",
+        "email=ada@example.com",
+        "--set",
+        "firstName=Ada",
+        "--set",
+        "listIds=L1",
+        "--set",
+        "subscribed=true",
+    ]
+    consent = [
+        "--set",
+        "consent.createdAt=2024-03-21T10:30:00Z",
+        "--set",
+        "consent.source=form",
+        "--set",
+        "consent.ip=192.0.2.7",
+    ]
     cases: dict[str, tuple[list[str], dict[str, str]]] = {
         "upsert, created": (["upsert", "--to", "pristo", *contact], mock.env),
         "upsert, updated": (["upsert", "--to", "pristo", *contact], mock.env),
         "upsert, accepted": (["upsert", "--to", "retainful", *person, *consent], mock.env),
-        "upsert, invalid": (["upsert", "--to", "pristo", "--set", f"id={ADA}", "--set", "email=no address"], mock.env),
+        "upsert, invalid": (
+            ["upsert", "--to", "pristo", "--set", f"id={ADA}", "--set", "email=no address"],
+            mock.env,
+        ),
         "upsert, credentials rejected": (["upsert", "--to", "pristo", *contact], rejected),
         "import, dry run": (["import", str(file), "--to", "pristo", "--dry-run"], mock.env),
-        "import": (["import", str(file), "--to", "pristo", "--concurrency", "1", "--results", str(results)], mock.env),
+        "import": (
+            [
+                "import",
+                str(file),
+                "--to",
+                "pristo",
+                "--concurrency",
+                "1",
+                "--results",
+                str(results),
+            ],
+            mock.env,
+        ),
         "import, again": (["import", str(file), "--to", "pristo"], mock.env),
     }
     seen: dict[str, Any] = {}
     for name, (arguments, environment) in cases.items():
         done = run(COMMAND, *arguments, "--output", "json", **environment)
-        seen[name] = {"exit_code": done.returncode, "stdout": [steady(line) for line in done.stdout.splitlines()]}
+        seen[name] = {
+            "exit_code": done.returncode,
+            "stdout": [steady(line) for line in done.stdout.splitlines()],
+        }
         assert done.stdout, (name, done.stderr)
     seen["import, --results"] = [steady(line) for line in results.read_text("utf-8").splitlines()]
     compare("output.json", json.dumps(seen, indent=1, ensure_ascii=False) + "\n")
@@ -118,7 +152,9 @@ def shape(value: Any) -> Any:
     if isinstance(value, list):
         shapes = [shape(item) for item in value]
         return [union(shapes)] if shapes else []
-    return {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null"}[type(value)]
+    return {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null"}[
+        type(value)
+    ]
 
 
 def union(shapes: list[Any]) -> Any:
@@ -128,13 +164,19 @@ def union(shapes: list[Any]) -> Any:
         keys = list(dict.fromkeys(key for each in objects for key in each))
         return {key: union([each[key] for each in objects if key in each]) for key in keys}
     distinct = {json.dumps(each) for each in shapes}
-    return json.loads(distinct.pop()) if len(distinct) == 1 else sorted(json.loads(each) for each in distinct)
+    return (
+        json.loads(distinct.pop())
+        if len(distinct) == 1
+        else sorted(json.loads(each) for each in distinct)
+    )
 
 
 def test_keys_of_results(run: Run, tmp_path: Path) -> None:
     """The members of ``results.json``, with a failure and a clause that was not exercised, are what the golden file has."""
     with SubjectServer(load()["pristo.update-answers201"]) as server:
-        variables = live(server, API="pristo", CLAUSE="pristo.update-answers-200", CONTRACT_RATE="0")
+        variables = live(
+            server, API="pristo", CLAUSE="pristo.update-answers-200", CONTRACT_RATE="0"
+        )
         code, _, results = contract(run, tmp_path, **variables)
     assert (code, results["verdict"]) == (1, "violates")
     compare("results_keys.json", json.dumps(shape(results), indent=1) + "\n")
@@ -163,20 +205,26 @@ def is_ours(owner: type) -> bool:
 
 def described(kind: type) -> Iterator[str]:
     """Bases, construction and public members of a class, a line each."""
-    bases = ", ".join(base.__name__ for base in kind.__mro__[1:] if base.__name__ in contact_apis.__all__)
+    bases = ", ".join(
+        base.__name__ for base in kind.__mro__[1:] if base.__name__ in contact_apis.__all__
+    )
     yield f"class {kind.__name__}({bases})"
     yield f"    {kind.__name__}{signature(kind)}"
     owners: dict[str, Any] = {}
     for owner in reversed(kind.__mro__):
         if is_ours(owner):
-            owners.update({name: member for name, member in vars(owner).items() if not name.startswith("_")})
+            owners.update(
+                {name: member for name, member in vars(owner).items() if not name.startswith("_")}
+            )
     annotations: dict[str, Any] = {}
     for owner in reversed(kind.__mro__):
         if is_ours(owner):
             annotations.update(inspect.get_annotations(owner))
     for name, annotation in sorted(annotations.items()):
         if not name.startswith("_"):
-            written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+            written = (
+                annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+            )
             yield f"    {name}: {without_modules(written)}"
     for name, member in sorted(owners.items()):
         if isinstance(member, property):

@@ -11,7 +11,9 @@ from tests.conftest import ROOT, Run
 def test_make_alone_lists_every_target_in_one_line(run: Run) -> None:
     """Each target that a person calls has its line."""
     text = run("make").stdout
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)) - {"node-setup"}
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    ) - {"node-setup"}
     listed = re.findall(r"^  make ([a-z-]+)  +\S", text, re.MULTILINE)
     assert set(listed) == targets
     assert len(listed) == len(text.splitlines())
@@ -25,7 +27,14 @@ def setup_with(run: Run, folder: Path, script: str | None) -> str:
         python.chmod(0o755)
     (folder / "requirements.lock").touch()
     (folder / "pyproject.toml").touch()
-    done = run("make", "-f", str(ROOT / "Makefile"), "setup", f"PYTHON={python if script is not None else 'no-such-python'}", cwd=folder)
+    done = run(
+        "make",
+        "-f",
+        str(ROOT / "Makefile"),
+        "setup",
+        f"PYTHON={python if script is not None else 'no-such-python'}",
+        cwd=folder,
+    )
     assert done.returncode != 0
     assert not (folder / ".venv").exists()
     return done.stdout
@@ -58,5 +67,7 @@ def test_nothing_committed_names_a_registry_or_this_machine(run: Run) -> None:
     for file in files:
         if file.is_file():
             text = file.read_text("utf-8", "replace")
-            assert not re.search(r"https?://[a-z.-]*(files\.python|registry|pypi)[a-z.-]*", text), file
+            assert not re.search(r"https?://[a-z.-]*(files\.python|registry|pypi)[a-z.-]*", text), (
+                file
+            )
             assert f"{ROOT.parent}/" not in text, file

@@ -31,34 +31,58 @@ def mock() -> Iterator[MockServer]:
 def pristo(mock: MockServer, contact: Json, **headers: str) -> httpx.Response:
     env = mock.env
     url = f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{env['PRISTO_POPULATION_ID']}"
-    return httpx.post(url, json={"contact": contact}, headers={"X-API-Key": env["PRISTO_API_KEY"], **headers})
+    return httpx.post(
+        url, json={"contact": contact}, headers={"X-API-Key": env["PRISTO_API_KEY"], **headers}
+    )
 
 
 def retainful(mock: MockServer, identifiers: list[Json], **changes: Any) -> httpx.Response:
     env = mock.env
-    headers = {"Retainful-Api-Key": env["RETAINFUL_API_KEY"], "Retainful-App-Id": env["RETAINFUL_APP_ID"]}
+    headers = {
+        "Retainful-Api-Key": env["RETAINFUL_API_KEY"],
+        "Retainful-App-Id": env["RETAINFUL_APP_ID"],
+    }
     body = {"firstName": "Ada", "listIds": ["x"], "identifiers": identifiers, **changes}
     return httpx.post(f"{env['RETAINFUL_BASE_URL']}/v2/contacts", json=body, headers=headers)
 
 
 def identifier(kind: str, value: str) -> Json:
     consent = {"createdAt": "2024-03-21T10:30:00.000Z", "ip": "192.0.2.7", "source": "import"}
-    return {"type": kind, "id": value, "channels": {kind: {"status": "subscribed"}}, "consent": consent}
+    return {
+        "type": kind,
+        "id": value,
+        "channels": {kind: {"status": "subscribed"}},
+        "consent": consent,
+    }
 
 
 def test_pristo_creates_then_updates_and_merges(mock: MockServer) -> None:
     """201 and then 200; what is left out stays, custom fields one by one."""
     contact_id = str(uuid4())
-    assert pristo(mock, {"id": contact_id, "name": "Ada", "customFields": {"tier": "gold"}}).status_code == 201
+    assert (
+        pristo(
+            mock, {"id": contact_id, "name": "Ada", "customFields": {"tier": "gold"}}
+        ).status_code
+        == 201
+    )
     answer = pristo(mock, {"id": contact_id.upper(), "lastName": "Lovelace"})
     assert answer.status_code == 200
-    assert answer.json() == {"contact": {"id": contact_id, "name": "Ada", "lastName": "Lovelace", "customFields": {"tier": "gold"}}}
+    assert answer.json() == {
+        "contact": {
+            "id": contact_id,
+            "name": "Ada",
+            "lastName": "Lovelace",
+            "customFields": {"tier": "gold"},
+        }
+    }
 
 
 def test_a_correlation_id_is_echoed_or_made(mock: MockServer) -> None:
     """Each answer has one."""
     sent = str(uuid4())
-    assert pristo(mock, {"id": str(uuid4())}, **{"X-Request-Id": sent}).headers["x-request-id"] == sent
+    assert (
+        pristo(mock, {"id": str(uuid4())}, **{"X-Request-Id": sent}).headers["x-request-id"] == sent
+    )
     assert pristo(mock, {"id": str(uuid4())}).headers["x-request-id"] != sent
 
 
@@ -71,7 +95,9 @@ def test_a_correlation_id_is_echoed_or_made(mock: MockServer) -> None:
         ({"id": str(uuid4()), "customFields": {"no": "x"}}, "custom field"),
     ],
 )
-def test_a_refusal_names_the_field_and_not_its_value(mock: MockServer, contact: Json, field: str) -> None:
+def test_a_refusal_names_the_field_and_not_its_value(
+    mock: MockServer, contact: Json, field: str
+) -> None:
     """In the error body that the document describes."""
     answer = pristo(mock, contact)
     assert answer.status_code == 400
@@ -94,11 +120,15 @@ def test_credentials_are_checked_first(mock: MockServer) -> None:
         (b"x" * 1_100_000, "application/json"),
     ],
 )
-def test_bodies_that_cannot_be_read_are_refused(mock: MockServer, content: bytes, kind: str) -> None:
+def test_bodies_that_cannot_be_read_are_refused(
+    mock: MockServer, content: bytes, kind: str
+) -> None:
     """Malformed, empty, no JSON, of another type, over the limit."""
     env = mock.env
     url = f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{env['PRISTO_POPULATION_ID']}"
-    answer = httpx.post(url, content=content, headers={"X-API-Key": env["PRISTO_API_KEY"], "Content-Type": kind})
+    answer = httpx.post(
+        url, content=content, headers={"X-API-Key": env["PRISTO_API_KEY"], "Content-Type": kind}
+    )
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
 
@@ -109,7 +139,10 @@ def test_other_paths_and_methods_are_told_apart(mock: MockServer) -> None:
     assert httpx.get(f"{env['PRISTO_BASE_URL']}/v1/nothing").status_code == 404
     answer = httpx.get(f"{env['RETAINFUL_BASE_URL']}/v2/contacts")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert httpx.post(f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{uuid4()}", json={}).status_code == 401
+    assert (
+        httpx.post(f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{uuid4()}", json={}).status_code
+        == 401
+    )
 
 
 def test_populations_are_apart(mock: MockServer) -> None:
@@ -117,7 +150,9 @@ def test_populations_are_apart(mock: MockServer) -> None:
     contact_id = str(uuid4())
     assert pristo(mock, {"id": contact_id}).status_code == 201
     url = f"{mock.base_url}/v1/contacts/save/{mock.env['PRISTO_SECOND_POPULATION_ID']}"
-    answer = httpx.post(url, json={"contact": {"id": contact_id}}, headers={"X-API-Key": mock.env["PRISTO_API_KEY"]})
+    answer = httpx.post(
+        url, json={"contact": {"id": contact_id}}, headers={"X-API-Key": mock.env["PRISTO_API_KEY"]}
+    )
     assert answer.status_code == 201
     assert pristo(mock, {"id": contact_id}).status_code == 200
 
@@ -129,19 +164,28 @@ def test_concurrent_first_upserts_create_once(mock: MockServer) -> None:
         env, contact_id = mock.env, str(uuid4())
         url = f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{env['PRISTO_POPULATION_ID']}"
         async with httpx.AsyncClient(headers={"X-API-Key": env["PRISTO_API_KEY"]}) as client:
-            answers = await asyncio.gather(*(client.post(url, json={"contact": {"id": contact_id}}) for _ in range(50)))
+            answers = await asyncio.gather(
+                *(client.post(url, json={"contact": {"id": contact_id}}) for _ in range(50))
+            )
         return sorted(each.status_code for each in answers)
 
     assert asyncio.run(upsert_all()) == [200] * 49 + [201]
 
 
-@pytest.mark.parametrize(("rule", "unknown", "known"), [("to-create", 400, 200), ("always", 400, 400), ("never", 200, 200)])
-def test_each_reading_of_retainfuls_page_can_be_chosen(rule: EmailRule, unknown: int, known: int) -> None:
+@pytest.mark.parametrize(
+    ("rule", "unknown", "known"),
+    [("to-create", 400, 200), ("always", 400, 400), ("never", 200, 200)],
+)
+def test_each_reading_of_retainfuls_page_can_be_chosen(
+    rule: EmailRule, unknown: int, known: int
+) -> None:
     """A phone alone, before and after it came with an address."""
     with MockServer(retainful_email=rule) as mock:
         phone = [identifier("phone", "+12025550123")]
         assert retainful(mock, phone).status_code == unknown
-        assert retainful(mock, [identifier("email", "ada@example.com"), *phone]).json() == {"status": True}
+        assert retainful(mock, [identifier("email", "ada@example.com"), *phone]).json() == {
+            "status": True
+        }
         assert retainful(mock, phone).status_code == known
         assert len(mock.state["contacts"]["Retainful"]) == 1
 
@@ -164,7 +208,12 @@ def test_statuses_fail_on_demand(mock: MockServer, kind: str, status: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"), [("reset", httpx.ReadError), ("truncate", httpx.RemoteProtocolError), ("hang", httpx.ReadTimeout)]
+    ("kind", "error"),
+    [
+        ("reset", httpx.ReadError),
+        ("truncate", httpx.RemoteProtocolError),
+        ("hang", httpx.ReadTimeout),
+    ],
 )
 def test_transports_fail_on_demand(mock: MockServer, kind: str, error: type[Exception]) -> None:
     """The request was carried out, and its answer is lost in the way that was asked for."""
@@ -173,7 +222,12 @@ def test_transports_fail_on_demand(mock: MockServer, kind: str, error: type[Exce
     env = mock.env
     url = f"{env['PRISTO_BASE_URL']}/v1/contacts/save/{env['PRISTO_POPULATION_ID']}"
     with pytest.raises(error):
-        httpx.post(url, json={"contact": {"id": contact_id}}, headers={"X-API-Key": env["PRISTO_API_KEY"]}, timeout=1)
+        httpx.post(
+            url,
+            json={"contact": {"id": contact_id}},
+            headers={"X-API-Key": env["PRISTO_API_KEY"]},
+            timeout=1,
+        )
     assert pristo(mock, {"id": contact_id}).status_code == 200
 
 
@@ -189,14 +243,24 @@ def test_a_rate_of_faults_is_kept() -> None:
     """About a fifth of two hundred, the same ones every time."""
     counts = []
     for _ in range(2):
-        with MockServer(faults=["429=0.2"]) as mock, httpx.Client(headers={"X-API-Key": mock.env["PRISTO_API_KEY"]}) as client:
+        with (
+            MockServer(faults=["429=0.2"]) as mock,
+            httpx.Client(headers={"X-API-Key": mock.env["PRISTO_API_KEY"]}) as client,
+        ):
             url = f"{mock.base_url}/v1/contacts/save/{mock.env['PRISTO_POPULATION_ID']}"
-            counts.append(sum(client.post(url, json={"contact": {"id": str(uuid4())}}).status_code == 429 for _ in range(200)))
+            counts.append(
+                sum(
+                    client.post(url, json={"contact": {"id": str(uuid4())}}).status_code == 429
+                    for _ in range(200)
+                )
+            )
     assert counts[0] == counts[1]
     assert 20 < counts[0] < 60
 
 
-@pytest.mark.parametrize("text", ["nonsense=1", "429", "429=2", "reset=-1", "200=0.1", "429=x", "=0.1"])
+@pytest.mark.parametrize(
+    "text", ["nonsense=1", "429", "429=2", "reset=-1", "200=0.1", "429=x", "=0.1"]
+)
 def test_a_fault_that_is_none_is_explained(text: str) -> None:
     """In a sentence, before the server starts."""
     with pytest.raises(ValueError, match=r"unknown fault|needs a rate"):
@@ -211,7 +275,11 @@ def test_memory_holds_contacts_and_no_history(mock: MockServer) -> None:
         for number in range(1000):
             client.post(url, json={"contact": {"id": contact_id, "name": f"Ada {number}"}})
     state = mock.state
-    assert (state["received"], len(state["requests"]), len(state["contacts"]["Pristo"])) == (1000, 200, 1)
+    assert (state["received"], len(state["requests"]), len(state["contacts"]["Pristo"])) == (
+        1000,
+        200,
+        1,
+    )
 
 
 def test_the_page_shows_what_arrived_and_no_credential(mock: MockServer) -> None:
@@ -220,7 +288,9 @@ def test_the_page_shows_what_arrived_and_no_credential(mock: MockServer) -> None
     page, state = httpx.get(f"{mock.base_url}/"), httpx.get(f"{mock.base_url}/_mock/state")
     assert "<title>contact-apis mock</title>" in page.text
     assert "contact.id" in state.json()["requests"][0]["reason"]
-    assert not any(mock.env[name] in state.text for name in mock.env if "KEY" in name or "APP" in name)
+    assert not any(
+        mock.env[name] in state.text for name in mock.env if "KEY" in name or "APP" in name
+    )
     assert not re.search(r'(src|href)="https?:', page.text)
 
 
@@ -232,15 +302,26 @@ def test_health_and_reset(mock: MockServer) -> None:
     assert retainful(mock, [identifier("email", "ada@example.com")]).status_code == 200
     mock.fail_next("500")
     assert mock.state["received"] == 2
-    assert httpx.post(f"{mock.base_url}/_mock/reset", headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert (
+        httpx.post(
+            f"{mock.base_url}/_mock/reset", headers={"Origin": "https://elsewhere.example"}
+        ).status_code
+        == 403
+    )
     assert mock.state["received"] == 2
     assert httpx.post(f"{mock.base_url}/_mock/reset").status_code == 200
     state = mock.state
-    assert (state["received"], state["requests"], state["contacts"]) == (0, [], {"Pristo": [], "Retainful": []})
+    assert (state["received"], state["requests"], state["contacts"]) == (
+        0,
+        [],
+        {"Pristo": [], "Retainful": []},
+    )
     assert pristo(mock, {"id": str(uuid4())}).status_code == 201
 
 
-@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "localhost.elsewhere.example:80"])
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "localhost.elsewhere.example:80"]
+)
 def test_a_name_that_leads_here_is_refused(mock: MockServer, host: str) -> None:
     """A page whose name was given this machine's address sees nothing of the mock (DNS rebinding)."""
     answer = httpx.get(f"{mock.base_url}/_mock/state", headers={"Host": host})
@@ -265,8 +346,15 @@ def test_bodies_are_kept_by_prefix(mock: MockServer) -> None:
 def test_a_mock_in_a_network() -> None:
     """Bound to all interfaces it is reached by any name; the client takes plain http for the hosts it is told, and for no other."""
     with MockServer(host="0.0.0.0") as mock:
-        assert httpx.get(f"{mock.base_url}/_mock/health", headers={"Host": "mock:8025"}).status_code == 200
-    options: dict[str, Any] = {"api_key": "k", "population_id": uuid4(), "base_url": "http://mock:8025"}
+        assert (
+            httpx.get(f"{mock.base_url}/_mock/health", headers={"Host": "mock:8025"}).status_code
+            == 200
+        )
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "population_id": uuid4(),
+        "base_url": "http://mock:8025",
+    }
     with pytest.raises(ConfigurationError, match="allow_http"):
         Pristo(**options)
     with pytest.raises(ConfigurationError, match="allow_http"):
@@ -276,10 +364,15 @@ def test_a_mock_in_a_network() -> None:
 
 def test_schemas_are_read_from_the_specification(mock: MockServer) -> None:
     """Each field of Retainful's document is checked, with no list of them in the mock."""
-    for name, schema in load_specification("retainful")["components"]["schemas"]["Contact"]["properties"].items():
+    for name, schema in load_specification("retainful")["components"]["schemas"]["Contact"][
+        "properties"
+    ].items():
         if schema.get("type") == "string":
             answer = retainful(mock, [identifier("email", "ada@example.com")], **{name: 7})
-            assert (answer.status_code, f"{name} must be a string" in answer.json()["message"]) == (400, True)
+            assert (answer.status_code, f"{name} must be a string" in answer.json()["message"]) == (
+                400,
+                True,
+            )
 
 
 def test_the_fixture_sets_the_environment(contact_apis_mock: MockServer) -> None:
@@ -293,4 +386,7 @@ def test_deep_nesting_is_refused_and_does_not_fail(mock: MockServer) -> None:
     for _ in range(900):
         deep = [deep]
     answer = pristo(mock, {"id": str(uuid4()), "name": deep})
-    assert (answer.status_code, "nested too deeply" in answer.json()["error"]["message"]) == (400, True)
+    assert (answer.status_code, "nested too deeply" in answer.json()["error"]["message"]) == (
+        400,
+        True,
+    )

@@ -28,14 +28,21 @@ from tests.client.kinds import APIS, FIELDS, KEYS, Api
 from tests.importing.conftest import called
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-DOCUMENTS: Mapping[str, Json] = {api: json.loads(files(f"{api}_client").joinpath("openapi.json").read_bytes()) for api in APIS}
+DOCUMENTS: Mapping[str, Json] = {
+    api: json.loads(files(f"{api}_client").joinpath("openapi.json").read_bytes()) for api in APIS
+}
 CLIENTS: Mapping[Api, tuple[type[Pristo | Retainful], type[AsyncPristo | AsyncRetainful]]] = {
     "pristo": (Pristo, AsyncPristo),
     "retainful": (Retainful, AsyncRetainful),
 }
 #: What ``contact-apis upsert`` and ``contact-apis import`` get.
 OPTIONS: Mapping[Api, Mapping[str, str]] = {
-    "pristo": {"id": "4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11", "email": "ada@example.com", "phone": "+14155552671", "lastName": "Lee"},
+    "pristo": {
+        "id": "4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11",
+        "email": "ada@example.com",
+        "phone": "+14155552671",
+        "lastName": "Lee",
+    },
     "retainful": {
         "firstName": "Ada",
         "email": "ada@example.com",
@@ -56,7 +63,10 @@ SETS = ("required", "parameters", "tags")
 OPERATION: Json = {"responses": {"200": {"description": "done"}}}
 POST: Json = {
     **OPERATION,
-    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
 }
 UPSERT = "the upsert's path"
 VAGUE = "the upsert's path with a parameter for each segment"
@@ -89,7 +99,10 @@ def documents(draw: st.DrawFn, api: Api) -> Json:
         chance.shuffle(names)
         return {each: reordered(node[each], each) for each in names}
 
-    return cast("Json", reordered(with_added(api, draw(st.lists(st.sampled_from(sorted(ADDED)), unique=True)))))
+    return cast(
+        "Json",
+        reordered(with_added(api, draw(st.lists(st.sampled_from(sorted(ADDED)), unique=True)))),
+    )
 
 
 def with_added(api: Api, names: Iterable[str]) -> Json:
@@ -97,7 +110,10 @@ def with_added(api: Api, names: Iterable[str]) -> Json:
     original = DOCUMENTS[api]
     ((upsert, item),) = original["paths"].items()
     segments = upsert.count("/")
-    special = {UPSERT: upsert, VAGUE: "".join(f"/{{segment{number}}}" for number in range(segments))}
+    special = {
+        UPSERT: upsert,
+        VAGUE: "".join(f"/{{segment{number}}}" for number in range(segments)),
+    }
     paths: Json = {}
     for name in names:
         path, method, operation = ADDED[name]
@@ -210,10 +226,14 @@ def _call_blocking(kind: type[Pristo | Retainful], fields: Mapping[str, Any]) ->
         assert not client.check_credentials()
 
 
-async def _call_awaiting(kind: type[AsyncPristo | AsyncRetainful], fields: Mapping[str, Any]) -> None:
+async def _call_awaiting(
+    kind: type[AsyncPristo | AsyncRetainful], fields: Mapping[str, Any]
+) -> None:
     async with kind() as client:
         await client.upsert_contact(**fields)
-        outcomes = [outcome async for outcome in client.upsert_many([fields, fields], concurrency=1)]
+        outcomes = [
+            outcome async for outcome in client.upsert_many([fields, fields], concurrency=1)
+        ]
         assert [outcome.error for outcome in outcomes] == [None, None]
         assert await client.check_credentials()
 
@@ -245,7 +265,9 @@ def expected(recorder: Recorder) -> Mapping[str, list[tuple[str, str, int, Any]]
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_order_means_nothing(api: Api, recorder: Recorder, expected: Mapping[str, list[tuple[str, str, int, Any]]]) -> None:
+def test_order_means_nothing(
+    api: Api, recorder: Recorder, expected: Mapping[str, list[tuple[str, str, int, Any]]]
+) -> None:
     """By a document with paths, methods, schemes and keys in any order, operations added, all requests are the same bytes."""
 
     @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])

@@ -50,7 +50,12 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 
@@ -65,7 +70,12 @@ def test_the_wheel_holds_three_packages_and_nothing_else(dist: Path) -> None:
         "retainful_client",
         f"contact_apis-{__version__}.dist-info",
     }
-    for each in ("contact_apis/py.typed", "contact_apis/_mocking/page.html", "pristo_client/openapi.json", "retainful_client/py.typed"):
+    for each in (
+        "contact_apis/py.typed",
+        "contact_apis/_mocking/page.html",
+        "pristo_client/openapi.json",
+        "retainful_client/py.typed",
+    ):
         assert each in names
 
 
@@ -74,9 +84,17 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(dist: Path) -> None:
     (archive,) = dist.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {each.partition("/")[2] for each in opened.getnames()}
-    assert {"specs/retainful.yaml", "contrib/contact_apis/__init__.py", "generated/pristo_client/client.py", "LICENSE"} <= names
+    assert {
+        "specs/retainful.yaml",
+        "contrib/contact_apis/__init__.py",
+        "generated/pristo_client/client.py",
+        "LICENSE",
+    } <= names
     tests = {each for each in names if each.startswith("tests/")}
-    assert {each for each in tests if not each.startswith("tests/contract")} == {"tests/__init__.py", "tests/strategies.py"}
+    assert {each for each in tests if not each.startswith("tests/contract")} == {
+        "tests/__init__.py",
+        "tests/strategies.py",
+    }
     assert {"tests/contract/run.py", "tests/contract/checks.ini", "hatch_build.py"} <= names
 
 
@@ -84,17 +102,39 @@ def test_the_wheel_works_away_from_the_checkout(dist: Path, run: Run, tmp_path: 
     """Installed with its locked dependencies in a new environment: imported, used, and strictly typed for its user."""
     (wheel,) = dist.glob("*.whl")
     locked = tmp_path / "constraints.txt"
-    lines = re.findall(r"^([a-z0-9-]+==[^ ;\\\n]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    lines = re.findall(
+        r"^([a-z0-9-]+==[^ ;\\\n]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
+    )
     locked.write_text("\n".join(lines))
     python = tmp_path / "venv/bin/python"
     assert run("python", "-m", "venv", tmp_path / "venv").returncode == 0
-    installed = run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-c", locked, f"{wheel}[mock]", cwd=tmp_path)
+    installed = run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "-c",
+        locked,
+        f"{wheel}[mock]",
+        cwd=tmp_path,
+    )
     assert installed.returncode == 0, installed.stderr
     (tmp_path / "consumer.py").write_text(CONSUMER)
     done = run(python, "consumer.py", cwd=tmp_path)
     assert done.stdout == "201 Ada 192.0.2.7\n", done.stderr
     typed = run(
-        "python", "-m", "mypy", "--strict", "--python-executable", python, "--cache-dir", tmp_path / "mypy", "consumer.py", cwd=tmp_path
+        "python",
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        python,
+        "--cache-dir",
+        tmp_path / "mypy",
+        "consumer.py",
+        cwd=tmp_path,
     )
     assert typed.returncode == 0, typed.stdout
     unhelped = run(tmp_path / "venv/bin/contact-apis", "--version", cwd=tmp_path)
@@ -104,7 +144,12 @@ def test_the_wheel_works_away_from_the_checkout(dist: Path, run: Run, tmp_path: 
 def requirements(lines: list[str], extras: set[str]) -> list[Requirement]:
     """Those lines of a distribution's metadata that hold here and under these extras."""
     parsed = map(Requirement, lines)
-    return [each for each in parsed if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras | {""})]
+    return [
+        each
+        for each in parsed
+        if each.marker is None
+        or any(each.marker.evaluate({"extra": extra}) for extra in extras | {""})
+    ]
 
 
 def closure(wanted: list[Requirement]) -> dict[str, metadata.Distribution]:
@@ -131,7 +176,11 @@ def environment(folder: Path, dist: Path, *extras: str) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     for distribution in closure(declared(dist, *extras)).values():
-        for name in {Path(file).parts[0] for file in distribution.files or [] if Path(file).parts[0] not in ("..", "__pycache__")}:
+        for name in {
+            Path(file).parts[0]
+            for file in distribution.files or []
+            if Path(file).parts[0] not in ("..", "__pycache__")
+        }:
             link = packages / name
             if not link.exists():
                 link.symlink_to(Path(str(distribution.locate_file(name))))
@@ -155,19 +204,28 @@ def environment(folder: Path, dist: Path, *extras: str) -> Path:
 @pytest.fixture(scope="module")
 def wheel_only(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of an environment with the extra ``contract``; its path has a blank and what pytest reads as a test's parameters."""
-    return environment(tmp_path_factory.mktemp("wheel only [1]") / "venv", dist, "contract") / "contact-apis"
+    return (
+        environment(tmp_path_factory.mktemp("wheel only [1]") / "venv", dist, "contract")
+        / "contact-apis"
+    )
 
 
-def contract_from_wheel(run: Run, command: Path, folder: Path, *options: str, **variables: str) -> tuple[int, dict[str, Any]]:
+def contract_from_wheel(
+    run: Run, command: Path, folder: Path, *options: str, **variables: str
+) -> tuple[int, dict[str, Any]]:
     """Exit code and results of a run in this folder."""
-    done = run(command, "contract", "--profile", "quick", *options, cwd=folder, **SMALL, **variables)
+    done = run(
+        command, "contract", "--profile", "quick", *options, cwd=folder, **SMALL, **variables
+    )
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     results: dict[str, Any] = json.loads((folder / "reports/contract/results.json").read_bytes())
     assert results["verdict"] in done.stdout.splitlines()[-1]
     return done.returncode, results
 
 
-def test_the_wheel_alone_checks_the_embedded_mock(run: Run, wheel_only: Path, tmp_path: Path) -> None:
+def test_the_wheel_alone_checks_the_embedded_mock(
+    run: Run, wheel_only: Path, tmp_path: Path
+) -> None:
     """In an empty folder, with the extra and nothing else: the same clauses as in the checkout, and it conforms."""
     folder = tmp_path / "an empty folder"
     folder.mkdir()
@@ -181,11 +239,20 @@ def test_the_wheel_alone_judges_a_live_service(run: Run, wheel_only: Path, tmp_p
     """An honest one conforms, one that breaks a promise violates it; options override variables."""
     with MockServer(second_population=True, custom_fields=["tier"]) as server:
         options: tuple[str, ...] = ("--target", "live", "--api", "pristo")
-        honest = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, TARGET="mock", API="both"))
+        honest = contract_from_wheel(
+            run, wheel_only, tmp_path, *options, **live(server, TARGET="mock", API="both")
+        )
     with MockServer(faults=["malformed=0.05"]) as server:
         options += ("--failfast", "--seed", "7")
-        broken = contract_from_wheel(run, wheel_only, tmp_path, *options, **live(server, SEED="8", FAILFAST="0"))
-    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (0, "conforms", ["pristo"], "live")
+        broken = contract_from_wheel(
+            run, wheel_only, tmp_path, *options, **live(server, SEED="8", FAILFAST="0")
+        )
+    assert (honest[0], honest[1]["verdict"], honest[1]["apis"], honest[1]["target"]) == (
+        0,
+        "conforms",
+        ["pristo"],
+        "live",
+    )
     assert (broken[0], broken[1]["verdict"], broken[1]["seed"]) == (1, "violates", 7)
     assert broken[1]["failures"][0]["clause"] == "pristo.answers-are-json"
 
@@ -209,8 +276,13 @@ def test_the_extra_contract_declares_what_the_suite_imports(dist: Path) -> None:
     assert wanted - {each.name for each in declared(dist, "contract")} == set()
 
 
-@pytest.mark.parametrize(("extras", "says"), [((), "contact-apis[contract]"), (("cli", "mock"), "contact-apis[contract]")])
-def test_without_the_extra_one_sentence_names_it(dist: Path, run: Run, tmp_path: Path, extras: tuple[str, ...], says: str) -> None:
+@pytest.mark.parametrize(
+    ("extras", "says"),
+    [((), "contact-apis[contract]"), (("cli", "mock"), "contact-apis[contract]")],
+)
+def test_without_the_extra_one_sentence_names_it(
+    dist: Path, run: Run, tmp_path: Path, extras: tuple[str, ...], says: str
+) -> None:
     """Whether nothing of the command is there, or all but the suite's own packages; exit code 2."""
     command = environment(tmp_path / "venv", dist, *extras) / "contact-apis"
     done = run(command, "contract", cwd=tmp_path)

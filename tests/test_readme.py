@@ -41,7 +41,9 @@ CLIENT_SNIPPETS = sorted(set(SNIPPETS) - {"fixture"})
 
 
 @pytest.mark.parametrize("name", CLIENT_SNIPPETS)
-def test_a_client_snippet_runs_as_it_stands(name: str, run: Run, contact_apis_mock: MockServer) -> None:
+def test_a_client_snippet_runs_as_it_stands(
+    name: str, run: Run, contact_apis_mock: MockServer
+) -> None:
     """Against the mock, with the environment that the README sets."""
     done = run("python", "-c", SNIPPETS[name], **contact_apis_mock.env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -49,11 +51,15 @@ def test_a_client_snippet_runs_as_it_stands(name: str, run: Run, contact_apis_mo
 
 
 @pytest.mark.parametrize("name", CLIENT_SNIPPETS)
-def test_without_credentials_a_client_snippet_says_which_variable_is_missing(name: str, run: Run) -> None:
+def test_without_credentials_a_client_snippet_says_which_variable_is_missing(
+    name: str, run: Run
+) -> None:
     """In the one sentence that an exception's last line is."""
     done = run("python", "-c", SNIPPETS[name])
     assert done.returncode != 0
-    assert re.search(r"ConfigurationError: .*(PRISTO|RETAINFUL)_[A-Z_]+$", done.stderr.strip().splitlines()[-1])
+    assert re.search(
+        r"ConfigurationError: .*(PRISTO|RETAINFUL)_[A-Z_]+$", done.stderr.strip().splitlines()[-1]
+    )
 
 
 def test_the_fixtures_snippet_runs_as_it_stands(run: Run, tmp_path: Path) -> None:
@@ -63,7 +69,9 @@ def test_the_fixtures_snippet_runs_as_it_stands(run: Run, tmp_path: Path) -> Non
     assert "2 passed" in done.stdout, done.stdout
 
 
-def test_the_recorded_session_is_what_happens(tmp_path: Path, contact_apis_mock: MockServer) -> None:
+def test_the_recorded_session_is_what_happens(
+    tmp_path: Path, contact_apis_mock: MockServer
+) -> None:
     """Each command of it prints what stands there, times and ids aside."""
     session = re.findall(r"<!-- session: import -->\n```console\n(.*?)```", README, re.DOTALL)[0]
     commands = re.findall(r"^\$ (.*)", session, re.MULTILINE)
@@ -96,5 +104,11 @@ def test_every_variable_of_the_suite_stands_in_the_readme() -> None:
     """The table of the README lists what the suite's own list does, and so do its options."""
     variables = load_variables()
     assert len(variables) >= 19
-    assert [each.name for each in variables if f"`{each.name}`" not in README and f"`{each.name}=1`" not in README] == []
-    assert [each.option for each in variables if each.option and f"`{each.option}`" not in README] == []
+    assert [
+        each.name
+        for each in variables
+        if f"`{each.name}`" not in README and f"`{each.name}=1`" not in README
+    ] == []
+    assert [
+        each.option for each in variables if each.option and f"`{each.option}`" not in README
+    ] == []

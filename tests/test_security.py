@@ -50,7 +50,10 @@ PROVED_BY: Mapping[str, tuple[str, ...]] = {
         "tests/client/test_locals.py::test_a_constructor_shows_no_credential",
         "tests/client/test_locals.py::test_many_contacts_show_no_credential",
     ),
-    "What a service says is": (f"{ERRORS}::test_nothing_private_is_ever_said", f"{ERRORS}::test_masking_never_fails"),
+    "What a service says is": (
+        f"{ERRORS}::test_nothing_private_is_ever_said",
+        f"{ERRORS}::test_masking_never_fails",
+    ),
     "An error's `message` and": (f"{HERE}::test_the_services_own_words",),
     "Errors have no cause and": (f"{HERE}::test_errors_have_no_cause_and_no_context",),
     "**A hostile service** can make": (
@@ -77,7 +80,9 @@ PROVED_BY: Mapping[str, tuple[str, ...]] = {
         f"{CALLS}::test_a_client_of_the_callers_is_used_and_left_alone",
         f"{CALLS}::test_hooks_of_the_callers_client",
     ),
-    "Headers that drip in through": (f"{HERE}::test_the_read_timeout_bounds_a_client_of_the_callers",),
+    "Headers that drip in through": (
+        f"{HERE}::test_the_read_timeout_bounds_a_client_of_the_callers",
+    ),
     "Looking up a host's name": (f"{HERE}::test_a_handshake_ends_with_the_connect_timeout",),
     "The mock checks credentials that": ("tests/test_mock.py::test_credentials_are_checked_first",),
     "It is for tests.": ("tests/test_mock.py::test_the_fixture_sets_the_environment",),
@@ -103,8 +108,12 @@ def _sentences(text: str) -> list[str]:
 def test_each_sentence_has_a_test() -> None:
     """A sentence that is new or begins differently needs a line of the table, and a line needs its sentence."""
     sentences = _sentences((ROOT / "SECURITY.md").read_text("utf-8"))
-    assert [each for each in sentences if sum(each.startswith(known) for known in PROVED_BY) != 1] == []
-    assert [known for known in PROVED_BY if not any(each.startswith(known) for each in sentences)] == []
+    assert [
+        each for each in sentences if sum(each.startswith(known) for known in PROVED_BY) != 1
+    ] == []
+    assert [
+        known for known in PROVED_BY if not any(each.startswith(known) for each in sentences)
+    ] == []
 
 
 @pytest.mark.parametrize("test", sorted({each for tests in PROVED_BY.values() for each in tests}))
@@ -130,7 +139,10 @@ def test_the_services_own_words(kind: Kind) -> None:
     """``message`` and ``code`` keep what the service said, but for credentials."""
     key = KEYS["pristo"]["api_key"]
     body = {"code": "E_42", "message": f"ada@example.com is bad, {key} too"}
-    with Hostile(answer(400, body, "Content-Type: application/json\r\n")) as service, pytest.raises(APIStatusError) as caught:
+    with (
+        Hostile(answer(400, body, "Content-Type: application/json\r\n")) as service,
+        pytest.raises(APIStatusError) as caught,
+    ):
         call("pristo", kind, service.url)
     assert caught.value.code == "E_42"
     assert caught.value.message is not None
@@ -140,7 +152,9 @@ def test_the_services_own_words(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("action", [answer(400), answer(200, b"{"), answer(503), b"nonsense\r\n\r\n", hang])
+@pytest.mark.parametrize(
+    "action", [answer(400), answer(200, b"{"), answer(503), b"nonsense\r\n\r\n", hang]
+)
 def test_errors_have_no_cause_and_no_context(api: Api, kind: Kind, action: Any) -> None:
     """Whatever went wrong, no error of the HTTP library hangs on to what is raised."""
     with Hostile(action) as service, pytest.raises(ContactAPIError) as caught:
@@ -184,12 +198,27 @@ def test_the_read_timeout_bounds_a_client_of_the_callers(kind: Kind) -> None:
     """Silence before the headers ends with the read timeout, without any total timeout."""
     mine: Any = httpx.Client() if kind == "sync" else httpx.AsyncClient()
     with Hostile(hang) as service, pytest.raises(APITimeoutError):
-        call("pristo", kind, service.url, http_client=mine, timeout=0.2, total_timeout=None, max_retries=0)
+        call(
+            "pristo",
+            kind,
+            service.url,
+            http_client=mine,
+            timeout=0.2,
+            total_timeout=None,
+            max_retries=0,
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_handshake_ends_with_the_connect_timeout(kind: Kind) -> None:
     """A TLS handshake that is never answered ends, without any total timeout, and nothing was sent."""
     with Hostile(hang) as service, pytest.raises(ContactAPIError) as caught:
-        call("pristo", kind, service.url.replace("http:", "https:"), timeout=0.2, total_timeout=None, max_retries=0)
+        call(
+            "pristo",
+            kind,
+            service.url.replace("http:", "https:"),
+            timeout=0.2,
+            total_timeout=None,
+            max_retries=0,
+        )
     assert getattr(caught.value, "perhaps_written", None) is False

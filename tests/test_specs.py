@@ -16,7 +16,9 @@ from tests.conftest import ROOT
 from tests.contract.clauses import APIS, Clause, load_clauses, load_specification, resolve_pointer
 
 PAGES = ROOT.parent / "shared" / "vendor-docs"
-needs_pages = pytest.mark.skipif(not PAGES.is_dir(), reason="the vendors' pages are not part of the repository")
+needs_pages = pytest.mark.skipif(
+    not PAGES.is_dir(), reason="the vendors' pages are not part of the repository"
+)
 
 
 def page(name: str) -> str:
@@ -32,8 +34,12 @@ def test_the_document_is_valid_openapi(api: str) -> None:
 def test_pristos_document_is_theirs_to_the_letter() -> None:
     """Its canonical form has the checksum that specs/README.md states."""
     document = json.loads((ROOT / "specs" / "pristo.json").read_bytes())
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert hashlib.sha256(canonical).hexdigest() in (ROOT / "specs" / "README.md").read_text("utf-8")
+    canonical = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+    assert hashlib.sha256(canonical).hexdigest() in (ROOT / "specs" / "README.md").read_text(
+        "utf-8"
+    )
 
 
 @needs_pages
@@ -58,7 +64,9 @@ def test_every_example_fits_its_schema(api: str) -> None:
         if "schema" in node:
             for example in node.get("examples", {}).values():
                 found += 1
-                assert contract.schema(node["schema"]).faults(contract.resolve(example)["value"]) == []
+                assert (
+                    contract.schema(node["schema"]).faults(contract.resolve(example)["value"]) == []
+                )
         elif "example" in node and ("type" in node or "anyOf" in node):
             found += 1
             assert contract.schema(node).faults(node["example"]) == [], node
@@ -73,16 +81,30 @@ def test_retainfuls_tables_are_in_the_document_row_by_row() -> None:
     text = page("retainful-contacts.md")
     schemas = load_specification("retainful")["components"]["schemas"]
     seen: dict[str, set[str]] = {}
-    for heading, schema in {"### Request Body": "Contact", "### Identifiers Object": "Identifier", "### **Consent**": "Consent"}.items():
+    for heading, schema in {
+        "### Request Body": "Contact",
+        "### Identifiers Object": "Identifier",
+        "### **Consent**": "Consent",
+    }.items():
         section = text.partition(heading)[2].partition("\n### ")[0]
-        header, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")]
+        header, *rows = [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in section.splitlines()
+            if line.startswith("|")
+        ]
         for row in rows[1:]:
             cells = dict(zip(header, row, strict=True))
             name = cells["Field"].strip("`")
             seen.setdefault(schema, set()).add(name)
-            node = Contract(load_specification("retainful")).resolve(schemas[schema]["properties"][name])
+            node = Contract(load_specification("retainful")).resolve(
+                schemas[schema]["properties"][name]
+            )
             types = {each.get("type") for each in node.get("anyOf", [node])}
-            assert types == set(re.findall(r"string|number|boolean|object|array", cells["Type"].partition(" of ")[0])), name
+            assert types == set(
+                re.findall(
+                    r"string|number|boolean|object|array", cells["Type"].partition(" of ")[0]
+                )
+            ), name
             assert (name in schemas[schema]["required"]) == (cells["Required?"] == "Yes"), name
     assert {schema: set(schemas[schema]["properties"]) for schema in seen} == seen
 
@@ -90,9 +112,13 @@ def test_retainfuls_tables_are_in_the_document_row_by_row() -> None:
 @needs_pages
 def test_retainfuls_example_is_the_pages() -> None:
     """The example request, value by value."""
-    shown = re.search(r"Content-Type: application/json\n\n(\{.*?)\n```", page("retainful-contacts.md"), re.DOTALL)
+    shown = re.search(
+        r"Content-Type: application/json\n\n(\{.*?)\n```", page("retainful-contacts.md"), re.DOTALL
+    )
     assert shown
-    assert load_specification("retainful")["components"]["examples"]["Request"]["value"] == json.loads(shown[1])
+    assert load_specification("retainful")["components"]["examples"]["Request"][
+        "value"
+    ] == json.loads(shown[1])
 
 
 @pytest.mark.parametrize("clause", load_clauses().values(), ids=lambda clause: str(clause.id))
@@ -106,7 +132,11 @@ def test_every_clause_stands_where_it_says(clause: Clause) -> None:
 @needs_pages
 def test_every_heading_is_one_of_the_page() -> None:
     """Retainful's clauses name headings that exist."""
-    headings = {re.sub(r"[*#]", "", line).strip() for line in page("retainful-contacts.md").splitlines() if line.startswith("#")}
+    headings = {
+        re.sub(r"[*#]", "", line).strip()
+        for line in page("retainful-contacts.md").splitlines()
+        if line.startswith("#")
+    }
     assert {each.heading for each in load_clauses().values()} - {""} <= headings
 
 
@@ -121,7 +151,9 @@ def test_our_words_are_our_own() -> None:
             return [text for each in node for text in texts(each)]
         if not isinstance(node, dict):
             return []
-        return [str(node[key]) for key in ("description", "says") if isinstance(node.get(key), str)] + texts(list(node.values()))
+        return [
+            str(node[key]) for key in ("description", "says") if isinstance(node.get(key), str)
+        ] + texts(list(node.values()))
 
     ours = texts(load_specification("retainful")) + [each.says for each in load_clauses().values()]
     for text in ours:
@@ -132,4 +164,8 @@ def test_our_words_are_our_own() -> None:
 def test_specs_say_who_owns_them() -> None:
     """Each file of specs/ is explained in its README."""
     readme = (ROOT / "specs" / "README.md").read_text("utf-8")
-    assert [each.name for each in Path(ROOT / "specs").iterdir() if each.name != "README.md" and each.name not in readme] == []
+    assert [
+        each.name
+        for each in Path(ROOT / "specs").iterdir()
+        if each.name != "README.md" and each.name not in readme
+    ] == []

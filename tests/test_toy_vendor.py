@@ -28,12 +28,22 @@ FOLDER = Path(__file__).with_name(f"{NAME}_vendor")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The vendor's package, written by ``make generate`` as those of the others are."""
     folder = tmp_path_factory.mktemp("vendor") / "generated"
-    settings = [f"SPECS={(FOLDER / NAME).with_suffix('.yaml').relative_to(ROOT)}", f"GENERATED={folder}"]
-    subprocess.run(["make", "--no-print-directory", "generate", *settings], cwd=ROOT, check=True, capture_output=True)
+    settings = [
+        f"SPECS={(FOLDER / NAME).with_suffix('.yaml').relative_to(ROOT)}",
+        f"GENERATED={folder}",
+    ]
+    subprocess.run(
+        ["make", "--no-print-directory", "generate", *settings],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
-    for name in [name for name in sys.modules if name.startswith((f"{NAME}_client", f"tests.{NAME}_vendor"))]:
+    for name in [
+        name for name in sys.modules if name.startswith((f"{NAME}_client", f"tests.{NAME}_vendor"))
+    ]:
         del sys.modules[name]
 
 
@@ -71,7 +81,11 @@ def command(vendors: Path, generated: Path, *words: str) -> subprocess.Completed
     """Runs the command in a process of its own, which finds the folders in ``vendors`` beside those of the package."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(generated), str(ROOT)])}
     return subprocess.run(
-        [sys.executable, "-c", COMMAND, str(vendors), *words], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", COMMAND, str(vendors), *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -114,7 +128,9 @@ def test_awaited_and_many(vendor: Any, server: MockServer) -> None:
 
     assert asyncio.run(awaited()) == "eve@example.com"
     with vendor.blocking() as client:
-        outcomes = list(client.upsert_many([{"email": f"n{number}@example.com"} for number in range(20)]))
+        outcomes = list(
+            client.upsert_many([{"email": f"n{number}@example.com"} for number in range(20)])
+        )
     assert {outcome.state for outcome in outcomes} == {"accepted"}
     assert len(server.state["contacts"][vendor.title]) == 21
 
@@ -136,7 +152,9 @@ def test_a_file_is_imported(generated: Path, server: MockServer, tmp_path: Path)
     assert server.state["received"] == received
 
 
-def test_a_missing_setting_is_named(vendor: Any, server: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_is_named(
+    vendor: Any, server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence about a missing variable derives from the descriptor, and so does the environment of the mock."""
     variable = vendor.variable("token")
     assert variable in server.env

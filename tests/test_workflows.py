@@ -11,7 +11,18 @@ import yaml
 
 from contact_apis._suite._options import load_variables
 from tests.contract.clauses import APIS, load_specification
-from tests.github_actions import FOLDER, Expression, Json, Leg, NotSupported, Step, call, filled, holds, load_workflow
+from tests.github_actions import (
+    FOLDER,
+    Expression,
+    Json,
+    Leg,
+    NotSupported,
+    Step,
+    call,
+    filled,
+    holds,
+    load_workflow,
+)
 
 NAMES = sorted(path.name for path in FOLDER.iterdir())
 PINNED = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[0-9a-f]{40}")
@@ -47,9 +58,17 @@ def test_all_workflows_are_looked_at() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_action_is_pinned_by_commit_with_its_version_beside_it(name: str) -> None:
     """A tag can be moved, a commit cannot; a file of this repository is of the same commit anyway."""
-    used = [line.split("uses:")[1].strip() for line in (FOLDER / name).read_text("utf-8").splitlines() if "uses:" in line]
+    used = [
+        line.split("uses:")[1].strip()
+        for line in (FOLDER / name).read_text("utf-8").splitlines()
+        if "uses:" in line
+    ]
     workflow = load_workflow(name)
-    assert len(used) == sum("uses" in part for part in [*steps_of(workflow), *workflow["jobs"].values()]) > 0
+    assert (
+        len(used)
+        == sum("uses" in part for part in [*steps_of(workflow), *workflow["jobs"].values()])
+        > 0
+    )
     for text in used:
         if text.startswith("./"):
             assert (FOLDER.parents[1] / text).is_file()
@@ -61,7 +80,9 @@ def test_each_action_is_pinned_by_commit_with_its_version_beside_it(name: str) -
 
 def test_an_action_has_one_commit_in_all_workflows() -> None:
     """An update of one file only is seen."""
-    used = {step["uses"] for name in NAMES for step in steps_of(load_workflow(name)) if "uses" in step}
+    used = {
+        step["uses"] for name in NAMES for step in steps_of(load_workflow(name)) if "uses" in step
+    }
     assert len(used) == len({action.partition("@")[0] for action in used})
 
 
@@ -74,7 +95,9 @@ def test_rights_are_the_least(name: str) -> None:
     for job in workflow["jobs"].values():
         assert job["permissions"] == {"contents": "read"}
         assert job.get("secrets") != "inherit"
-    checkouts = [step for step in steps_of(workflow) if step.get("uses", "").startswith("actions/checkout@")]
+    checkouts = [
+        step for step in steps_of(workflow) if step.get("uses", "").startswith("actions/checkout@")
+    ]
     for step in checkouts:
         assert step["with"]["persist-credentials"] is False
 
@@ -94,7 +117,9 @@ def test_every_variable_of_the_suite_reaches_the_run() -> None:
     (run,) = [step for step in job["steps"] if step.get("id") == "run"]
     names = {variable.name for variable in load_variables()}
     assert {*run["env"], *job["env"]} == names - NOT_PASSED
-    assert {*declared["inputs"], *declared["secrets"]} - {"account"} == (names - NOT_PASSED - SET_BY_CONTRACT) | {"API"}
+    assert {*declared["inputs"], *declared["secrets"]} - {"account"} == (
+        names - NOT_PASSED - SET_BY_CONTRACT
+    ) | {"API"}
     for name, value in run["env"].items():
         if name not in SET_BY_CONTRACT:
             kind = "secrets" if name in declared["secrets"] else "inputs"
@@ -131,7 +156,10 @@ def test_an_address_that_is_not_given_is_that_of_the_document() -> None:
     """The documents say where production is; the workflow agrees."""
     (run,) = [step for step in steps_of(load_workflow("contract.yml")) if step.get("id") == "run"]
     for api in APIS:
-        assert filled(run["env"][f"{api.upper()}_BASE_URL"], {"inputs": {}}) == load_specification(api)["servers"][0]["url"]
+        assert (
+            filled(run["env"][f"{api.upper()}_BASE_URL"], {"inputs": {}})
+            == load_specification(api)["servers"][0]["url"]
+        )
 
 
 def test_the_matrix_has_every_api() -> None:
@@ -144,9 +172,13 @@ def test_the_matrix_has_every_api() -> None:
 def test_the_history_is_restored_and_saved_whatever_happens() -> None:
     """Two steps, both always, with the same paths and key, for a failed night counts too; nothing unmasked is kept or uploaded."""
     steps = list(steps_of(load_workflow("contract.yml")))
-    (restore,) = [step for step in steps if step.get("uses", "").startswith("actions/cache/restore@")]
+    (restore,) = [
+        step for step in steps if step.get("uses", "").startswith("actions/cache/restore@")
+    ]
     (save,) = [step for step in steps if step.get("uses", "").startswith("actions/cache/save@")]
-    (upload,) = [step for step in steps if step.get("uses", "").startswith("actions/upload-artifact@")]
+    (upload,) = [
+        step for step in steps if step.get("uses", "").startswith("actions/upload-artifact@")
+    ]
     for step in (restore, save, upload):
         assert step["if"].startswith("always() && ")
     assert save["with"] == {name: restore["with"][name] for name in ("path", "key")}
@@ -158,7 +190,20 @@ def test_the_history_is_restored_and_saved_whatever_happens() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_condition_and_value_is_understood(name: str) -> None:
     """So none of the tests passes over an expression that is misspelt."""
-    contexts: Json = {context: {} for context in ("inputs", "secrets", "vars", "github", "matrix", "job", "env", "steps", "strategy")}
+    contexts: Json = {
+        context: {}
+        for context in (
+            "inputs",
+            "secrets",
+            "vars",
+            "github",
+            "matrix",
+            "job",
+            "env",
+            "steps",
+            "strategy",
+        )
+    }
     workflow = load_workflow(name)
     for text in texts(workflow["jobs"]):
         filled(text, contexts)
@@ -168,7 +213,9 @@ def test_every_condition_and_value_is_understood(name: str) -> None:
 
 def test_the_readme_calls_the_workflow_as_it_can_be_called() -> None:
     """Its example is a workflow with least rights, pinned, and gives nothing that the called one does not take."""
-    (example,) = re.findall(r"```yaml\n(on:\n.*?)```", (FOLDER.parents[1] / "README.md").read_text("utf-8"), re.DOTALL)
+    (example,) = re.findall(
+        r"```yaml\n(on:\n.*?)```", (FOLDER.parents[1] / "README.md").read_text("utf-8"), re.DOTALL
+    )
     (job,) = yaml.safe_load(example)["jobs"].values()
     action, _, commit = job["uses"].partition("@")
     assert action.endswith("/.github/workflows/contract.yml")
@@ -201,7 +248,10 @@ def test_an_expression_has_the_value_that_it_has_there(text: str, value: str | b
     assert Expression(text, {"inputs": {"given": "yes"}}, "failure").value() == value
 
 
-@pytest.mark.parametrize("text", ["inputs.a ==", "(inputs.a", "inputs.a inputs.b", "unknown.a", "hashFiles()", "inputs.a > 'b'"])
+@pytest.mark.parametrize(
+    "text",
+    ["inputs.a ==", "(inputs.a", "inputs.a inputs.b", "unknown.a", "hashFiles()", "inputs.a > 'b'"],
+)
 def test_an_expression_that_is_not_understood_is_an_error(text: str) -> None:
     """Never a quiet false."""
     with pytest.raises(NotSupported):
@@ -219,13 +269,31 @@ def test_a_condition_without_a_status_needs_success() -> None:
 # ------------------------------------------------------------------------------------------------- legs without a night
 
 
-def leg(tmp_path: Path, api: str, *, variables: Mapping[str, str] = {}, secrets: Mapping[str, str] = {}, **inputs: str) -> Leg:
+def leg(
+    tmp_path: Path,
+    api: str,
+    *,
+    variables: Mapping[str, str] = {},
+    secrets: Mapping[str, str] = {},
+    **inputs: str,
+) -> Leg:
     """A leg of the nightly workflow of a repository with these variables and secrets, to its end."""
-    given, passed = call(load_workflow("nightly.yml"), "contract", {"vars": variables, "secrets": secrets, "inputs": inputs})
+    given, passed = call(
+        load_workflow("nightly.yml"),
+        "contract",
+        {"vars": variables, "secrets": secrets, "inputs": inputs},
+    )
     identity = {"workflow_repository": "ours/contact-apis", "workflow_sha": "0" * 40}
     contexts: Json = {"inputs": given, "secrets": passed, "matrix": {"api": api}, "job": identity}
     contexts["github"] = {"run_id": "1", "run_attempt": "1"}
-    return Leg(load_workflow("contract.yml"), "night", tmp_path / api, tmp_path / "storage", tmp_path / "calling", contexts).run()
+    return Leg(
+        load_workflow("contract.yml"),
+        "night",
+        tmp_path / api,
+        tmp_path / "storage",
+        tmp_path / "calling",
+        contexts,
+    ).run()
 
 
 def outcomes(done: Leg) -> dict[str, str]:
@@ -239,7 +307,9 @@ def test_a_leg_without_secrets_is_skipped_with_a_notice(tmp_path: Path, api: str
     done = leg(tmp_path, api, secrets={other: "a key"})
     assert done.status == "success"
     assert {name for name, outcome in outcomes(done).items() if outcome != "skipped"} == {"leg"}
-    assert done.log.startswith(f"::notice title=Contract of {api}::Skipped: this repository has none of the secrets {api.upper()}_API_KEY ")
+    assert done.log.startswith(
+        f"::notice title=Contract of {api}::Skipped: this repository has none of the secrets {api.upper()}_API_KEY "
+    )
     assert other not in done.log
     assert done.summary.startswith(f"## Contract of {api}: skipped\n")
     assert not (tmp_path / "storage").exists()
@@ -253,7 +323,12 @@ def test_an_api_that_is_not_asked_for_is_left_out_in_silence(tmp_path: Path) -> 
 
 def test_an_api_that_does_not_exist_fails_the_leg(tmp_path: Path) -> None:
     """A misspelt name must not end in green nights; the text of a caller is not executed."""
-    done = leg(tmp_path, "pristo", secrets={"PRISTO_API_KEY": "a key"}, API='prist0" ]; touch executed; [ "')
+    done = leg(
+        tmp_path,
+        "pristo",
+        secrets={"PRISTO_API_KEY": "a key"},
+        API='prist0" ]; touch executed; [ "',
+    )
     assert done.status == "failure"
     assert done.steps["leg"].log.startswith("::error title=Contract::API is not a valid choice")
     assert not list(tmp_path.rglob("executed"))
@@ -286,5 +361,7 @@ def test_a_night_without_an_installation_keeps_the_history_and_says_so(tmp_path:
     assert done.steps["run"] == Step("run", "skipped")
     assert done.summary.startswith("## Contract of pristo: no run\n")
     assert "::error title=Contract of pristo::" in done.log
-    kept = tmp_path / "storage/caches/contract-history-pristo-of-main-run-1-1/contract-history.jsonl"
+    kept = (
+        tmp_path / "storage/caches/contract-history-pristo-of-main-run-1-1/contract-history.jsonl"
+    )
     assert kept.read_text() == "an earlier night\n"

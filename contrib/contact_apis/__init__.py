@@ -71,9 +71,20 @@ if TYPE_CHECKING:
     )
 else:
     _PLACES = {"UpsertOutcome": "_bulk.outcome", "phone": "_values.phones"}
-    _PLACES |= dict.fromkeys(("AsyncPristo", "Pristo", "PristoContact", "PristoResult"), "_vendors.pristo.client")
     _PLACES |= dict.fromkeys(
-        ("AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"),
+        ("AsyncPristo", "Pristo", "PristoContact", "PristoResult"), "_vendors.pristo.client"
+    )
+    _PLACES |= dict.fromkeys(
+        (
+            "AsyncRetainful",
+            "Channel",
+            "Channels",
+            "Consent",
+            "Identifier",
+            "Retainful",
+            "RetainfulContact",
+            "RetainfulResult",
+        ),
         "_vendors.retainful.client",
     )
 

@@ -49,7 +49,9 @@ class ContactAPIError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[ContactAPIError], arguments: tuple[object, ...], facts: dict[str, object]) -> ContactAPIError:
+def _restored(
+    kind: type[ContactAPIError], arguments: tuple[object, ...], facts: dict[str, object]
+) -> ContactAPIError:
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(facts)
     return error
@@ -80,9 +82,15 @@ class APIError(ContactAPIError):
     perhaps_written: bool
     """Whether the service may have carried out the request, at this attempt or an earlier one."""
 
-    def __init__(self, text: str, request_id: UUID, attempts: int, perhaps_written: bool, **facts: object) -> None:
-        super().__init__(f"{text} (request {request_id}, {attempts} attempt{'s' * (attempts != 1)})")
-        self.__dict__.update(facts, request_id=request_id, attempts=attempts, perhaps_written=perhaps_written)
+    def __init__(
+        self, text: str, request_id: UUID, attempts: int, perhaps_written: bool, **facts: object
+    ) -> None:
+        super().__init__(
+            f"{text} (request {request_id}, {attempts} attempt{'s' * (attempts != 1)})"
+        )
+        self.__dict__.update(
+            facts, request_id=request_id, attempts=attempts, perhaps_written=perhaps_written
+        )
 
 
 class APIConnectionError(APIError):
@@ -148,4 +156,6 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 def status_error(status: int) -> type[APIStatusError]:
     """The class for a status."""
-    return _BY_STATUS.get(status) or (InternalServerError if 500 <= status <= 599 else APIStatusError)
+    return _BY_STATUS.get(status) or (
+        InternalServerError if 500 <= status <= 599 else APIStatusError
+    )

@@ -29,7 +29,9 @@ from contact_apis._importing.run import Request, run_import
 SIZES = [int(size) for size in os.environ.get("CURVES", "1000,10000,100000").split(",")]
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 BLOCK = 20_000  # rows or columns that are measured together, where they are few
-MANY = 30_000  # rows of one contact, which are sent one after another, are sent once: it takes minutes
+MANY = (
+    30_000  # rows of one contact, which are sent one after another, are sent once: it takes minutes
+)
 TARGET = 1.2
 POPULATION = UUID("4b4fd4b2-7c6d-4e5a-9a9a-000000000001")
 REPORTS = Path("reports/bench")
@@ -79,9 +81,19 @@ def run(path: Path, expected: int, **options: Any) -> float:
     It has a process of its own, in which all modules are loaded already: memory and caches of a processor that a run before it
     has warmed would make little of what is small, and not of what is large.
     """
-    usual: dict[str, Any] = dict.fromkeys(("encoding", "limit", "rate", "journal", "results", "failed"))
+    usual: dict[str, Any] = dict.fromkeys(
+        ("encoding", "limit", "rate", "journal", "results", "failed")
+    )
     usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
-    usual |= {"columns": {}, "constants": CONSTANTS, "custom": [], "ignored": [], "concurrency": 64, "max_retries": 0, "timeout": 30.0}
+    usual |= {
+        "columns": {},
+        "constants": CONSTANTS,
+        "custom": [],
+        "ignored": [],
+        "concurrency": 64,
+        "max_retries": 0,
+        "timeout": 30.0,
+    }
     usual |= {"phones": PhoneRules(), "words": {}}
     request = Request(file=str(path), to="pristo", **{**usual, "keep_going": True, **options})
     reading, writing = os.pipe()
@@ -100,7 +112,11 @@ def run(path: Path, expected: int, **options: Any) -> float:
 
 def carry_out(request: Request) -> tuple[int, float]:
     """Exit code and CPU seconds of an import, whose output goes nowhere."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+        contextlib.redirect_stdout(nowhere),
+    ):
         began = time.process_time()
         try:
             code = run_import(request)
@@ -150,7 +166,13 @@ def failed(folder: Path, count: int) -> Run:
         before = os.environ["PRISTO_BASE_URL"]
         os.environ["PRISTO_BASE_URL"] = UNREACHABLE
         try:
-            return run(path, expected, failed=folder / "rejected.csv", results=folder / "results", concurrency=1)
+            return run(
+                path,
+                expected,
+                failed=folder / "rejected.csv",
+                results=folder / "results",
+                concurrency=1,
+            )
         finally:
             os.environ["PRISTO_BASE_URL"] = before
 
@@ -189,7 +211,10 @@ def unknown_columns(folder: Path, count: int) -> Run:
 
 def write_columns(path: Path, count: int) -> list[str]:
     names = [f"column {number}" for number in range(count)]
-    path.write_text(",".join(["id", *names]) + "\n" + ",".join([str(POPULATION), *["x"] * count]) + "\n", "utf-8")
+    path.write_text(
+        ",".join(["id", *names]) + "\n" + ",".join([str(POPULATION), *["x"] * count]) + "\n",
+        "utf-8",
+    )
     return names
 
 
@@ -237,7 +262,13 @@ def plot(found: dict[str, dict[int, float]], path: Path) -> None:
     drawn, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for name, costs in found.items():
         axes.plot(list(costs), list(costs.values()), marker="o", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="rows or columns", ylabel="CPU each, microseconds", title="import, by how many there are")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="rows or columns",
+        ylabel="CPU each, microseconds",
+        title="import, by how many there are",
+    )
     axes.legend(fontsize="small")
     drawn.savefig(path, dpi=120)
 
@@ -247,7 +278,9 @@ def main() -> int:
     wanted = os.environ.get("KINDS", "")
     found: dict[str, dict[int, float]] = {}
     missed: list[str] = []
-    with subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         os.environ |= {
             "PRISTO_BASE_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
@@ -262,7 +295,9 @@ def main() -> int:
                 costs = measure(kind, Path(folder.name))
                 found[name] = costs
                 shown = ", ".join(f"{count}: {cost:.3g}" for count, cost in costs.items())
-                print(f"{name}, CPU us each: {shown}; at most {growth(costs):.2f} times", flush=True)
+                print(
+                    f"{name}, CPU us each: {shown}; at most {growth(costs):.2f} times", flush=True
+                )
                 if growth(costs) > TARGET:
                     missed.append(f"flat cost of {name}")
         finally:

@@ -45,7 +45,16 @@ def write_rows(path: Path, count: int) -> None:
         writer.writerow(["id", "email", "name", "last_name", "phone", "language"])
         for number in range(count):
             contact = uuid5(POPULATION, str(number))
-            writer.writerow([contact, f"user{number}@example.com", "Ada", "Lovelace", f"+1202555{number % 10000:04}", "en"])
+            writer.writerow(
+                [
+                    contact,
+                    f"user{number}@example.com",
+                    "Ada",
+                    "Lovelace",
+                    f"+1202555{number % 10000:04}",
+                    "en",
+                ]
+            )
 
 
 def rows_of(path: Path, count: int) -> Iterator[dict[str, str]]:
@@ -57,8 +66,23 @@ def imported(path: Path, count: int) -> None:
     """All of it, as the command does it."""
     from contact_apis.cli.app import app
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        words = ["import", str(path), "--to", "pristo", "--limit", str(count), "--journal", f"{folder}/j", "--results", f"{folder}/r"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        words = [
+            "import",
+            str(path),
+            "--to",
+            "pristo",
+            "--limit",
+            str(count),
+            "--journal",
+            f"{folder}/j",
+            "--results",
+            f"{folder}/r",
+        ]
         code = app(words, standalone_mode=False)
     if code:
         raise RuntimeError(f"the import ended with {code}")
@@ -74,13 +98,24 @@ def looped(path: Path, count: int) -> None:
         slots = asyncio.Semaphore(FLIGHT)
 
         async def one(row: dict[str, str]) -> None:
-            contact = Contact(UUID(row["id"]), row["email"], row["phone"], row["language"], name=row["name"], last_name=row["last_name"])
+            contact = Contact(
+                UUID(row["id"]),
+                row["email"],
+                row["phone"],
+                row["language"],
+                name=row["name"],
+                last_name=row["last_name"],
+            )
             async with slots:
-                answer = await upsert_contact.asyncio_detailed(POPULATION, client=client, body=ContactUpsertRequest(contact))
+                answer = await upsert_contact.asyncio_detailed(
+                    POPULATION, client=client, body=ContactUpsertRequest(contact)
+                )
             if answer.status_code not in (200, 201):
                 raise RuntimeError(answer.status_code)
 
-        async with Client(base_url=os.environ["PRISTO_BASE_URL"], headers={"X-API-Key": KEY}) as client:
+        async with Client(
+            base_url=os.environ["PRISTO_BASE_URL"], headers={"X-API-Key": KEY}
+        ) as client:
             await asyncio.gather(*(one(row) for row in rows_of(path, count)))
 
     asyncio.run(run())
@@ -100,7 +135,9 @@ def raw(path: Path, count: int) -> None:
         async def work() -> None:
             for row in rows:
                 row["lastName"] = row.pop("last_name")
-                async with session.post(url, data=orjson.dumps({"contact": row}), headers=headers) as answer:
+                async with session.post(
+                    url, data=orjson.dumps({"contact": row}), headers=headers
+                ) as answer:
                     orjson.loads(await answer.read())
 
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=FLIGHT)) as session:
@@ -109,7 +146,11 @@ def raw(path: Path, count: int) -> None:
     asyncio.run(run())
 
 
-KINDS: dict[str, Callable[[Path, int], None]] = {"import": imported, "user's loop": looped, "raw aiohttp": raw}
+KINDS: dict[str, Callable[[Path, int], None]] = {
+    "import": imported,
+    "user's loop": looped,
+    "raw aiohttp": raw,
+}
 
 
 def serve_blocks(kind: str, path: Path) -> None:
@@ -119,7 +160,15 @@ def serve_blocks(kind: str, path: Path) -> None:
         count = BLOCKS[kind]
         cpu, wall = time.process_time(), time.perf_counter()
         KINDS[kind](path, count)
-        sys.stdout.write(json.dumps([(time.process_time() - cpu) / count * 1e6, (time.perf_counter() - wall) / count * 1e6]) + "\n")
+        sys.stdout.write(
+            json.dumps(
+                [
+                    (time.process_time() - cpu) / count * 1e6,
+                    (time.perf_counter() - wall) / count * 1e6,
+                ]
+            )
+            + "\n"
+        )
         sys.stdout.flush()
 
 
@@ -157,7 +206,10 @@ def compare(path: Path, server: subprocess.Popen[str]) -> dict[str, float]:
     medians = {kind: statistics.median(cpu for cpu, _ in each) for kind, each in figures.items()}
 
     def ratio(other: str) -> float:
-        return statistics.median(ours[0] / theirs[0] for ours, theirs in zip(figures["import"], figures[other], strict=True))
+        return statistics.median(
+            ours[0] / theirs[0]
+            for ours, theirs in zip(figures["import"], figures[other], strict=True)
+        )
 
     return {
         **{f"{kind}, CPU us a row": value for kind, value in medians.items()},
@@ -165,7 +217,8 @@ def compare(path: Path, server: subprocess.Popen[str]) -> dict[str, float]:
         "import to the user's loop": ratio("user's loop"),
         "import to raw aiohttp": ratio("raw aiohttp"),
         # How many times as many requests a second one core of the server could answer.
-        "server to import": statistics.median(wall for _, wall in figures["import"]) / statistics.median(served),
+        "server to import": statistics.median(wall for _, wall in figures["import"])
+        / statistics.median(served),
     }
 
 
@@ -175,30 +228,58 @@ def grow(path: Path, sizes: list[int]) -> list[dict[str, float]]:
     start = 0.0
     for count in [1, *sizes]:
         with tempfile.TemporaryDirectory() as folder:
-            words = ["import", str(path), "--to", "pristo", "--limit", str(count), "--journal", f"{folder}/j", "--results", f"{folder}/r"]
+            words = [
+                "import",
+                str(path),
+                "--to",
+                "pristo",
+                "--limit",
+                str(count),
+                "--journal",
+                f"{folder}/j",
+                "--results",
+                f"{folder}/r",
+            ]
             began = time.perf_counter()
             child = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-m", "contact_apis", *words],
                 os.environ,
-                file_actions=[(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_WRONLY, 0) for each in (1, 2)],
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_WRONLY, 0) for each in (1, 2)
+                ],
             )
             _, status, used = os.wait4(child, 0)
             wall = time.perf_counter() - began
             if count == AGAIN:
                 began = time.perf_counter()
-                subprocess.run([sys.executable, "-m", "contact_apis", *words], check=True, capture_output=True)
-                print(f"{count:>9} rows again, all of them skipped: {time.perf_counter() - began:.2f} s", flush=True)
+                subprocess.run(
+                    [sys.executable, "-m", "contact_apis", *words], check=True, capture_output=True
+                )
+                print(
+                    f"{count:>9} rows again, all of them skipped: {time.perf_counter() - began:.2f} s",
+                    flush=True,
+                )
         if status:
-            raise RuntimeError(f"an import of {count} rows ended with {os.waitstatus_to_exitcode(status)}")
+            raise RuntimeError(
+                f"an import of {count} rows ended with {os.waitstatus_to_exitcode(status)}"
+            )
         cpu = used.ru_utime + used.ru_stime
         if count == 1:
             start = cpu
             continue
         found.append(
-            {"rows": count, "CPU us a row": (cpu - start) / count * 1e6, "wall us a row": wall / count * 1e6, "MB": used.ru_maxrss / 1024}
+            {
+                "rows": count,
+                "CPU us a row": (cpu - start) / count * 1e6,
+                "wall us a row": wall / count * 1e6,
+                "MB": used.ru_maxrss / 1024,
+            }
         )
-        print(f"{count:>9} rows: {found[-1]['CPU us a row']:.0f} us CPU a row, {found[-1]['MB']:.0f} MB at most", flush=True)
+        print(
+            f"{count:>9} rows: {found[-1]['CPU us a row']:.0f} us CPU a row, {found[-1]['MB']:.0f} MB at most",
+            flush=True,
+        )
     return found
 
 
@@ -215,7 +296,12 @@ def plot(figures: dict[str, float], growth: list[dict[str, float]], path: Path) 
     bars.set(xlabel="CPU a row, microseconds", title="64 in flight")
     bars.margins(x=0.15)
     sizes = [each["rows"] for each in growth]
-    lines.plot(sizes, [each["CPU us a row"] for each in growth], marker="o", label="CPU a row, microseconds")
+    lines.plot(
+        sizes,
+        [each["CPU us a row"] for each in growth],
+        marker="o",
+        label="CPU a row, microseconds",
+    )
     lines.plot(sizes, [each["MB"] for each in growth], marker="s", label="peak memory, MB")
     lines.set(xscale="log", xlabel="rows", ylim=(0, None), title="import, by size")
     lines.legend()
@@ -228,7 +314,9 @@ def main() -> int:
         path = Path(folder) / "contacts.csv"
         write_rows(path, max(*SIZES, *BLOCKS.values()))
         body = {"contact": {"id": str(uuid5(POPULATION, "0")), "email": "user0@example.com"}}
-        with subprocess.Popen([sys.executable, "-c", SERVE.format(body=body)], stdout=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen(
+            [sys.executable, "-c", SERVE.format(body=body)], stdout=subprocess.PIPE, text=True
+        ) as server:
             assert server.stdout is not None
             os.environ |= {
                 "PRISTO_BASE_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
@@ -243,13 +331,23 @@ def main() -> int:
             finally:
                 server.kill()
     REPORTS.mkdir(parents=True, exist_ok=True)
-    (REPORTS / "imports.json").write_text(json.dumps({"figures": figures, "growth": growth}, indent=2) + "\n")
+    (REPORTS / "imports.json").write_text(
+        json.dumps({"figures": figures, "growth": growth}, indent=2) + "\n"
+    )
     plot(figures, growth, REPORTS / "imports.png")
     print(f"written: {REPORTS / 'imports.json'}, {REPORTS / 'imports.png'}")
     missed = [
-        *(["a tenth of the user's loop"] if figures["import to the user's loop"] > LOOP_TARGET else []),
+        *(
+            ["a tenth of the user's loop"]
+            if figures["import to the user's loop"] > LOOP_TARGET
+            else []
+        ),
         *(["twice raw aiohttp"] if figures["import to raw aiohttp"] > RAW_TARGET else []),
-        *(["a server that is fast enough to tell"] if figures["server to import"] < SERVER_TARGET else []),
+        *(
+            ["a server that is fast enough to tell"]
+            if figures["server to import"] < SERVER_TARGET
+            else []
+        ),
     ]
     sizes = {int(each["rows"]): each for each in growth}
     if {10_000, 1_000_000} <= sizes.keys():

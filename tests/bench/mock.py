@@ -59,19 +59,25 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             commands = {}
             for name in ("mock", "constant"):
-                servers[name] = subprocess.Popen([sys.executable, "-c", SERVE, name], stdout=subprocess.PIPE, text=True)
+                servers[name] = subprocess.Popen(
+                    [sys.executable, "-c", SERVE, name], stdout=subprocess.PIPE, text=True
+                )
                 output = servers[name].stdout
                 assert output is not None
                 url, key, population = output.readline().split()
                 script = Path(folder) / f"{name}.lua"
-                script.write_text(WRK.replace("PATH", f"/v1/contacts/save/{population}").replace("KEY", key))
+                script.write_text(
+                    WRK.replace("PATH", f"/v1/contacts/save/{population}").replace("KEY", key)
+                )
                 commands[name] = ["wrk", "-t1", "-c8", f"-d{BLOCK}", "-s", str(script), url]
             time.sleep(0.5)
             rates: dict[str, list[float]] = {"mock": [], "constant": []}
             memory = []
             for pair in range(PAIRS + 1):
                 for name in ("mock", "constant") if pair % 2 else ("constant", "mock"):
-                    done = subprocess.run(commands[name], capture_output=True, text=True, check=True)
+                    done = subprocess.run(
+                        commands[name], capture_output=True, text=True, check=True
+                    )
                     assert "Non-2xx" not in done.stdout, done.stdout
                     rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", done.stdout)[0])
                     if pair:  # the first pair warms up
@@ -80,7 +86,9 @@ def main() -> int:
     finally:
         for process in servers.values():
             process.terminate()
-    ratio = statistics.median(mock / constant for mock, constant in zip(rates["mock"], rates["constant"], strict=True))
+    ratio = statistics.median(
+        mock / constant for mock, constant in zip(rates["mock"], rates["constant"], strict=True)
+    )
     growth = memory[-1] / memory[1]
     print(
         f"mock {statistics.median(rates['mock']):.0f}/s, constant {statistics.median(rates['constant']):.0f}/s, median of {PAIRS} pairs' ratios {ratio:.2f} (at least 0.4)"
@@ -90,7 +98,11 @@ def main() -> int:
     )
     reports = Path("reports/bench")
     reports.mkdir(parents=True, exist_ok=True)
-    (reports / "mock.json").write_text(json.dumps({"ratio": ratio, "growth": growth, "rates": rates, "memory_kb": memory}, indent=1))
+    (reports / "mock.json").write_text(
+        json.dumps(
+            {"ratio": ratio, "growth": growth, "rates": rates, "memory_kb": memory}, indent=1
+        )
+    )
     return int(ratio < 0.4 or growth > 1.05)
 
 

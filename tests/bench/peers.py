@@ -44,8 +44,20 @@ def judge(subject: Subject) -> PeerVerdict:
         population = f'[parameters]\n"path.populationId" = "{server.env["PRISTO_POPULATION_ID"]}"\n'
         config.write_text(population if subject.api == "pristo" else "")
         served = server.pristo if subject.api == "pristo" else server.retainful
-        headers = [word for name, value in served.credentials.items() for word in ("-H", f"{name}: {value}")]
-        command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(FILES[subject.api].resolve())]
+        headers = [
+            word
+            for name, value in served.credentials.items()
+            for word in ("-H", f"{name}: {value}")
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file",
+            str(config),
+            "run",
+            str(FILES[subject.api].resolve()),
+        ]
         command += [
             "--url",
             server.base_url,
@@ -63,11 +75,20 @@ def judge(subject: Subject) -> PeerVerdict:
         # Without the check that valid data is accepted: it cannot know which custom fields a population defines, and accuses all.
         started = time.monotonic()
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIME_TO_LIVE * 3, check=False)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=TIME_TO_LIVE * 3,
+                check=False,
+            )
             convicted = done.returncode == 1
         except subprocess.TimeoutExpired:
             convicted = False
-        return PeerVerdict(subject.name, subject.api, subject.is_variant, convicted, time.monotonic() - started)
+        return PeerVerdict(
+            subject.name, subject.api, subject.is_variant, convicted, time.monotonic() - started
+        )
 
 
 def main() -> int:
@@ -79,22 +100,42 @@ def main() -> int:
     ours = {each["name"]: each for each in json.loads(matrix.read_text("utf-8"))["subjects"]}
     only = os.environ.get("ONLY", "")
     every = int(os.environ.get("EVERY") or 1)
-    subjects = [each for each in load().values() if each.name in ours and only in each.name][::every]
+    subjects = [each for each in load().values() if each.name in ours and only in each.name][
+        ::every
+    ]
     with ThreadPoolExecutor(2) as pool:
         verdicts = list(pool.map(judge, subjects))
     lines = ["| Services | This suite | `st run` |", "| --- | --- | --- |"]
     for api in ("pristo", "retainful"):
-        for kind, is_variant in (("break one promise each, convicted", False), ("keep every promise, accused", True)):
+        for kind, is_variant in (
+            ("break one promise each, convicted", False),
+            ("keep every promise, accused", True),
+        ):
             theirs = [each for each in verdicts if (each.api, each.is_variant) == (api, is_variant)]
             good = [ours[each.name]["outcome"] in ("killed", "accused") for each in theirs]
             convicted = sum(each.convicted for each in theirs)
-            lines.append(f"| {len(theirs)} of {api.capitalize()} that {kind} | {sum(good)} | {convicted} |")
+            lines.append(
+                f"| {len(theirs)} of {api.capitalize()} that {kind} | {sum(good)} | {convicted} |"
+            )
     mutants = [each for each in verdicts if not each.is_variant]
-    medians = [statistics.median(ours[each.name]["seconds"] for each in mutants), statistics.median(each.seconds for each in mutants)]
-    lines.append(f"| median seconds to a verdict on a broken one, two at a time | {medians[0]:.1f} | {medians[1]:.1f} |")
+    medians = [
+        statistics.median(ours[each.name]["seconds"] for each in mutants),
+        statistics.median(each.seconds for each in mutants),
+    ]
+    lines.append(
+        f"| median seconds to a verdict on a broken one, two at a time | {medians[0]:.1f} | {medians[1]:.1f} |"
+    )
     print("\n".join(lines))
     (REPORTS / "bench").mkdir(parents=True, exist_ok=True)
-    rows = [{"name": each.name, "suite": ours[each.name]["outcome"], "st": each.convicted, "seconds": each.seconds} for each in verdicts]
+    rows = [
+        {
+            "name": each.name,
+            "suite": ours[each.name]["outcome"],
+            "st": each.convicted,
+            "seconds": each.seconds,
+        }
+        for each in verdicts
+    ]
     (REPORTS / "bench/peers.json").write_text(json.dumps(rows, indent=1))
     return 0
 

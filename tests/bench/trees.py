@@ -89,10 +89,14 @@ def compared(base: Path, url: str) -> list[str]:
                 turn = list(trees) if number % 2 else list(reversed(trees))
                 for name in turn:
                     times[name].append(trees[name].block(kind))
-            pairs = zip(times["here"][1:], times["base"][1:], strict=True)  # the first of each is thrown away
+            pairs = zip(
+                times["here"][1:], times["base"][1:], strict=True
+            )  # the first of each is thrown away
             ratio = statistics.median(mine / theirs for mine, theirs in pairs)
             medians = {name: statistics.median(each[1:]) for name, each in times.items()}
-            print(f"  {kind:6} base {medians['base']:6.3f} ms a call, here {medians['here']:6.3f}; here / base {ratio:5.2f}")
+            print(
+                f"  {kind:6} base {medians['base']:6.3f} ms a call, here {medians['here']:6.3f}; here / base {ratio:5.2f}"
+            )
             if ratio > NOISE:
                 dearer.append(f"{kind}: a call is {ratio:.2f} times as dear as in BASE")
     finally:
@@ -105,7 +109,9 @@ def main() -> int:
     """Runs everything; the number of kinds of calls that are dearer."""
     named = os.environ.get("BASE", "")
     if not (named and (Path(named) / "contrib/contact_apis").is_dir()):
-        print("bench: BASE must name another checkout of this project, such as one made with git worktree add")
+        print(
+            "bench: BASE must name another checkout of this project, such as one made with git worktree add"
+        )
         return 2
     server = subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True)
     try:

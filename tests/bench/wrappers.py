@@ -32,12 +32,23 @@ from pristo_client.models import Contact, ContactCustomFields, ContactUpsertRequ
 PAIRS = int(os.environ.get("PAIRS", "21"))
 CALLS = 150  # in a block
 STARTS = 15  # of an interpreter, for the price of an import
-TARGETS = {("wrapper", "raw httpx", "sync"): 1.1, ("wrapper", "raw httpx", "async"): 1.1, ("wrapper", "openai", "sync"): 0.8}
+TARGETS = {
+    ("wrapper", "raw httpx", "sync"): 1.1,
+    ("wrapper", "raw httpx", "async"): 1.1,
+    ("wrapper", "openai", "sync"): 0.8,
+}
 IMPORT_TARGET = 1.4
 
 ID = UUID("0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000")
 KEY = "not-a-secret"
-BODY = {"contact": {"id": str(ID), "email": "ada@example.com", "name": "Ada", "customFields": {"tier": "gold"}}}
+BODY = {
+    "contact": {
+        "id": str(ID),
+        "email": "ada@example.com",
+        "name": "Ada",
+        "customFields": {"tier": "gold"},
+    }
+}
 
 # Answers with what it was sent: a contact that fits, under the id that was asked for.
 SERVE = """
@@ -77,8 +88,12 @@ def blocking(url: str) -> dict[str, Callable[[], object]]:
 
     return {
         "raw httpx": through_httpx,
-        "generated": lambda: upsert_contact.sync_detailed(ID, client=generated, body=model()).parsed,
-        "wrapper": lambda: wrapper.upsert_contact(id=ID, email="ada@example.com", name="Ada", custom_fields={"tier": "gold"}),
+        "generated": lambda: (
+            upsert_contact.sync_detailed(ID, client=generated, body=model()).parsed
+        ),
+        "wrapper": lambda: wrapper.upsert_contact(
+            id=ID, email="ada@example.com", name="Ada", custom_fields={"tier": "gold"}
+        ),
         "openai": lambda: stainless.post(path, body=BODY, cast_to=Stainless),
     }
 
@@ -99,7 +114,9 @@ def awaiting(url: str) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "raw httpx": through_httpx,
         "generated": lambda: upsert_contact.asyncio_detailed(ID, client=generated, body=model()),
-        "wrapper": lambda: wrapper.upsert_contact(id=ID, email="ada@example.com", name="Ada", custom_fields={"tier": "gold"}),
+        "wrapper": lambda: wrapper.upsert_contact(
+            id=ID, email="ada@example.com", name="Ada", custom_fields={"tier": "gold"}
+        ),
         "openai": lambda: stainless.post(path, body=BODY, cast_to=Stainless),
     }
 
@@ -113,7 +130,9 @@ class Stainless(openai.BaseModel):
 def model() -> ContactUpsertRequest:
     """The body, built anew for each call, as a caller would."""
     fields = ContactCustomFields.from_dict({"tier": "gold"})
-    return ContactUpsertRequest(contact=Contact(id=ID, email="ada@example.com", name="Ada", custom_fields=fields))
+    return ContactUpsertRequest(
+        contact=Contact(id=ID, email="ada@example.com", name="Ada", custom_fields=fields)
+    )
 
 
 def timed(calls: Callable[[], object]) -> float:
@@ -140,7 +159,9 @@ def report(title: str, times: dict[str, list[float]]) -> list[str]:
     for name, blocks in times.items():
         print(f"  {name:10} {statistics.median(blocks):6.3f} ms a call")
     for other in ("raw httpx", "generated", "openai"):
-        ratio = statistics.median(mine / theirs for mine, theirs in zip(times["wrapper"], times[other], strict=True))
+        ratio = statistics.median(
+            mine / theirs for mine, theirs in zip(times["wrapper"], times[other], strict=True)
+        )
         target = TARGETS.get(("wrapper", other, title))
         print(f"  wrapper / {other:10} {ratio:5.2f}" + (f"   (target {target})" if target else ""))
         if target and ratio > target:
@@ -162,11 +183,24 @@ def imports() -> list[str]:
             before = os.times()
             subprocess.run([sys.executable, "-c", statement], check=True)
             after = os.times()
-            found[name].append((after.children_user + after.children_system - before.children_user - before.children_system) * 1000)
+            found[name].append(
+                (
+                    after.children_user
+                    + after.children_system
+                    - before.children_user
+                    - before.children_system
+                )
+                * 1000
+            )
     base = statistics.median(found["nothing"])
     cost = {name: statistics.median(times[1:]) - base for name, times in found.items()}
-    ratio, theirs = cost["contact_apis"] / cost["httpx, attrs"], cost["openai"] / cost["httpx, attrs"]
-    print(f"\nimport: httpx, attrs {cost['httpx, attrs']:.0f} ms; from contact_apis import Pristo {cost['contact_apis']:.0f} ms")
+    ratio, theirs = (
+        cost["contact_apis"] / cost["httpx, attrs"],
+        cost["openai"] / cost["httpx, attrs"],
+    )
+    print(
+        f"\nimport: httpx, attrs {cost['httpx, attrs']:.0f} ms; from contact_apis import Pristo {cost['contact_apis']:.0f} ms"
+    )
     print(f"  ratio {ratio:5.2f}   (target {IMPORT_TARGET}); openai {theirs:.2f}")
     return [f"import ratio is {ratio:.2f}, above {IMPORT_TARGET}"] if ratio > IMPORT_TARGET else []
 
@@ -204,7 +238,9 @@ def main() -> int:
         missed = report("sync", measure({name: _repeated(call) for name, call in calls.items()}))
         with asyncio.Runner() as runner:
             pending = awaiting(url)
-            missed += report("async", measure({name: _awaited(runner, call) for name, call in pending.items()}))
+            missed += report(
+                "async", measure({name: _awaited(runner, call) for name, call in pending.items()})
+            )
         missed += imports()
         print("\nmemory")
         memory(url)

@@ -30,11 +30,45 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    extensions = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Private authority", "-days", "2", *extensions)
+    extensions = (
+        "-addext",
+        "basicConstraints=critical,CA:TRUE",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+    )
+    openssl(
+        "req",
+        "-x509",
+        *key,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=Private authority",
+        "-days",
+        "2",
+        *extensions,
+    )
     openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,DNS:api.example,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n", "utf-8")
-    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    (folder / "names").write_text(
+        "subjectAltName=DNS:localhost,DNS:api.example,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n",
+        "utf-8",
+    )
+    sign = (
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+    )
     openssl("x509", "-req", "-in", "server.csr", "-out", "server.crt", *sign)
-    (folder / "server.pem").write_text((folder / "server.crt").read_text("utf-8") + (folder / "server.key").read_text("utf-8"), "utf-8")
+    (folder / "server.pem").write_text(
+        (folder / "server.crt").read_text("utf-8") + (folder / "server.key").read_text("utf-8"),
+        "utf-8",
+    )
     return folder

@@ -18,7 +18,9 @@ Action = Callable[[socket.socket], object]
 ID = "0d6c34f5-5b0f-5a4e-8d2b-c0a7ac750000"
 
 
-def answer(status: int | str, body: object = b"", headers: str = "", length: int | None = None) -> bytes:
+def answer(
+    status: int | str, body: object = b"", headers: str = "", length: int | None = None
+) -> bytes:
     """An answer as bytes; a body that is no bytes is written as JSON. ``length`` is what is claimed, if not the truth."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     size = len(data) if length is None else length
@@ -81,7 +83,9 @@ class Hostile:
     """Listens on a port of its own. When the script has come to its end, its last action is repeated."""
 
     def __init__(self, *script: Action | bytes) -> None:
-        self.script: list[Action] = [send(each) if isinstance(each, bytes) else each for each in script]
+        self.script: list[Action] = [
+            send(each) if isinstance(each, bytes) else each for each in script
+        ]
         self.requests: list[bytes] = []
         self.connections = 0
         self._lock = threading.Lock()
@@ -107,7 +111,12 @@ class Hostile:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.refuse()
         with self._lock:
             for each in self._open:
@@ -142,7 +151,14 @@ class Hostile:
             head, end, body = received.partition(b"\r\n\r\n")
             if not end:
                 continue
-            length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+            length = next(
+                (
+                    int(line[15:])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length:")
+                ),
+                0,
+            )
             if len(body) < length:
                 continue
             with self._lock:

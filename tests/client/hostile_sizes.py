@@ -32,7 +32,11 @@ def _bomb(layers: int) -> bytes:
 
 def _chunked(data: bytes) -> bytes:
     return (
-        b"".join(b"%x\r\n" % len(each) + each + b"\r\n" for each in (data[at : at + 999] for at in range(0, len(data), 999))) + b"0\r\n\r\n"
+        b"".join(
+            b"%x\r\n" % len(each) + each + b"\r\n"
+            for each in (data[at : at + 999] for at in range(0, len(data), 999))
+        )
+        + b"0\r\n\r\n"
     )
 
 
@@ -46,17 +50,31 @@ def sizes() -> Mapping[str, Action]:
             ("gzip", "gzip", once),
             ("gzip in gzip", "gzip, gzip", twice),
             ("gzip in gzip, said once", "gzip", twice),
-            ("gzip in three headers", "gzip\r\nContent-Encoding: gzip\r\nContent-Encoding: deflate", twice),
+            (
+                "gzip in three headers",
+                "gzip\r\nContent-Encoding: gzip\r\nContent-Encoding: deflate",
+                twice,
+            ),
             ("brotli", "br", b"\x5b" + b"x" * 1000),
             ("zstd", "zstd", b"\x28\xb5\x2f\xfd" + b"x" * 1000),
         ):
-            found[f"{status} {name}"] = send(answer(status, data, f"Content-Encoding: {encoding}\r\n"))
-        found[f"{status} gzip in chunks"] = send(head + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + _chunked(once))
+            found[f"{status} {name}"] = send(
+                answer(status, data, f"Content-Encoding: {encoding}\r\n")
+            )
+        found[f"{status} gzip in chunks"] = send(
+            head + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + _chunked(once)
+        )
         found[f"{status} without end"] = flood(head + b"\r\n")
         found[f"{status} a terabyte"] = flood(head + b"Content-Length: 1000000000000\r\n\r\n")
-        found[f"{status} chunks without end"] = flood(head + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n[\r\n" * 10_000)
-        found[f"{status} a chunk's extension"] = flood(head + b"Transfer-Encoding: chunked\r\n\r\n1;x=")
-        found[f"{status} trailers"] = flood(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 10_000)
+        found[f"{status} chunks without end"] = flood(
+            head + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n[\r\n" * 10_000
+        )
+        found[f"{status} a chunk's extension"] = flood(
+            head + b"Transfer-Encoding: chunked\r\n\r\n1;x="
+        )
+        found[f"{status} trailers"] = flood(
+            head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 10_000
+        )
         for name, body in (
             ("deep", b"[" * FULL),
             ("deep objects", b'{"a":' * (FULL // 5)),
@@ -65,17 +83,29 @@ def sizes() -> Mapping[str, Action]:
             ("long number", b"1" * FULL),
             ("text", b'{"message":"' + b"a" * (FULL - 99) + b'"}'),
             ("escapes", rb'{"error":{"message":"' + rb"\u20ac" * (FULL // 6 - 9) + b'"}}'),
-            ("members", b"{" + b",".join(b'"%x":0' % number for number in range(FULL // 10)) + b"}"),
-            ("members of a contact", b'{"contact":{' + b",".join(b'"%x":0' % number for number in range(FULL // 10)) + b"}}"),
+            (
+                "members",
+                b"{" + b",".join(b'"%x":0' % number for number in range(FULL // 10)) + b"}",
+            ),
+            (
+                "members of a contact",
+                b'{"contact":{'
+                + b",".join(b'"%x":0' % number for number in range(FULL // 10))
+                + b"}}",
+            ),
         ):
-            found[f"{status} {name}"] = send(answer(status, body, "Content-Type: application/json\r\n"))
+            found[f"{status} {name}"] = send(
+                answer(status, body, "Content-Type: application/json\r\n")
+            )
     found["reason"] = flood(b"HTTP/1.1 200 ")
     found["a header"] = flood(b"HTTP/1.1 200 OK\r\nX: ")
     found["a header's name"] = flood(b"HTTP/1.1 200 OK\r\nX")
     found["headers"] = flood(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 10_000)
     found["folded header"] = flood(b"HTTP/1.1 200 OK\r\nX: y\r\n", b" z\r\n" * 10_000)
     found["interim responses"] = flood(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 2_000)
-    found["large interim responses"] = flood(b"", b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 4000 + b"\r\n\r\n")
+    found["large interim responses"] = flood(
+        b"", b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 4000 + b"\r\n\r\n"
+    )
     found["blank lines"] = flood(b"", b"\r\n" * 10_000)
     found["nothing of HTTP"] = flood(b"", b"\x00" * 65536)
     return found
@@ -83,7 +113,11 @@ def sizes() -> Mapping[str, Action]:
 
 def peak() -> int:
     """The most memory that this process has had, in KB."""
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text("ascii").splitlines() if line.startswith("VmHWM"))
+    return next(
+        int(line.split()[1])
+        for line in Path("/proc/self/status").read_text("ascii").splitlines()
+        if line.startswith("VmHWM")
+    )
 
 
 def _calls(kind: str, url: str) -> None:
@@ -94,7 +128,10 @@ def _calls(kind: str, url: str) -> None:
     async def awaited() -> None:
         async with CLASSES["pristo", "async"](**options) as client:
             if kind == "async":
-                await asyncio.gather(*(client.upsert_contact(**each) for each in contacts[:16]), return_exceptions=True)
+                await asyncio.gather(
+                    *(client.upsert_contact(**each) for each in contacts[:16]),
+                    return_exceptions=True,
+                )
             else:
                 assert len([each async for each in client.upsert_many(contacts)]) == 64
 

@@ -23,9 +23,17 @@ KEYS: Mapping[Api, Mapping[str, Any]] = {
 CONSENT = Consent(datetime(2024, 3, 21, 10, 30, tzinfo=UTC), "192.0.2.7", "web_form")
 FIELDS: Mapping[Api, Mapping[str, Any]] = {
     "pristo": {"id": ID, "email": "ada@example.com", "name": "Adalbert"},
-    "retainful": {"first_name": "Adalbert", "email": "ada@example.com", "list_ids": ["NdrD"], "consent": CONSENT},
+    "retainful": {
+        "first_name": "Adalbert",
+        "email": "ada@example.com",
+        "list_ids": ["NdrD"],
+        "consent": CONSENT,
+    },
 }
-GOOD: Mapping[Api, object] = {"pristo": {"contact": {"id": ID, "email": "ada@example.com"}}, "retainful": {"status": True}}
+GOOD: Mapping[Api, object] = {
+    "pristo": {"contact": {"id": ID, "email": "ada@example.com"}},
+    "retainful": {"status": True},
+}
 CLASSES: Mapping[tuple[Api, Kind], Any] = {
     ("pristo", "sync"): Pristo,
     ("pristo", "async"): AsyncPristo,
@@ -34,7 +42,15 @@ CLASSES: Mapping[tuple[Api, Kind], Any] = {
 }
 
 
-def call(api: Api, kind: Kind, url: str, method: str = "upsert_contact", *, given: Mapping[str, Any] | None = None, **options: Any) -> Any:
+def call(
+    api: Api,
+    kind: Kind,
+    url: str,
+    method: str = "upsert_contact",
+    *,
+    given: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     """Builds a client, makes one call and closes the client; gives back or raises what the call did."""
     client = CLASSES[api, kind](base_url=url, **{**KEYS[api], **options})
     arguments = given if given is not None else FIELDS[api] if method == "upsert_contact" else {}
@@ -49,7 +65,14 @@ def call(api: Api, kind: Kind, url: str, method: str = "upsert_contact", *, give
     return asyncio.run(awaited())
 
 
-def many(kind: Kind, contacts: Any, url: str = "http://127.0.0.1:9", *, api: Api = "pristo", **options: Any) -> list[Any]:
+def many(
+    kind: Kind,
+    contacts: Any,
+    url: str = "http://127.0.0.1:9",
+    *,
+    api: Api = "pristo",
+    **options: Any,
+) -> list[Any]:
     """The outcomes of many contacts."""
     client = CLASSES[api, kind](base_url=url, max_retries=0, **KEYS[api], **options)
     if kind == "sync":

@@ -61,7 +61,14 @@ def calls_of_a_child(pristo: Pristo, count: int) -> int:
         wanted = uuid4()
         if not same(pristo.upsert_contact(id=wanted), wanted):
             return 1
-    return 0 if all(each.state == "created" for each in pristo.upsert_many([{"id": uuid4()} for _ in range(count)], concurrency=2)) else 2
+    return (
+        0
+        if all(
+            each.state == "created"
+            for each in pristo.upsert_many([{"id": uuid4()} for _ in range(count)], concurrency=2)
+        )
+        else 2
+    )
 
 
 async def awaited_calls_of_a_child(pristo: AsyncPristo, count: int) -> int:
@@ -95,7 +102,10 @@ async def busy_awaiting(pristo: AsyncPristo, stop: threading.Event, wrong: list[
 
 def children(url: str, count: int) -> Seen:
     """A parent whose threads call all the time forks at random moments; its children use the same clients."""
-    pristo, awaiting = Pristo(base_url=url, timeout=10, max_retries=0, **KEYS["pristo"]), AsyncPristo(base_url=url, **KEYS["pristo"])
+    pristo, awaiting = (
+        Pristo(base_url=url, timeout=10, max_retries=0, **KEYS["pristo"]),
+        AsyncPristo(base_url=url, **KEYS["pristo"]),
+    )
     list(pristo.upsert_many([{"id": uuid4()}]))  # loads what it needs once, and not in each child
     wrong: list[str] = []
     stop = threading.Event()
@@ -115,7 +125,9 @@ def children(url: str, count: int) -> Seen:
             code = 9
             faulthandler.dump_traceback_later(20)
             try:
-                code = calls_of_a_child(pristo, 3) or asyncio.run(awaited_calls_of_a_child(awaiting, 3))
+                code = calls_of_a_child(pristo, 3) or asyncio.run(
+                    awaited_calls_of_a_child(awaiting, 3)
+                )
             finally:
                 os._exit(code)
         codes.append(ended(child, 30))
@@ -143,7 +155,10 @@ def siblings(url: str, count: int) -> Seen:
                 os._exit(code)
         started.append(child)
     wanted = uuid4()
-    return {"codes": [ended(each, 60) for each in started], "parent": same(pristo.upsert_contact(id=wanted), wanted)}
+    return {
+        "codes": [ended(each, 60) for each in started],
+        "parent": same(pristo.upsert_contact(id=wanted), wanted),
+    }
 
 
 def fork_amid_many(url: str, count: int) -> Seen:
@@ -156,7 +171,9 @@ def fork_amid_many(url: str, count: int) -> Seen:
         try:
             next(outcomes)
         except ContactAPIError as error:
-            sys.exit(7 if "process" in str(error) else 8)  # as a program ends, with all that is left to be finalized
+            sys.exit(
+                7 if "process" in str(error) else 8
+            )  # as a program ends, with all that is left to be finalized
         sys.exit(6)
     code = ended(child, 20)
     return {"code": code, "states": sorted({each.state for each in outcomes}), "threads": threads()}
@@ -182,7 +199,9 @@ def fork_amid_loading(url: str, _: int) -> Seen:
     slow = _Slow("aiohttp", 1.0)
     sys.meta_path.insert(0, slow)
     outcomes: list[str] = []
-    thread = threading.Thread(target=lambda: outcomes.extend(each.state for each in pristo.upsert_many([{"id": uuid4()}])))
+    thread = threading.Thread(
+        target=lambda: outcomes.extend(each.state for each in pristo.upsert_many([{"id": uuid4()}]))
+    )
     thread.start()
     slow.begun.wait(60)
     child = os.fork()
@@ -254,7 +273,10 @@ def loops(url: str, count: int) -> Seen:
 
 def no_descriptors(url: str, _: int) -> Seen:
     """Calls where no descriptor is left."""
-    pristo, awaiting = Pristo(base_url=url, max_retries=0, **KEYS["pristo"]), AsyncPristo(base_url=url, max_retries=0, **KEYS["pristo"])
+    pristo, awaiting = (
+        Pristo(base_url=url, max_retries=0, **KEYS["pristo"]),
+        AsyncPristo(base_url=url, max_retries=0, **KEYS["pristo"]),
+    )
     said: Seen = {}
     with asyncio.Runner() as runner:
         runner.get_loop()
@@ -437,7 +459,10 @@ class Mixture:
 
     def __init__(self, url: str) -> None:
         options: dict[str, Any] = {"base_url": url, "timeout": 5, "max_retries": 1}
-        self.pristo, self.awaiting = Pristo(**options, **KEYS["pristo"]), AsyncPristo(**options, **KEYS["pristo"])
+        self.pristo, self.awaiting = (
+            Pristo(**options, **KEYS["pristo"]),
+            AsyncPristo(**options, **KEYS["pristo"]),
+        )
         self.made = self.failed = 0
         self.wrong: list[str] = []
 
@@ -506,7 +531,12 @@ def everything(url: str, count: int) -> Seen:
         if mixture.made >= count * (len(marks) + 1) / 20:
             gc.collect()
             marks.append([memory(), descriptors(), threads()])
-    return {"made": mixture.made, "failed": mixture.failed, "wrong": mixture.wrong[:5], "marks": marks}
+    return {
+        "made": mixture.made,
+        "failed": mixture.failed,
+        "wrong": mixture.wrong[:5],
+        "marks": marks,
+    }
 
 
 PROGRAMS: dict[str, Callable[[str, int], Seen]] = {

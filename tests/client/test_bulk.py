@@ -40,7 +40,20 @@ from contact_apis._bulk.transports import transport_to
 from contact_apis.mock import MockServer
 
 from .hostile import Action, Hostile, Proxy, TlsServer, answer, drip, hang, send_and_close
-from .kinds import APIS, CLASSES, CONSENT, FIELDS, GOOD, ID, KEYS, KINDS, POPULATION, Api, Kind, call
+from .kinds import (
+    APIS,
+    CLASSES,
+    CONSENT,
+    FIELDS,
+    GOOD,
+    ID,
+    KEYS,
+    KINDS,
+    POPULATION,
+    Api,
+    Kind,
+    call,
+)
 from .test_hostile import CASES, Case
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
@@ -50,10 +63,22 @@ pytestmark = pytest.mark.usefixtures("bare_environment")
 def nothing_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No task is left behind with an error that nobody looked at."""
     yield
-    assert [each.getMessage() for each in caplog.get_records("call") if each.name == "asyncio" and each.levelno > logging.INFO] == []
+    assert [
+        each.getMessage()
+        for each in caplog.get_records("call")
+        if each.name == "asyncio" and each.levelno > logging.INFO
+    ] == []
 
 
-def many(api: Api, kind: Kind, url: str, contacts: Any, *, taken: list[UpsertOutcome] | None = None, **options: Any) -> list[UpsertOutcome]:
+def many(
+    api: Api,
+    kind: Kind,
+    url: str,
+    contacts: Any,
+    *,
+    taken: list[UpsertOutcome] | None = None,
+    **options: Any,
+) -> list[UpsertOutcome]:
     """What ``upsert_many`` yields, for the blocking client and the awaited one; added to ``taken`` as it comes."""
     outcomes = [] if taken is None else taken
     own = {name: options.pop(name) for name in ("concurrency", "rate") if name in options}
@@ -80,11 +105,17 @@ def people(count: int) -> list[dict[str, Any]]:
 class Service(Hostile):
     """Takes its time, answers with what it was sent, and knows what was under way when."""
 
-    def __init__(self, latency: Callable[[], float] = lambda: 0.0, answers: Callable[[int, Any], bytes | None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        latency: Callable[[], float] = lambda: 0.0,
+        answers: Callable[[int, Any], bytes | None] = lambda *_: None,
+    ) -> None:
         super().__init__(b"")
         self.latency, self.answers = latency, answers
         self.begun: list[float] = []
-        self.spans: list[tuple[Any, float, float]] = []  # the body of each request, when it came, when it was answered
+        self.spans: list[
+            tuple[Any, float, float]
+        ] = []  # the body of each request, when it came, when it was answered
         self.cut = self.most = 0
 
     def _talk(self, connection: socket.socket) -> None:
@@ -100,7 +131,9 @@ class Service(Hostile):
                 self.cut += connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
             with self._lock:
                 self.spans.append((body, began, time.monotonic()))
-            connection.sendall(scripted or answer(200, body if "contact" in body else GOOD["retainful"]))
+            connection.sendall(
+                scripted or answer(200, body if "contact" in body else GOOD["retainful"])
+            )
 
 
 def whole(connection: socket.socket) -> bytes:
@@ -108,7 +141,14 @@ def whole(connection: socket.socket) -> bytes:
     received = connection.recv(65536)
     while received:
         head, end, body = received.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (
+                int(line[15:])
+                for line in head.lower().split(b"\r\n")
+                if line.startswith(b"content-length:")
+            ),
+            0,
+        )
         if end and len(body) >= length:
             return body
         more = connection.recv(65536)
@@ -119,9 +159,22 @@ def whole(connection: socket.socket) -> bytes:
 
 # ------------------------------------------------------------------------------------------------- one outcome for each
 
-valid = st.builds(lambda number: {"id": uuid5(UUID(ID), str(number)), "name": str(number)}, st.integers(0, 5))
-models = valid.map(lambda fields: PristoContact(id=UUID(str(fields["id"])), name=str(fields["name"])))
-wrong = st.sampled_from([{"id": "x"}, {}, {"id": ID, "nickname": "A"}, {"id": ID, "name": 5}, {5: 6}, PristoContact("x")])  # type: ignore[arg-type] # what is tested
+valid = st.builds(
+    lambda number: {"id": uuid5(UUID(ID), str(number)), "name": str(number)}, st.integers(0, 5)
+)
+models = valid.map(
+    lambda fields: PristoContact(id=UUID(str(fields["id"])), name=str(fields["name"]))
+)
+wrong = st.sampled_from(
+    [
+        {"id": "x"},
+        {},
+        {"id": ID, "nickname": "A"},
+        {"id": ID, "name": 5},
+        {5: 6},
+        PristoContact("x"),  # type: ignore[arg-type] # what is tested
+    ]
+)
 
 
 def shaped(items: list[Any], form: str) -> Any:
@@ -141,24 +194,48 @@ def server() -> Iterator[MockServer]:
         yield running
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
-    items=st.lists(st.tuples(valid, st.just(True)) | st.tuples(models, st.just(True)) | st.tuples(wrong, st.just(False)), max_size=12),
-    how=st.sampled_from([("sync", "list"), ("sync", "generator"), ("async", "list"), ("async", "generator"), ("async", "asynchronous")]),
+    items=st.lists(
+        st.tuples(valid, st.just(True))
+        | st.tuples(models, st.just(True))
+        | st.tuples(wrong, st.just(False)),
+        max_size=12,
+    ),
+    how=st.sampled_from(
+        [
+            ("sync", "list"),
+            ("sync", "generator"),
+            ("async", "list"),
+            ("async", "generator"),
+            ("async", "asynchronous"),
+        ]
+    ),
     concurrency=st.integers(1, 5),
 )
-def test_each_contact_has_its_own_outcome(server: MockServer, items: list[Any], how: Any, concurrency: int) -> None:
+def test_each_contact_has_its_own_outcome(
+    server: MockServer, items: list[Any], how: Any, concurrency: int
+) -> None:
     """Whatever the input is made of, each of its items gets exactly one outcome, with its place and itself."""
     given_, fits = [each for each, _ in items], [good for _, good in items]
     kind, form = how
-    keys: dict[str, Any] = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
-    outcomes = many("pristo", kind, server.base_url, shaped(given_, form), concurrency=concurrency, **keys)
+    keys: dict[str, Any] = {
+        "api_key": server.env["PRISTO_API_KEY"],
+        "population_id": server.env["PRISTO_POPULATION_ID"],
+    }
+    outcomes = many(
+        "pristo", kind, server.base_url, shaped(given_, form), concurrency=concurrency, **keys
+    )
     assert sorted(each.index for each in outcomes) == list(range(len(items)))
     for each in outcomes:
         assert each.contact is given_[each.index]
         assert each.succeeded == fits[each.index] == (each.error is None)
         assert each.state in (("created", "updated") if each.succeeded else ("refused",))
-        assert (each.attempts, each.request_id is None, each.status is None) == ((1, False, False) if each.succeeded else (0, True, True))
+        assert (each.attempts, each.request_id is None, each.status is None) == (
+            (1, False, False) if each.succeeded else (0, True, True)
+        )
         assert each.succeeded or isinstance(each.error, InvalidRequestError)
 
 
@@ -166,9 +243,15 @@ def test_each_contact_has_its_own_outcome(server: MockServer, items: list[Any], 
 def test_states_of_successes(kind: Kind, server: MockServer) -> None:
     """Pristo tells created from updated; Retainful, which does not, has accepted."""
     contact = {"id": UUID(int=random.getrandbits(128), version=4)}
-    keys: dict[str, Any] = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
+    keys: dict[str, Any] = {
+        "api_key": server.env["PRISTO_API_KEY"],
+        "population_id": server.env["PRISTO_POPULATION_ID"],
+    }
     outcomes = many("pristo", kind, server.base_url, [contact, contact], **keys)
-    assert [(each.index, each.state, each.status) for each in outcomes] == [(0, "created", 201), (1, "updated", 200)]
+    assert [(each.index, each.state, each.status) for each in outcomes] == [
+        (0, "created", 201),
+        (1, "updated", 200),
+    ]
     keys = {"api_key": server.env["RETAINFUL_API_KEY"], "app_id": server.env["RETAINFUL_APP_ID"]}
     outcomes = many("retainful", kind, server.base_url, [FIELDS["retainful"]], **keys)
     assert [(each.state, each.status) for each in outcomes] == [("accepted", 200)]
@@ -177,7 +260,15 @@ def test_states_of_successes(kind: Kind, server: MockServer) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "numbers",
-    [{"concurrency": 0}, {"concurrency": -1}, {"concurrency": 1.5}, {"rate": 0}, {"rate": -1.0}, {"rate": float("nan")}, {"rate": "x"}],
+    [
+        {"concurrency": 0},
+        {"concurrency": -1},
+        {"concurrency": 1.5},
+        {"rate": 0},
+        {"rate": -1.0},
+        {"rate": float("nan")},
+        {"rate": "x"},
+    ],
 )
 def test_numbers_that_are_none(kind: Kind, numbers: dict[str, Any]) -> None:
     """A concurrency or a rate that is none is refused in a sentence, before anything is sent."""
@@ -265,12 +356,21 @@ def test_the_input_waits_for_the_service(kind: Kind) -> None:
 def test_one_contact_is_sent_in_the_order_of_the_input(kind: Kind) -> None:
     """The same contact is never in flight twice, and its last row is the last that the service sees."""
     chance = random.Random(5)  # a seed
-    rows = [{"id": uuid5(UUID(ID), str(chance.randrange(4))), "name": str(number)} for number in range(120)]
+    rows = [
+        {"id": uuid5(UUID(ID), str(chance.randrange(4))), "name": str(number)}
+        for number in range(120)
+    ]
     with Service(lambda: random.random() * 0.01) as service:
         assert len(many("pristo", kind, service.url, rows, concurrency=16)) == 120
     for one in {str(each["id"]) for each in rows}:
-        spans = sorted((began, ended, body["contact"]["name"]) for body, began, ended in service.spans if body["contact"]["id"] == one)
-        assert [name for *_, name in spans] == [each["name"] for each in rows if str(each["id"]) == one]
+        spans = sorted(
+            (began, ended, body["contact"]["name"])
+            for body, began, ended in service.spans
+            if body["contact"]["id"] == one
+        )
+        assert [name for *_, name in spans] == [
+            each["name"] for each in rows if str(each["id"]) == one
+        ]
         assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
@@ -282,7 +382,9 @@ def test_contacts_that_share_an_identifier_are_one(kind: Kind) -> None:
     for number in range(80):
         email, phone = chance.choice("aAbBcd"), chance.choice("12345")
         both = {"email": f"{email}@example.com", "phone": f"+1202555012{phone}"}
-        chosen = {name: both[name] for name in chance.choice([["email"], ["phone"], ["email", "phone"]])}
+        chosen = {
+            name: both[name] for name in chance.choice([["email"], ["phone"], ["email", "phone"]])
+        }
         rows.append({"first_name": str(number), "list_ids": ["x"], "consent": CONSENT, **chosen})
     with Service(lambda: random.random() * 0.01) as service:
         assert len(many("retainful", kind, service.url, rows, concurrency=16)) == 80
@@ -316,14 +418,20 @@ def test_a_429_stops_all_sending(kind: Kind) -> None:
     def answers(number: int, _: Any) -> bytes | None:
         if number == 10:
             throttled.append(time.monotonic())
-        return answer(429, {"error": {"code": "slow_down"}}, "Retry-After: 1\r\n") if number == 10 else None
+        return (
+            answer(429, {"error": {"code": "slow_down"}}, "Retry-After: 1\r\n")
+            if number == 10
+            else None
+        )
 
     with Service(lambda: 0.03, answers) as service:
         outcomes = many("pristo", kind, service.url, people(120), concurrency=8)
     assert Counter(each.state for each in outcomes) == {"updated": 120}
     assert sum(each.attempts for each in outcomes) == len(service.begun) == 121
     # Those that were on their way already may still come in, each with one more where the machine is slow; 110 were waiting.
-    assert len([each for each in service.begun if throttled[0] < each < throttled[0] + 1.0]) <= 2 * 8
+    assert (
+        len([each for each in service.begun if throttled[0] < each < throttled[0] + 1.0]) <= 2 * 8
+    )
 
 
 def test_a_pause_does_not_outlast_a_call() -> None:
@@ -332,7 +440,13 @@ def test_a_pause_does_not_outlast_a_call() -> None:
     def answers(number: int, body: Any) -> bytes | None:
         name = body["contact"]["name"]
         time.sleep({"0": 0.8, "1": 0.5}.get(name, 0))
-        return answer(503, {}) if name == "0" else answer(429, {}, "Retry-After: 1\r\n") if number == 3 else None
+        return (
+            answer(503, {})
+            if name == "0"
+            else answer(429, {}, "Retry-After: 1\r\n")
+            if number == 3
+            else None
+        )
 
     with Service(answers=answers) as service:
         outcomes = many("pristo", "async", service.url, people(3), concurrency=2, total_timeout=1.5)
@@ -353,23 +467,38 @@ def single(api: Api, url: str, fields: Any, **options: Any) -> APIError:
 
 def meant(error: ContactAPIError) -> str:
     """The state that an error stands for, said a second time."""
-    refusal = isinstance(error, APIStatusError) and error.status_code // 100 == 4 and error.status_code not in (401, 403, 408, 429)
+    refusal = (
+        isinstance(error, APIStatusError)
+        and error.status_code // 100 == 4
+        and error.status_code not in (401, 403, 408, 429)
+    )
     if refusal and not vars(error)["perhaps_written"]:
         return "refused"
     return "unknown" if vars(error)["perhaps_written"] else "failed"
 
 
 #: What cannot mean the same, with its reason; for these the state alone has to.
-DIFFERENT = {"claims less than it sends": "aiohttp reads on, finds no HTTP there, and forgets the answer before it"}
+DIFFERENT = {
+    "claims less than it sends": "aiohttp reads on, finds no HTTP there, and forgets the answer before it"
+}
 
 
 def facts(error: ContactAPIError | None) -> dict[str, Any]:
     """All that an error tells but its text and its id."""
     assert error is not None
-    return {"class": type(error), **{name: value for name, value in vars(error).items() if name not in ("request_id", "faults")}}
+    return {
+        "class": type(error),
+        **{
+            name: value
+            for name, value in vars(error).items()
+            if name not in ("request_id", "faults")
+        },
+    }
 
 
-def compare(api: Api, script: Sequence[Action | bytes], fields: Any, **options: Any) -> tuple[APIError, int, int]:
+def compare(
+    api: Api, script: Sequence[Action | bytes], fields: Any, **options: Any
+) -> tuple[APIError, int, int]:
     """Does the same to one call and to one of many; gives the error of the one, and how many requests each made."""
     with Hostile(*script) as service:
         error = single(api, service.url, fields, **options)
@@ -378,7 +507,11 @@ def compare(api: Api, script: Sequence[Action | bytes], fields: Any, **options: 
         (outcome,) = many(api, "async", service.url, [fields], **options)
         second = len(service.requests)
     assert facts(outcome.error) == facts(error)
-    assert (outcome.state, outcome.attempts, outcome.status) == (meant(error), error.attempts, vars(error).get("status_code"))
+    assert (outcome.state, outcome.attempts, outcome.status) == (
+        meant(error),
+        error.attempts,
+        vars(error).get("status_code"),
+    )
     assert outcome.request_id is not None
     return error, first, second
 
@@ -394,7 +527,9 @@ def test_misbehaviour_means_the_same(case: Case) -> None:
     error, first, second = compare("pristo", script, FIELDS["pristo"], timeout=10)
     assert type(error) is expected
     assert first == second == attempts
-    error, first, second = compare("retainful", script, {**FIELDS["retainful"], "trigger_welcome_email": True}, timeout=10)
+    error, first, second = compare(
+        "retainful", script, {**FIELDS["retainful"], "trigger_welcome_email": True}, timeout=10
+    )
     assert type(error) is expected
     assert first == second == careful
 
@@ -417,7 +552,10 @@ def test_silence_means_the_same(api: Api) -> None:
     compare(api, [hang], fields, total_timeout=0.2)
 
 
-@pytest.mark.parametrize("action", [drip(answer(200, b"", length=5000), 0.01), drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", 0.01)])
+@pytest.mark.parametrize(
+    "action",
+    [drip(answer(200, b"", length=5000), 0.01), drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", 0.01)],
+)
 def test_dripping_ends_on_time(action: Action) -> None:
     """A service that sends byte after byte holds one of many no longer than its time."""
     with Hostile(action) as service:
@@ -435,9 +573,10 @@ def test_what_was_never_sent_means_the_same(why: str) -> None:
         closed = socket.create_server(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         closed.close()
-        url = {"refused": f"http://127.0.0.1:{port}", "no handshake": f"https://127.0.0.1:{service.port}"}.get(
-            why, "https://nowhere.invalid"
-        )
+        url = {
+            "refused": f"http://127.0.0.1:{port}",
+            "no handshake": f"https://127.0.0.1:{service.port}",
+        }.get(why, "https://nowhere.invalid")
         error = single("retainful", url, fields, timeout=0.2)
         (outcome,) = many("retainful", "async", url, [fields], timeout=0.2)
     assert facts(outcome.error) == facts(error)
@@ -448,7 +587,9 @@ def test_what_was_never_sent_means_the_same(why: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_that_passes_is_not_seen(kind: Kind) -> None:
     """One of many is retried as a single call is; others are not held up by it."""
-    with Service(answers=lambda number, _: answer(500, b"?") if number % 5 == 0 else None) as service:
+    with Service(
+        answers=lambda number, _: answer(500, b"?") if number % 5 == 0 else None
+    ) as service:
         outcomes = many("pristo", kind, service.url, people(40), concurrency=4, max_retries=6)
     assert {each.state for each in outcomes} == {"updated"}
     assert sum(each.attempts for each in outcomes) == len(service.begun) > 40
@@ -521,7 +662,10 @@ def test_cancelling_by_anyio_cuts_nothing() -> None:
 
 def test_ctrl_c_cuts_nothing() -> None:
     """A blocking caller that is interrupted while it waits gets its interrupt when what was sent has been answered."""
-    with Service(lambda: 0.3) as service, CLASSES["pristo", "sync"](base_url=service.url, **KEYS["pristo"]) as client:
+    with (
+        Service(lambda: 0.3) as service,
+        CLASSES["pristo", "sync"](base_url=service.url, **KEYS["pristo"]) as client,
+    ):
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             list(client.upsert_many(people(50), concurrency=4))
@@ -574,7 +718,13 @@ class Restless:
 
 @pytest.mark.parametrize(
     ("kind", "form"),
-    [("sync", "generator"), ("async", "generator"), ("async", "asynchronous"), ("sync", "restless"), ("async", "restless")],
+    [
+        ("sync", "generator"),
+        ("async", "generator"),
+        ("async", "asynchronous"),
+        ("sync", "restless"),
+        ("async", "restless"),
+    ],
 )
 def test_an_input_that_fails(kind: Kind, form: str) -> None:
     """What an input raises comes out after the outcomes of all that was read of it."""
@@ -583,7 +733,9 @@ def test_an_input_that_fails(kind: Kind, form: str) -> None:
         for each in breaking(10):
             yield each
 
-    source: Any = slowly() if form == "asynchronous" else Restless() if form == "restless" else breaking(10)
+    source: Any = (
+        slowly() if form == "asynchronous" else Restless() if form == "restless" else breaking(10)
+    )
     taken: list[UpsertOutcome] = []
     with Service(lambda: 0.02) as service, pytest.raises(Broken):
         many("pristo", kind, service.url, source, taken=taken, concurrency=4, rate=200)
@@ -618,7 +770,15 @@ def test_a_callback_that_fails() -> None:
         async with CLASSES["pristo", "async"](base_url=service.url, **KEYS["pristo"]) as client:
             session, url = client._target()  # noqa: SLF001 # as the command does
             async with transport_to(url, session.client_transport, 8) as wire:
-                bulk = BulkRunner(session.service, session.policy, wire, client._prepare, told, concurrency=8, rate=20)  # noqa: SLF001
+                bulk = BulkRunner(
+                    session.service,
+                    session.policy,
+                    wire,
+                    client._prepare,  # noqa: SLF001
+                    told,
+                    concurrency=8,
+                    rate=20,
+                )
                 await bulk.run(people(50))
 
     with Service(lambda: 0.02) as service:
@@ -659,7 +819,9 @@ def test_a_client_of_the_callers_carries_them(kind: Kind) -> None:
     async def awaited() -> list[UpsertOutcome]:
         async with (
             httpx.AsyncClient(limits=limits) as mine,
-            CLASSES["pristo", kind](base_url=service.url, http_client=mine, **KEYS["pristo"]) as client,
+            CLASSES["pristo", kind](
+                base_url=service.url, http_client=mine, **KEYS["pristo"]
+            ) as client,
         ):
             outcomes = [each async for each in client.upsert_many(people(60), concurrency=12)]
             assert not mine.is_closed
@@ -667,7 +829,9 @@ def test_a_client_of_the_callers_carries_them(kind: Kind) -> None:
 
     def blocking() -> list[UpsertOutcome]:
         with httpx.Client(limits=limits) as mine:
-            outcomes = many("pristo", kind, service.url, people(60), concurrency=12, http_client=mine)
+            outcomes = many(
+                "pristo", kind, service.url, people(60), concurrency=12, http_client=mine
+            )
             assert not mine.is_closed
         return outcomes
 
@@ -685,7 +849,11 @@ def test_failures_of_the_callers_client(kind: Kind) -> None:
         raise httpx.ReadError("broke", request=request)
 
     transport = httpx.MockTransport(handle)
-    mine: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    mine: Any = (
+        httpx.Client(transport=transport)
+        if kind == "sync"
+        else httpx.AsyncClient(transport=transport)
+    )
     (outcome,) = many("pristo", kind, "https://service.example", people(1), http_client=mine)
     assert (outcome.state, outcome.attempts) == ("unknown", 3)
     assert "ReadError" in str(outcome.error)
@@ -696,10 +864,14 @@ def test_private_authority(kind: Kind, authority: Path, monkeypatch: pytest.Monk
     """``SSL_CERT_FILE`` is obeyed; a certificate that nobody vouches for means that nothing was sent."""
     with TlsServer(authority, answer(200, {})) as secure:
         (outcome,) = many("pristo", kind, secure.url, people(1), max_retries=0)
-        assert facts(outcome.error) == facts(single("pristo", secure.url, FIELDS["pristo"], max_retries=0))
+        assert facts(outcome.error) == facts(
+            single("pristo", secure.url, FIELDS["pristo"], max_retries=0)
+        )
         assert (outcome.state, secure.requests) == ("failed", [])
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
-        assert {each.state for each in many("pristo", kind, secure.url, people(20), concurrency=4)} == {"updated"}
+        assert {
+            each.state for each in many("pristo", kind, secure.url, people(20), concurrency=4)
+        } == {"updated"}
         assert secure.connections <= 4 + 2
 
 
@@ -710,8 +882,12 @@ def test_proxy(kind: Kind, authority: Path, monkeypatch: pytest.MonkeyPatch) -> 
         proxy = Proxy(secure.port)
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
-        assert {each.state for each in many("pristo", kind, "https://api.example:9443", people(3))} == {"updated"}
-        assert {each.split(b"\r\n")[0] for each in proxy.asked} == {b"CONNECT api.example:9443 HTTP/1.1"}
+        assert {
+            each.state for each in many("pristo", kind, "https://api.example:9443", people(3))
+        } == {"updated"}
+        assert {each.split(b"\r\n")[0] for each in proxy.asked} == {
+            b"CONNECT api.example:9443 HTTP/1.1"
+        }
         assert KEYS["pristo"]["api_key"].encode() not in b"".join(proxy.asked)
         asked = len(proxy.asked)
         monkeypatch.setenv("NO_PROXY", "localhost")
@@ -733,8 +909,13 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("name", "value"), [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("HTTPS_PROXY", "socks5://127.0.0.1:1")])
-def test_an_environment_that_cannot_work(kind: Kind, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("HTTPS_PROXY", "socks5://127.0.0.1:1")],
+)
+def test_an_environment_that_cannot_work(
+    kind: Kind, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A proxy or an authority that is none gives one sentence that says where to look."""
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
@@ -749,16 +930,31 @@ def test_a_missing_extra(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"pip install 'contact-apis\[bulk\]'$"):
         many("pristo", kind, "http://127.0.0.1:1", people(2))
     transport = httpx.MockTransport(lambda request: httpx.Response(201, content=request.content))
-    mine: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
-    assert {each.state for each in many("pristo", kind, "https://api.example", people(2), http_client=mine)} == {"created"}
+    mine: Any = (
+        httpx.Client(transport=transport)
+        if kind == "sync"
+        else httpx.AsyncClient(transport=transport)
+    )
+    assert {
+        each.state
+        for each in many("pristo", kind, "https://api.example", people(2), http_client=mine)
+    } == {"created"}
 
 
-PERSON = {"id": ID, "email": "zebedee@example.com", "name": "Zebedee", "last_name": "Quillfeather", "phone": "+12025550147"}
+PERSON = {
+    "id": ID,
+    "email": "zebedee@example.com",
+    "name": "Zebedee",
+    "last_name": "Quillfeather",
+    "phone": "+12025550147",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", [400, 200, "garbage"])
-def test_nothing_private_is_said(kind: Kind, status: int | str, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_private_is_said(
+    kind: Kind, status: int | str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither logs nor outcomes show credentials or personal data, even where the service echoes them."""
     caplog.set_level(logging.DEBUG)
     echo = f"Zebedee QUILLFEATHER zebedee@example.com +12025550147 {KEYS['pristo']['api_key']} {POPULATION}"
@@ -770,7 +966,11 @@ def test_nothing_private_is_said(kind: Kind, status: int | str, caplog: pytest.L
     with Hostile(answers) as service:
         (outcome,) = many("pristo", kind, service.url, [PERSON])
     assert not outcome.succeeded
-    shown = (repr(outcome) + str(outcome.error) + "".join(each.getMessage() for each in caplog.records if each.name != "asyncio")).lower()
+    shown = (
+        repr(outcome)
+        + str(outcome.error)
+        + "".join(each.getMessage() for each in caplog.records if each.name != "asyncio")
+    ).lower()
     for private in ("zebedee", "quillfeather", "2025550147", KEYS["pristo"]["api_key"], POPULATION):
         assert private.lower() not in shown
 
@@ -778,9 +978,14 @@ def test_nothing_private_is_said(kind: Kind, status: int | str, caplog: pytest.L
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_keyword_that_is_none_is_named(kind: Kind, server: MockServer) -> None:
     """And so is one that is needed and missing."""
-    keys: dict[str, Any] = {"api_key": server.env["PRISTO_API_KEY"], "population_id": server.env["PRISTO_POPULATION_ID"]}
+    keys: dict[str, Any] = {
+        "api_key": server.env["PRISTO_API_KEY"],
+        "population_id": server.env["PRISTO_POPULATION_ID"],
+    }
     odd: dict[Any, Any] = {7: "Ada"}
-    outcomes = many("pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}, odd], **keys)
+    outcomes = many(
+        "pristo", kind, server.base_url, [{"id": ID, "nmae": "Ada"}, {"name": "Ada"}, odd], **keys
+    )
     assert {each.index: str(each.error) for each in outcomes} == {
         0: "nothing was sent: nmae is not a field of a contact; did you mean name?",
         1: "nothing was sent: id is missing",

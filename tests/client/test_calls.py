@@ -78,7 +78,12 @@ def test_created_then_updated() -> None:
     """Pristo tells whether a contact is new, shows it, and gives the correlation id back."""
     contact_id, request_id = uuid4(), uuid4()
     with Pristo() as pristo:
-        first = pristo.upsert_contact(id=contact_id, email="ada@example.com", custom_fields={"tier": "gold"}, request_id=request_id)
+        first = pristo.upsert_contact(
+            id=contact_id,
+            email="ada@example.com",
+            custom_fields={"tier": "gold"},
+            request_id=request_id,
+        )
         second = pristo.upsert_contact(id=str(contact_id), name="Ada")
     assert (first.created, second.created) == (True, False)
     assert first.request_id == request_id != second.request_id
@@ -94,20 +99,33 @@ def test_created_then_updated() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_services_by_keyword(kind: Kind, server: MockServer) -> None:
     """The same keywords work awaited and not."""
-    assert call("pristo", kind, server.base_url, given={"id": uuid4()}, api_key=None, population_id=None).created is True
+    assert (
+        call(
+            "pristo", kind, server.base_url, given={"id": uuid4()}, api_key=None, population_id=None
+        ).created
+        is True
+    )
     assert call("retainful", kind, server.base_url, api_key=None, app_id=None).created is None
 
 
 def test_none_leaves_a_field_out() -> None:
     """``None`` is not sent, for neither contract has a null."""
-    assert body_of("pristo", id=ID, email=None, custom_fields=None, name="Ada") == {"contact": {"id": ID, "name": "Ada"}}
+    assert body_of("pristo", id=ID, email=None, custom_fields=None, name="Ada") == {
+        "contact": {"id": ID, "name": "Ada"}
+    }
 
 
 def test_models_are_sent_as_they_are() -> None:
     """A generated model gives the exact wire form."""
-    assert body_of("pristo", PristoContact(id=UUID(ID), last_name="L")) == {"contact": {"id": ID, "lastName": "L"}}
-    identifier = Identifier("phone", "+12025550123", Channels(phone=Channel("unsubscribed")), CONSENT)
-    contact = RetainfulContact("Ada", ["x"], [identifier], birth_date=date(1990, 1, 15), trigger_welcome_email=False)
+    assert body_of("pristo", PristoContact(id=UUID(ID), last_name="L")) == {
+        "contact": {"id": ID, "lastName": "L"}
+    }
+    identifier = Identifier(
+        "phone", "+12025550123", Channels(phone=Channel("unsubscribed")), CONSENT
+    )
+    contact = RetainfulContact(
+        "Ada", ["x"], [identifier], birth_date=date(1990, 1, 15), trigger_welcome_email=False
+    )
     contact["segment"] = "b"
     sent = body_of("retainful", contact)
     assert sent == contact.to_dict()
@@ -115,12 +133,19 @@ def test_models_are_sent_as_they_are() -> None:
     assert sent["birthDate"] == "1990-01-15"
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])  # noqa: S301 # our own bytes
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))],  # noqa: S301 # our own bytes
+)
 def test_copied_models_work(duplicate: Any) -> None:
     """A model that was copied or pickled is sent all the same, though its own code no longer knows what it leaves out."""
     contact = PristoContact(id=UUID(ID), name="Ada")
     assert body_of("pristo", duplicate(contact)) == {"contact": {"id": ID, "name": "Ada"}}
-    person = RetainfulContact("Ada", ["x"], [Identifier("email", "ada@example.com", Channels(email=Channel("subscribed")), CONSENT)])
+    person = RetainfulContact(
+        "Ada",
+        ["x"],
+        [Identifier("email", "ada@example.com", Channels(email=Channel("subscribed")), CONSENT)],
+    )
     assert body_of("retainful", duplicate(person)) == person.to_dict()
 
 
@@ -149,12 +174,24 @@ def test_email_and_phone_become_identifiers() -> None:
 
     def identifiers(email: str, phone: str) -> list[object]:
         return [
-            {"type": "email", "id": "ada@example.com", "channels": {"email": {"status": email}}, "consent": consent},
-            {"type": "phone", "id": "+12025550123", "channels": {"phone": {"status": phone}}, "consent": consent},
+            {
+                "type": "email",
+                "id": "ada@example.com",
+                "channels": {"email": {"status": email}},
+                "consent": consent,
+            },
+            {
+                "type": "phone",
+                "id": "+12025550123",
+                "channels": {"phone": {"status": phone}},
+                "consent": consent,
+            },
         ]
 
     assert body_of("retainful", **fields)["identifiers"] == identifiers("subscribed", "subscribed")
-    assert body_of("retainful", **fields, subscribed=False)["identifiers"] == identifiers("unsubscribed", "unsubscribed")
+    assert body_of("retainful", **fields, subscribed=False)["identifiers"] == identifiers(
+        "unsubscribed", "unsubscribed"
+    )
     sent = body_of("retainful", **fields, channels={"phone": "unsubscribed"})
     assert sent["identifiers"] == identifiers("subscribed", "unsubscribed")
     assert sent["listIds"] == ["x"]
@@ -165,7 +202,9 @@ def test_email_and_phone_become_identifiers() -> None:
 def test_times_go_out_in_utc() -> None:
     """Times carry milliseconds and Z, as the page's examples do, whatever zone they were meant in."""
     there = datetime(2024, 3, 21, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-    sent = body_of("retainful", **FIELDS["retainful"], created_at=there, birth_date=date(1990, 1, 15))
+    sent = body_of(
+        "retainful", **FIELDS["retainful"], created_at=there, birth_date=date(1990, 1, 15)
+    )
     assert sent["createdAt"] == "2024-03-21T10:30:00.000Z"
     assert sent["birthDate"] == "1990-01-15"
 
@@ -176,7 +215,9 @@ CYCLE["itself"] = CYCLE
 
 
 def _with_extra(value: Any) -> RetainfulContact:
-    contact = RetainfulContact("Ada", [], [Identifier("email", "ada@example.com", Channels(email=Channel()), CONSENT)])
+    contact = RetainfulContact(
+        "Ada", [], [Identifier("email", "ada@example.com", Channels(email=Channel()), CONSENT)]
+    )
     contact["extra"] = value
     return contact
 
@@ -203,8 +244,18 @@ def _with_extra(value: Any) -> RetainfulContact:
         ("retainful", (), {**FIELDS["retainful"], "consent": None}, ["consent"]),
         ("retainful", (), {"first_name": "Ada", "list_ids": []}, ["identifiers"]),
         ("retainful", (), {"first_name": "Ada", "list_ids": [], "consent": CONSENT}, ["consent"]),
-        ("retainful", (), {**FIELDS["retainful"], "channels": {"phone": "subscribed"}}, ["channels.phone"]),
-        ("retainful", (), {**FIELDS["retainful"], "channels": {"email": None}}, ["identifiers[0].channels.email.status"]),
+        (
+            "retainful",
+            (),
+            {**FIELDS["retainful"], "channels": {"phone": "subscribed"}},
+            ["channels.phone"],
+        ),
+        (
+            "retainful",
+            (),
+            {**FIELDS["retainful"], "channels": {"email": None}},
+            ["identifiers[0].channels.email.status"],
+        ),
         (
             "retainful",
             (),
@@ -213,20 +264,40 @@ def _with_extra(value: Any) -> RetainfulContact:
         ),
         ("retainful", (), {**FIELDS["retainful"], "subscribed": None}, ["subscribed"]),
         ("retainful", (), {**FIELDS["retainful"], "consent": "yes"}, ["body"]),
-        ("retainful", (), {**FIELDS["retainful"], "consent": NAIVE}, ["identifiers[0].consent.createdAt"]),
-        ("retainful", (), {**FIELDS["retainful"], "birth_date": datetime(1990, 1, 15)}, ["birthDate"]),  # what is tested
+        (
+            "retainful",
+            (),
+            {**FIELDS["retainful"], "consent": NAIVE},
+            ["identifiers[0].consent.createdAt"],
+        ),
+        (
+            "retainful",
+            (),
+            {**FIELDS["retainful"], "birth_date": datetime(1990, 1, 15)},
+            ["birthDate"],
+        ),  # what is tested
         ("retainful", (), {**FIELDS["retainful"], "list_ids": "NdrD"}, ["listIds"]),
         ("retainful", (), {**FIELDS["retainful"], "list_ids": {"NdrD"}}, ["listIds"]),
         ("retainful", (), {**FIELDS["retainful"], "country_code": "USA"}, ["countryCode"]),
         ("retainful", (), {**FIELDS["retainful"], "birth_date": "1990"}, ["birthDate"]),
-        ("retainful", (), {**FIELDS["retainful"], "created_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))}, ["body"]),
+        (
+            "retainful",
+            (),
+            {
+                **FIELDS["retainful"],
+                "created_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=9))),
+            },
+            ["body"],
+        ),
         ("retainful", (), {**FIELDS["retainful"], "identifiers": ["ada"]}, ["body"]),
         ("retainful", (_with_extra(float("nan")),), {}, ["extra"]),
         ("retainful", (_with_extra([1, float("inf")]),), {}, ["extra[1]"]),
         ("retainful", (_with_extra(CYCLE),), {}, ["body"]),
     ],
 )
-def test_what_breaks_the_contract_is_not_sent(api: Api, arguments: tuple[Any, ...], fields: dict[str, Any], paths: list[str]) -> None:
+def test_what_breaks_the_contract_is_not_sent(
+    api: Api, arguments: tuple[Any, ...], fields: dict[str, Any], paths: list[str]
+) -> None:
     """A bad value is refused with its place and a remedy, all faults at once, and nothing goes out."""
     client, sent = recorded(api)
     with pytest.raises(InvalidRequestError) as caught:
@@ -245,23 +316,43 @@ def test_generated_functions_get_the_same() -> None:
         Pristo(base_url=service.url, **KEYS["pristo"]) as pristo,
     ):
         body = ContactUpsertRequest(PristoContact(id=UUID(ID)))
-        assert upsert_contact.sync(UUID(KEYS["pristo"]["population_id"]), client=pristo.client, body=body) is not None
+        assert (
+            upsert_contact.sync(
+                UUID(KEYS["pristo"]["population_id"]), client=pristo.client, body=body
+            )
+            is not None
+        )
         with pytest.raises(AuthenticationError):
-            upsert_contact.sync_detailed(UUID(ID), client=pristo.client, body=body, x_request_id=UUID(ID))
+            upsert_contact.sync_detailed(
+                UUID(ID), client=pristo.client, body=body, x_request_id=UUID(ID)
+            )
         body.contact.email = "no address"
         with pytest.raises(InvalidRequestError):
             upsert_contact.sync_detailed(UUID(ID), client=pristo.client, body=body)
         with pytest.raises(InvalidRequestError, match="populationId must have the format uuid"):
-            upsert_contact.sync_detailed("x", client=pristo.client, body=ContactUpsertRequest(PristoContact(id=UUID(ID))))  # type: ignore[arg-type] # what is tested
+            upsert_contact.sync_detailed(
+                "x",  # type: ignore[arg-type] # what is tested
+                client=pristo.client,
+                body=ContactUpsertRequest(PristoContact(id=UUID(ID))),
+            )
         with pytest.raises(InvalidRequestError, match="x-request-id"):
-            upsert_contact.sync_detailed(UUID(ID), client=pristo.client, body=body, x_request_id="x")  # type: ignore[arg-type] # what is tested
+            upsert_contact.sync_detailed(
+                UUID(ID),
+                client=pristo.client,
+                body=body,
+                x_request_id="x",  # type: ignore[arg-type] # what is tested
+            )
     assert list(service.heads())[2]["x-request-id"] == ID
 
     async def awaited() -> None:
         async with AsyncPristo() as pristo:
             population = UUID(KEYS["pristo"]["population_id"])
             with pytest.raises(BadRequestError):
-                await upsert_contact.asyncio(population, client=pristo.client, body=ContactUpsertRequest(PristoContact(id=UUID(ID))))
+                await upsert_contact.asyncio(
+                    population,
+                    client=pristo.client,
+                    body=ContactUpsertRequest(PristoContact(id=UUID(ID))),
+                )
 
     asyncio.run(awaited())
 
@@ -291,7 +382,9 @@ def test_base_url_with_a_path() -> None:
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is passed is used, then the environment's as it is at construction, then the specification's server."""
     client, sent = recorded("retainful")
-    Retainful(api_key=" mine\n", app_id="app", http_client=client).upsert_contact(**FIELDS["retainful"])
+    Retainful(api_key=" mine\n", app_id="app", http_client=client).upsert_contact(
+        **FIELDS["retainful"]
+    )
     assert sent[0].headers["Retainful-Api-Key"] == "mine"
     assert sent[0].headers["Retainful-App-Id"] == "app"
     assert sent[0].headers["User-Agent"].startswith("contact-apis/")
@@ -335,16 +428,25 @@ def test_impossible_settings(options: dict[str, Any], said: str, kind: Kind) -> 
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.9.9.9", "http://[::1]:8080", "https://example.com"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://127.9.9.9", "http://[::1]:8080", "https://example.com"]
+)
 def test_plain_http_is_for_loopback(url: str) -> None:
     """Loopback needs no certificate; everything else does."""
     assert repr(Pristo(base_url=url)) == f"Pristo(base_url={url!r})"
 
 
 @pytest.mark.parametrize(
-    ("api", "variable"), [("pristo", "PRISTO_API_KEY"), ("pristo", "PRISTO_POPULATION_ID"), ("retainful", "RETAINFUL_APP_ID")]
+    ("api", "variable"),
+    [
+        ("pristo", "PRISTO_API_KEY"),
+        ("pristo", "PRISTO_POPULATION_ID"),
+        ("retainful", "RETAINFUL_APP_ID"),
+    ],
 )
-def test_missing_settings_are_named(api: Api, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_settings_are_named(
+    api: Api, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One sentence names the variable that is not set."""
     monkeypatch.delenv(variable)
     with pytest.raises(ConfigurationError, match=variable):
@@ -362,7 +464,10 @@ def test_wrong_kind_of_http_client(kind: Kind) -> None:
 def test_options_for_a_call_site() -> None:
     """A copy has its own limits, shares the connections, and does not close them."""
     with Hostile(answer(503)) as service, Pristo(base_url=service.url, **KEYS["pristo"]) as pristo:
-        with pristo.with_options(max_retries=0, timeout=3) as careful, pytest.raises(InternalServerError) as caught:
+        with (
+            pristo.with_options(max_retries=0, timeout=3) as careful,
+            pytest.raises(InternalServerError) as caught,
+        ):
             careful.upsert_contact(id=ID)
         assert caught.value.attempts == 1
         with pytest.raises(InternalServerError):
@@ -424,7 +529,9 @@ def test_an_awaited_client_outlives_its_loop() -> None:
         with pytest.raises(ConfigurationError):
             first.run(pristo.with_options(max_retries=0).check_credentials())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the first loop was closed without a word to the client
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the first loop was closed without a word to the client
         del pristo
         gc.collect()
 
@@ -487,7 +594,11 @@ def test_failures_of_the_callers_client(kind: Kind) -> None:
         raise httpx.RemoteProtocolError("illegal status line: pristo-key-9f27", request=request)
 
     transport = httpx.MockTransport(handle)
-    mine: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    mine: Any = (
+        httpx.Client(transport=transport)
+        if kind == "sync"
+        else httpx.AsyncClient(transport=transport)
+    )
     with pytest.raises(APIConnectionError, match="RemoteProtocolError") as caught:
         call("pristo", kind, "https://service.example", http_client=mine, max_retries=0)
     assert "pristo-key" not in str(caught.value)
@@ -514,11 +625,25 @@ def test_an_empty_object_breaks_both_contracts() -> None:
 def test_without_any_limit(kind: Kind, server: MockServer) -> None:
     """Every limit can be lifted, and the longest that is allowed works."""
     for limit in (None, 86400):
-        assert call("pristo", kind, server.base_url, "check_credentials", timeout=limit, total_timeout=limit) is False
+        assert (
+            call(
+                "pristo",
+                kind,
+                server.base_url,
+                "check_credentials",
+                timeout=limit,
+                total_timeout=limit,
+            )
+            is False
+        )
 
 
 def test_clocks_are_read_at_the_call() -> None:
     """A consent of this moment is taken as it is."""
     now = datetime.now(UTC)
-    sent = body_of("retainful", **{**FIELDS["retainful"], "consent": Consent(now, "192.0.2.7", "import")})
-    assert sent["identifiers"][0]["consent"]["createdAt"] == now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    sent = body_of(
+        "retainful", **{**FIELDS["retainful"], "consent": Consent(now, "192.0.2.7", "import")}
+    )
+    assert sent["identifiers"][0]["consent"]["createdAt"] == now.isoformat(
+        timespec="milliseconds"
+    ).replace("+00:00", "Z")

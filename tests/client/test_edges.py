@@ -12,7 +12,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from contact_apis import ConfigurationError, InvalidRequestError, Pristo, PristoContact, RetainfulContact
+from contact_apis import (
+    ConfigurationError,
+    InvalidRequestError,
+    Pristo,
+    PristoContact,
+    RetainfulContact,
+)
 from contact_apis._http.addresses import is_kept_from_proxy, is_loopback
 from contact_apis._vendors.records import is_missing
 from tests.contract.settings import Endpoint
@@ -26,10 +32,28 @@ pytestmark = pytest.mark.usefixtures("bare_environment")
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        *[(each, True) for each in ("localhost", "LOCALHOST", "127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1")],
+        *[
+            (each, True)
+            for each in (
+                "localhost",
+                "LOCALHOST",
+                "127.0.0.1",
+                "127.9.8.7",
+                "::1",
+                "::ffff:127.0.0.1",
+            )
+        ],
         *[
             (each, False)
-            for each in ("localhost.example", "127.0.0.1.example", "10.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.1", "127.999.0.1")
+            for each in (
+                "localhost.example",
+                "127.0.0.1.example",
+                "10.0.0.1",
+                "0.0.0.0",
+                "::",
+                "::ffff:10.0.0.1",
+                "127.999.0.1",
+            )
         ],
     ],
 )
@@ -70,8 +94,13 @@ def test_no_proxy(host: str, port: int, exceptions: str, expected: bool) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("proxy", "words"), [("socks5://127.0.0.1:1", "httpx\\[socks\\]"), ("socks4://127.0.0.1:1", "SOCKS")])
-def test_a_socks_proxy_is_named_as_such(kind: Kind, proxy: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [("socks5://127.0.0.1:1", "httpx\\[socks\\]"), ("socks4://127.0.0.1:1", "SOCKS")],
+)
+def test_a_socks_proxy_is_named_as_such(
+    kind: Kind, proxy: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the extra that it needs, or the kinds that there are."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setattr("contact_apis._http.connections.find_spec", lambda _: None)
@@ -90,7 +119,11 @@ def test_mocked_httpx_stays_mocked(kind: Kind, level: str, monkeypatch: pytest.M
     def handle(self: object, request: Any) -> Any:
         seen.append(b"")
         body = json.dumps(GOOD["pristo"]).encode()
-        return httpx.Response(200, content=body) if level == "httpx" else httpcore.Response(200, content=body)
+        return (
+            httpx.Response(200, content=body)
+            if level == "httpx"
+            else httpcore.Response(200, content=body)
+        )
 
     async def handle_async(self: object, request: Any) -> Any:
         return handle(self, request)
@@ -107,10 +140,17 @@ def test_mocked_httpx_stays_mocked(kind: Kind, level: str, monkeypatch: pytest.M
     assert (outcome.state, len(seen)) == ("updated", 1)
 
 
-NA, NaT = (type(name, (), {"__eq__": lambda *_: False, "__hash__": lambda _: 0})() for name in ("NAType", "NaTType"))
+NA, NaT = (
+    type(name, (), {"__eq__": lambda *_: False, "__hash__": lambda _: 0})()
+    for name in ("NAType", "NaTType")
+)
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), Decimal("NaN"), Decimal("sNaN"), NA, NaT], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [None, float("nan"), Decimal("NaN"), Decimal("sNaN"), NA, NaT],
+    ids=lambda each: type(each).__name__,
+)
 def test_what_a_data_frame_has_for_nothing_is_absent(value: Any) -> None:
     """A missing value says nothing about its field, in a call by keywords and in one of many, custom fields included."""
     assert is_missing(value)
@@ -164,7 +204,9 @@ def test_what_is_no_mapping_raises_with_the_remedy(contacts: Any, remedy: str, k
 @pytest.mark.parametrize("name", ["emial", "Email", "lastname", "lastName", "custom_field"])
 def test_a_misspelt_keyword_suggests_the_nearest_field(name: str) -> None:
     """In the error of a call, and in the outcome of one of many."""
-    meant = {"emial": "email", "Email": "email", "custom_field": "custom_fields"}.get(name, "last_name")
+    meant = {"emial": "email", "Email": "email", "custom_field": "custom_fields"}.get(
+        name, "last_name"
+    )
     with pytest.raises(TypeError, match=f"'{name}'; did you mean {meant}"):
         call("pristo", "sync", "http://127.0.0.1:9", given={"id": ID, name: "x"})
     (outcome,) = many("async", [{"id": ID, name: "x"}])
@@ -187,7 +229,12 @@ def test_a_client_that_failed_to_be_built_has_a_repr() -> None:
 def test_a_missing_subscription_is_no_consent(value: Any) -> None:
     """A row whose ``subscribed`` says nothing is refused; it does not become the default, which is yes."""
     with pytest.raises(InvalidRequestError, match="subscribed must be true or false"):
-        call("retainful", "sync", "http://127.0.0.1:9", given={**FIELDS["retainful"], "subscribed": value})
+        call(
+            "retainful",
+            "sync",
+            "http://127.0.0.1:9",
+            given={**FIELDS["retainful"], "subscribed": value},
+        )
 
 
 def test_the_repr_of_a_contact_shows_what_is_set() -> None:

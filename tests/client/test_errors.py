@@ -45,8 +45,13 @@ EXAMPLES: list[ContactAPIError] = [
     APIError("text", SOME_ID, 2, perhaps_written=False),
     APIConnectionError("text", SOME_ID, 1, perhaps_written=True),
     APITimeoutError("text", SOME_ID, 3, perhaps_written=True),
-    APIResponseValidationError("text", SOME_ID, 1, perhaps_written=True, status_code=200, faults=(Fault("a", "b"),)),
-    *[status_error(status)("text", SOME_ID, 1, perhaps_written=False, **FACTS) for status in (400, 401, 403, 404, 409, 429, 500, 599)],
+    APIResponseValidationError(
+        "text", SOME_ID, 1, perhaps_written=True, status_code=200, faults=(Fault("a", "b"),)
+    ),
+    *[
+        status_error(status)("text", SOME_ID, 1, perhaps_written=False, **FACTS)
+        for status in (400, 401, 403, 404, 409, 429, 500, 599)
+    ],
 ]
 
 
@@ -54,7 +59,11 @@ EXAMPLES: list[ContactAPIError] = [
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_errors_pickle(error: ContactAPIError, protocol: int) -> None:
     """An error comes out of a pickle, and of a copy, as it went in: class, text and every attribute."""
-    for twin in (pickle.loads(pickle.dumps(error, protocol)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301 # our own bytes
+    for twin in (
+        pickle.loads(pickle.dumps(error, protocol)),  # noqa: S301 # our own bytes
+        copy.copy(error),
+        copy.deepcopy(error),
+    ):
         assert type(twin) is type(error)
         assert (str(twin), repr(twin), vars(twin)) == (str(error), repr(error), vars(error))
 
@@ -88,8 +97,25 @@ PERSON: dict[str, Any] = {
     "list_ids": ["NdrDSPTe"],
     "consent": CONSENT,
 }
-PRIVATE = ["Zebedee", "Quillfeather", "zebedee", "2025550147", "SW1A", "Nowherebury", "192.0.2.7", KEY, APP]
-ECHO = " ".join(["Zebedee QUILLFEATHER zebedee@example.com +12025550147 SW1A 1AA Nowherebury 192.0.2.7", KEY, APP, KEY.upper()])
+PRIVATE = [
+    "Zebedee",
+    "Quillfeather",
+    "zebedee",
+    "2025550147",
+    "SW1A",
+    "Nowherebury",
+    "192.0.2.7",
+    KEY,
+    APP,
+]
+ECHO = " ".join(
+    [
+        "Zebedee QUILLFEATHER zebedee@example.com +12025550147 SW1A 1AA Nowherebury 192.0.2.7",
+        KEY,
+        APP,
+        KEY.upper(),
+    ]
+)
 ECHOES = [
     answer(400, {"status": "error", "code": KEY, "message": ECHO}),
     answer(500, {"error": {"code": ECHO, "message": ECHO}}),
@@ -104,7 +130,9 @@ ECHOES = [
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("echo", ECHOES)
-def test_nothing_private_is_ever_said(echo: Any, kind: Kind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_private_is_ever_said(
+    echo: Any, kind: Kind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither logs nor texts nor tracebacks show credentials or personal data, even where the service echoes them."""
     monkeypatch.setattr(delivery, "FIRST_DELAY", 0.001)  # nothing here is about pauses
     caplog.set_level(logging.DEBUG, "contact_apis")
@@ -138,15 +166,24 @@ def test_logs_tell_what_happened(kind: Kind, caplog: pytest.LogCaptureFixture) -
         result = call("pristo", kind, service.url)
     lines = [each for each in caplog.records if each.name == "contact_apis"]
     assert [each.levelno for each in lines] == [logging.INFO, logging.DEBUG]
-    assert lines[0].getMessage() == f"Pristo POST upsertContact: 429, attempt 1, wait 0.0, request {result.request_id}"
-    assert lines[1].getMessage() == f"Pristo POST upsertContact: 200, attempt 2, wait None, request {result.request_id}"
+    assert (
+        lines[0].getMessage()
+        == f"Pristo POST upsertContact: 429, attempt 1, wait 0.0, request {result.request_id}"
+    )
+    assert (
+        lines[1].getMessage()
+        == f"Pristo POST upsertContact: 200, attempt 2, wait None, request {result.request_id}"
+    )
     assert POPULATION not in "".join(each.getMessage() for each in lines)
 
 
 def test_reprs_show_no_secret() -> None:
     """Clients, their generated clients and their results show neither keys nor contacts."""
     pristo = Pristo(
-        http_client=httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=GOOD["pristo"]))), **KEYS["pristo"]
+        http_client=httpx.Client(
+            transport=httpx.MockTransport(lambda _: httpx.Response(200, json=GOOD["pristo"]))
+        ),
+        **KEYS["pristo"],
     )
     result = pristo.upsert_contact(**FIELDS["pristo"])
     inside = pristo.client.get_httpx_client()
@@ -157,9 +194,21 @@ def test_reprs_show_no_secret() -> None:
 
 def test_a_service_is_still_understood() -> None:
     """Field names and plain words of a service stay; only what was sent and what looks personal goes."""
-    sent = {"identifiers": [{"type": "email", "id": "ada@example.com", "n": 5, "ok": True, "none": None}], "email": "x", "gender": "m"}
-    text = "identifiers[0]: email ADA@example.com is no email, m is fine, see 12025550123\n" + "z" * 500
-    assert speakable(text, ["key"], sent) == ("identifiers[0]: email *** is no email, *** is fine, see *** " + "z" * 500)[:300]
+    sent = {
+        "identifiers": [
+            {"type": "email", "id": "ada@example.com", "n": 5, "ok": True, "none": None}
+        ],
+        "email": "x",
+        "gender": "m",
+    }
+    text = (
+        "identifiers[0]: email ADA@example.com is no email, m is fine, see 12025550123\n"
+        + "z" * 500
+    )
+    assert (
+        speakable(text, ["key"], sent)
+        == ("identifiers[0]: email *** is no email, *** is fine, see *** " + "z" * 500)[:300]
+    )
     assert without(["", " "], "as it was") == "as it was"
 
 
@@ -169,7 +218,9 @@ def test_masking_never_fails(secret: str, before: str, after: str) -> None:
     text = speakable(f"{before} {secret} {after}", [secret], {"a": [secret]})
     assert text.isprintable()
     if secret.strip() == secret:
-        assert f" {secret} " not in f" {without([secret], f'x {secret} y')} " or not secret.strip("*")
+        assert f" {secret} " not in f" {without([secret], f'x {secret} y')} " or not secret.strip(
+            "*"
+        )
 
 
 def test_json_of_an_error() -> None:

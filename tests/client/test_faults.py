@@ -21,7 +21,11 @@ MEMBER = {"type": "object", "properties": {"inner": {"type": "array", "items": {
         ({"type": "integer"}, SECRET, "body must be a whole number"),
         ({"type": "string", "nullable": True}, 7, "body must be a string or must be null"),
         ({"required": ["a"]}, {}, "a is missing"),
-        ({"properties": {"a": {}}, "additionalProperties": False}, {"b": SECRET}, "b is not a field of the contract"),
+        (
+            {"properties": {"a": {}}, "additionalProperties": False},
+            {"b": SECRET},
+            "b is not a field of the contract",
+        ),
         ({"type": "string", "format": "uuid"}, SECRET, "body must have the format uuid"),
         ({"type": "string", "maxLength": 3}, SECRET, "body must have at most 3 characters"),
         ({"type": "string", "minLength": 9}, SECRET, "body must have at least 9 characters"),
@@ -29,9 +33,21 @@ MEMBER = {"type": "object", "properties": {"inner": {"type": "array", "items": {
         ({"minProperties": 2}, {}, "body must have at least 2 members"),
         ({"enum": ["a", "b"]}, SECRET, "body must be one of a, b"),
         ({"enum": [True]}, SECRET, "body must be one of True"),
-        ({"anyOf": [{"type": "number"}, {"type": "array"}]}, SECRET, "body must be a number or must be an array"),
-        ({"oneOf": [{"type": "string"}, {"minLength": 1}]}, SECRET, "body fits none of the accepted forms"),
-        ({"maximum": 3}, 77777, "body breaks the rule maximum: the value is greater than the maximum of 3"),
+        (
+            {"anyOf": [{"type": "number"}, {"type": "array"}]},
+            SECRET,
+            "body must be a number or must be an array",
+        ),
+        (
+            {"oneOf": [{"type": "string"}, {"minLength": 1}]},
+            SECRET,
+            "body fits none of the accepted forms",
+        ),
+        (
+            {"maximum": 3},
+            77777,
+            "body breaks the rule maximum: the value is greater than the maximum of 3",
+        ),
         (MEMBER, {"inner": ["x", 7]}, "inner[1] must be a string"),
     ],
 )
@@ -47,7 +63,12 @@ def test_all_faults_at_once() -> None:
     """Nothing is left to be found by the next try."""
     body = contract("retainful_client").operation("upsertContact").body
     assert body is not None
-    paths = {each.path for each in body.faults({"countryCode": "USA", "identifiers": [{"type": "fax", "id": None}], "listIds": [1]})}
+    paths = {
+        each.path
+        for each in body.faults(
+            {"countryCode": "USA", "identifiers": [{"type": "fax", "id": None}], "listIds": [1]}
+        )
+    }
     assert paths == {
         "firstName",
         "countryCode",
@@ -76,9 +97,14 @@ MORE = Contract(
         "servers": [{"url": "https://example.com/"}],
         "paths": {
             "/things/{id}": {
-                "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "parameters": [
+                    {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+                ],
                 "summary": "not an operation",
-                "get": {"operationId": "get", "responses": {"200": {"headers": {"X-A": {}}}, "default": {}}},
+                "get": {
+                    "operationId": "get",
+                    "responses": {"200": {"headers": {"X-A": {}}}, "default": {}},
+                },
             }
         },
     }

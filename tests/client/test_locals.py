@@ -121,7 +121,12 @@ def test_a_failed_call_shows_no_credential(api: Api, kind: Kind, name: str) -> N
 
     def call(method: str) -> object:
         http: Any = httpx.Client if kind == "sync" else httpx.AsyncClient
-        client = CLASSES[api, kind](http_client=http(transport=TRANSPORTS[name]), max_retries=0, **SECRETS[api], **POPULATION[api])
+        client = CLASSES[api, kind](
+            http_client=http(transport=TRANSPORTS[name]),
+            max_retries=0,
+            **SECRETS[api],
+            **POPULATION[api],
+        )
         arguments = FIELDS[api] if method == "upsert_contact" else {}
         if kind == "sync":
             return getattr(client, method)(**arguments)
@@ -147,7 +152,11 @@ def test_an_impossible_request_shows_no_credential(api: Api, kind: Kind) -> None
             done = client.upsert_contact(**arguments)
             return asyncio.run(done) if kind == "async" else done
 
-        error = raised_by(call) if api == "pristo" or "email" not in arguments or "nonsense" in arguments else None
+        error = (
+            raised_by(call)
+            if api == "pristo" or "email" not in arguments or "nonsense" in arguments
+            else None
+        )
         if error is not None:
             assert_hidden(error, api)
 
@@ -178,7 +187,9 @@ def test_a_constructor_shows_no_credential(api: Api, kind: Kind) -> None:
 
 def test_a_misspelt_keyword_is_named() -> None:
     """With the nearest one that there is, and without its value."""
-    with pytest.raises(TypeError, match=r"Pristo\(\) has no keyword 'apikey'; did you mean api_key=\?"):
+    with pytest.raises(
+        TypeError, match=r"Pristo\(\) has no keyword 'apikey'; did you mean api_key=\?"
+    ):
         contact_apis.Pristo(apikey="k")  # type: ignore[call-arg]  # what a user gets wrong
 
 
@@ -195,7 +206,9 @@ def test_many_contacts_show_no_credential(monkeypatch: pytest.MonkeyPatch, broke
         "settle": "contact_apis._http.call.Call.settle",
     }
     with Service() as service:
-        client = CLASSES["pristo", "sync"](base_url=service.url, **SECRETS["pristo"], **POPULATION["pristo"])
+        client = CLASSES["pristo", "sync"](
+            base_url=service.url, **SECRETS["pristo"], **POPULATION["pristo"]
+        )
         monkeypatch.setattr(places[broken], fail)
         error = raised_by(lambda: list(client.upsert_many([FIELDS["pristo"]])))
         assert_hidden(error, "pristo")
@@ -221,7 +234,11 @@ def test_secret_text_goes_out_as_it_is(text: str) -> None:
     """Hidden text is the same text to whoever sends it, and another to whoever prints it."""
     secret = SecretText(text)
     assert (secret, secret.encode(), f"{secret}") == (text, text.encode(), text)
-    assert (repr(secret), repr(secret.encode()), repr(secret.encode().decode())) == ("'***'", "b'***'", "'***'")
+    assert (repr(secret), repr(secret.encode()), repr(secret.encode().decode())) == (
+        "'***'",
+        "b'***'",
+        "'***'",
+    )
     assert isinstance(secret.encode(), SecretBytes)
     headers = SecretHeaders({"X-Key": text}).with_plain({"X-Plain": "plain"})
     assert headers.reveal() == {"X-Key": text, "X-Plain": "plain"}

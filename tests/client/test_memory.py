@@ -18,12 +18,26 @@ MOST = 32 * 1024  # KB
 ALL = "HOSTILE_SIZES" in os.environ  # `make soak` sets it
 SHORT = {
     "well-behaved",
-    *(f"200 {each}" for each in ("gzip", "gzip in gzip", "gzip in chunks", "without end", "a terabyte", "trailers", "deep", "empty lists")),
+    *(
+        f"200 {each}"
+        for each in (
+            "gzip",
+            "gzip in gzip",
+            "gzip in chunks",
+            "without end",
+            "a terabyte",
+            "trailers",
+            "deep",
+            "empty lists",
+        )
+    ),
     *(f"400 {each}" for each in ("gzip", "brotli", "without end", "text", "members")),
     *("reason", "a header", "headers", "interim responses"),
 }
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a process's peak is read from /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="a process's peak is read from /proc"
+)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "many"])
@@ -32,7 +46,9 @@ def test_no_response_takes_much_memory(kind: str) -> None:
     program = [sys.executable, "-m", "tests.client.hostile_sizes", kind]
     cases: dict[str, Action | bytes] = {"well-behaved": answer(200, GOOD["pristo"]), **sizes()}
     grown: dict[str, int] = {}
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for name, action in cases.items():
@@ -61,15 +77,37 @@ finally:
 
 def test_an_import_takes_little_memory(tmp_path: Path) -> None:
     """The same holds for an import, each of whose rows meets another of them."""
-    actions = [action for name, action in sizes().items() if name.startswith("200") or not name[0].isdigit()]
+    actions = [
+        action
+        for name, action in sizes().items()
+        if name.startswith("200") or not name[0].isdigit()
+    ]
     peaks: list[int] = []
     for script in ([answer(200, GOOD["pristo"])], actions):
         file = tmp_path / f"{len(script)}.csv"
-        file.write_text("id\n" + "".join(f"{uuid5(UUID(ID), str(number))}\n" for number in range(len(actions))), "utf-8")
+        file.write_text(
+            "id\n" + "".join(f"{uuid5(UUID(ID), str(number))}\n" for number in range(len(actions))),
+            "utf-8",
+        )
         with Hostile(*script) as service:
-            settings = {"PRISTO_API_KEY": KEYS["pristo"]["api_key"], "PRISTO_POPULATION_ID": KEYS["pristo"]["population_id"]}
+            settings = {
+                "PRISTO_API_KEY": KEYS["pristo"]["api_key"],
+                "PRISTO_POPULATION_ID": KEYS["pristo"]["population_id"],
+            }
             done = subprocess.run(
-                [sys.executable, "-c", PROGRAM, "import", str(file), "--to", "pristo", "--max-retries", "0", "--timeout", "1"],
+                [
+                    sys.executable,
+                    "-c",
+                    PROGRAM,
+                    "import",
+                    str(file),
+                    "--to",
+                    "pristo",
+                    "--max-retries",
+                    "0",
+                    "--timeout",
+                    "1",
+                ],
                 env={**os.environ, **settings, "PRISTO_BASE_URL": service.url},
                 capture_output=True,
                 text=True,

@@ -24,7 +24,9 @@ from .hostile import Hostile, answer
 from .kinds import APIS, CLASSES, FIELDS, GOOD, KEYS, KINDS, Api, Kind, call
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
-each_client = pytest.mark.parametrize(("api", "kind"), [(api, kind) for api in APIS for kind in KINDS])
+each_client = pytest.mark.parametrize(
+    ("api", "kind"), [(api, kind) for api in APIS for kind in KINDS]
+)
 
 
 @pytest.fixture
@@ -80,7 +82,9 @@ def test_pytest_httpx(api: Api, kind: Kind, httpx_mock: HTTPXMock, service: Host
 
 @each_client
 @pytest.mark.httpx_mock(assert_all_requests_were_expected=False)
-def test_pytest_httpx_without_a_response(api: Api, kind: Kind, httpx_mock: HTTPXMock, service: Hostile) -> None:
+def test_pytest_httpx_without_a_response(
+    api: Api, kind: Kind, httpx_mock: HTTPXMock, service: Hostile
+) -> None:
     """Without one, the outcome says that there is none."""
     outcome = _many(api, kind, service)
     assert not outcome.succeeded
@@ -107,7 +111,9 @@ def test_vcrpy(api: Api, kind: Kind, tmp_path: Path) -> None:
 
 
 @each_client
-def test_a_mocked_session_of_aiohttp(api: Api, kind: Kind, service: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mocked_session_of_aiohttp(
+    api: Api, kind: Kind, service: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What stands in the place of ``aiohttp.ClientSession._request``, as aioresponses does, gets the request."""
     seen: list[str] = []
 
@@ -131,7 +137,9 @@ def test_a_mock_transport(api: Api, kind: Kind, service: Hostile) -> None:
         return _good(api)
 
     made = httpx.Client if kind == "sync" else httpx.AsyncClient
-    assert _many(api, kind, service, http_client=made(transport=httpx.MockTransport(handle))).succeeded
+    assert _many(
+        api, kind, service, http_client=made(transport=httpx.MockTransport(handle))
+    ).succeeded
     assert len(seen) == 1
 
 
@@ -168,7 +176,9 @@ def test_a_transport_in_the_place_of_that_of_httpx(
 
 @each_client
 @pytest.mark.parametrize("single", [True, False])
-def test_send_of_httpx(api: Api, kind: Kind, single: bool, service: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_of_httpx(
+    api: Api, kind: Kind, single: bool, service: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A function in the place of ``httpx.Client.send`` gets every request, one or many."""
     seen: list[httpx.Request] = []
 
@@ -198,7 +208,9 @@ def test_a_tracer_around_send(api: Api, kind: Kind, monkeypatch: pytest.MonkeyPa
         seen.append(request)
         return blocking(self, request, **options)
 
-    async def send_async(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+    async def send_async(
+        self: httpx.AsyncClient, request: httpx.Request, **options: Any
+    ) -> httpx.Response:
         seen.append(request)
         return await awaited(self, request, **options)
 
@@ -211,11 +223,19 @@ def test_a_tracer_around_send(api: Api, kind: Kind, monkeypatch: pytest.MonkeyPa
 
 
 @each_client
-@pytest.mark.parametrize("target", ["httpx.Client", "httpx.AsyncClient", "httpx.Client.request", "httpx.AsyncClient.request"])
+@pytest.mark.parametrize(
+    "target",
+    ["httpx.Client", "httpx.AsyncClient", "httpx.Client.request", "httpx.AsyncClient.request"],
+)
 @pytest.mark.parametrize("autospec", [None, True])
-def test_what_no_request_of_many_goes_through(api: Api, kind: Kind, target: str, autospec: bool | None, service: Hostile) -> None:
+def test_what_no_request_of_many_goes_through(
+    api: Api, kind: Kind, target: str, autospec: bool | None, service: Hostile
+) -> None:
     """A mock that would not see the requests makes ``upsert_many`` refuse, with the remedy."""
-    with mock.patch(target, autospec=autospec), pytest.raises(ConfigurationError, match=r"is mocked, which .*; mock the transport"):
+    with (
+        mock.patch(target, autospec=autospec),
+        pytest.raises(ConfigurationError, match=r"is mocked, which .*; mock the transport"),
+    ):
         _many(api, kind, service)
 
 
@@ -232,7 +252,11 @@ def test_a_mock_that_was_there_first() -> None:
     """Where httpx was mocked before this package was imported, many are mocked too, and no longer when the mock has ended."""
     with Hostile(answer(200, GOOD["pristo"])) as service:
         done = subprocess.run(
-            [sys.executable, "-c", _FIRST, service.url, json.dumps(GOOD["pristo"])], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", _FIRST, service.url, json.dumps(GOOD["pristo"])],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert (done.stdout.split(), done.stderr) == (["updated", "1", "updated", "1"], "")
         assert len(service.requests) == 1

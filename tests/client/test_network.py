@@ -34,7 +34,9 @@ def secure(authority: Path) -> Iterator[TlsServer]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_private_authority(kind: Kind, secure: TlsServer, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_authority(
+    kind: Kind, secure: TlsServer, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``SSL_CERT_FILE`` is obeyed; without it a certificate that nobody vouches for is refused and nothing is sent."""
     with pytest.raises(APIConnectionError, match=r"ConnectError: .*never sent") as caught:
         call("pristo", kind, secure.url, max_retries=0)
@@ -46,13 +48,17 @@ def test_private_authority(kind: Kind, secure: TlsServer, authority: Path, monke
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_proxy(kind: Kind, secure: TlsServer, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy(
+    kind: Kind, secure: TlsServer, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``HTTPS_PROXY`` is obeyed, with the key inside the tunnel alone, and so is ``NO_PROXY``."""
     proxy = Proxy(secure.port)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
     assert call("pristo", kind, "https://api.example:9443").created is False
-    assert [each.split(b"\r\n")[0] for each in proxy.asked] == [b"CONNECT api.example:9443 HTTP/1.1"]
+    assert [each.split(b"\r\n")[0] for each in proxy.asked] == [
+        b"CONNECT api.example:9443 HTTP/1.1"
+    ]
     assert KEYS["pristo"]["api_key"].encode() not in proxy.asked[0]
     monkeypatch.setenv("NO_PROXY", "localhost")
     assert call("pristo", kind, secure.url).created is False
@@ -90,9 +96,15 @@ def test_plain_http_goes_through_no_proxy(kind: Kind, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("HTTPS_PROXY", "socks4://127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:port")],
+    [
+        ("SSL_CERT_FILE", "/nowhere/ca.pem"),
+        ("HTTPS_PROXY", "socks4://127.0.0.1:1"),
+        ("HTTPS_PROXY", "http://127.0.0.1:port"),
+    ],
 )
-def test_an_environment_that_cannot_work(kind: Kind, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_work(
+    kind: Kind, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A proxy or an authority that is none gives one sentence that says where to look."""
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
@@ -153,7 +165,11 @@ class Echo(Hostile):
 
     def _talk(self, connection: socket.socket) -> None:
         while head := connection.recv(65536):
-            length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0]) if b"\r\n\r\n" in head else 1 << 30
+            length = (
+                int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
+                if b"\r\n\r\n" in head
+                else 1 << 30
+            )
             while len(head.partition(b"\r\n\r\n")[2]) < length:
                 more = connection.recv(65536)
                 if not more:  # the caller has gone
@@ -197,7 +213,10 @@ def test_a_thousand_tasks() -> None:
 
             async def one(number: int) -> bool:
                 contact = (await pristo.upsert_contact(id=IDS[number], name=str(number))).contact
-                return contact is not None and (contact.id, contact.name) == (IDS[number], str(number))
+                return contact is not None and (contact.id, contact.name) == (
+                    IDS[number],
+                    str(number),
+                )
 
             for _ in range(2):
                 assert all(await asyncio.gather(*map(one, range(CALLS))))
@@ -224,12 +243,17 @@ def test_no_free_connection(kind: Kind) -> None:
             holders = [asyncio.create_task(pristo.upsert_contact(id=ID)) for _ in range(16)]
             while len(service.requests) < 16:
                 await asyncio.sleep(0.01)
-            late = await asyncio.gather(pristo.with_options(timeout=0.2).upsert_contact(id=ID), return_exceptions=True)
+            late = await asyncio.gather(
+                pristo.with_options(timeout=0.2).upsert_contact(id=ID), return_exceptions=True
+            )
             release.set()
             return [*late, *await asyncio.gather(*holders)]
 
     def workers() -> list[Any]:
-        with Pristo(base_url=service.url, max_retries=0, **KEYS["pristo"]) as pristo, ThreadPoolExecutor(16) as pool:
+        with (
+            Pristo(base_url=service.url, max_retries=0, **KEYS["pristo"]) as pristo,
+            ThreadPoolExecutor(16) as pool,
+        ):
             holders = [pool.submit(pristo.upsert_contact, id=ID) for _ in range(16)]
             while len(service.requests) < 16:
                 threading.Event().wait(0.01)

@@ -46,7 +46,13 @@ def echo() -> Iterator[Echo]:
 def program(name: str, url: str, count: int) -> dict[str, Any]:
     """What a program of :mod:`tests.client.processes` saw."""
     command = [sys.executable, "-m", "tests.client.processes", name, url, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=int(os.environ.get("SOAK_SECONDS", "240")), check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=int(os.environ.get("SOAK_SECONDS", "240")),
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen
@@ -79,7 +85,11 @@ def test_siblings_get_their_own_responses() -> None:
 
 def test_a_fork_amid_many(echo: Echo) -> None:
     """Outcomes belong to the process that began; a child is told so and ends, and the parent's run comes to its end."""
-    assert program("fork_amid_many", echo.url, 40) | {"threads": 0} == {"code": 7, "states": ["created"], "threads": 0}
+    assert program("fork_amid_many", echo.url, 40) | {"threads": 0} == {
+        "code": 7,
+        "states": ["created"],
+        "threads": 0,
+    }
 
 
 def test_a_fork_amid_loading(echo: Echo) -> None:
@@ -110,8 +120,13 @@ def test_a_foreign_response_is_no_success(kind: Kind, many: bool) -> None:
         async def awaited() -> list[Any]:
             async with client:
                 if many:
-                    return [each async for each in client.upsert_many([{"id": ID}] * 2, concurrency=1)]
-                return [*await asyncio.gather(client.upsert_contact(id=ID), return_exceptions=True), await client.upsert_contact(id=ID)]
+                    return [
+                        each async for each in client.upsert_many([{"id": ID}] * 2, concurrency=1)
+                    ]
+                return [
+                    *await asyncio.gather(client.upsert_contact(id=ID), return_exceptions=True),
+                    await client.upsert_contact(id=ID),
+                ]
 
         def blocking() -> list[Any]:
             with client:
@@ -182,7 +197,11 @@ def test_another_correlation_id_is_no_failure(kind: Kind, caplog: pytest.LogCapt
             async with client:
                 return [(await client.upsert_contact(id=ID)).request_id for _ in range(3)]
 
-        shown = asyncio.run(awaited()) if kind == "async" else [client.upsert_contact(id=ID).request_id for _ in range(3)]
+        shown = (
+            asyncio.run(awaited())
+            if kind == "async"
+            else [client.upsert_contact(id=ID).request_id for _ in range(3)]
+        )
         if kind == "sync":
             client.close()
     assert shown == [UUID(OTHER)] * 3
@@ -204,14 +223,18 @@ def test_a_thousand_event_loops(echo: Echo) -> None:
 class OtherLoop(asyncio.SelectorEventLoop):
     """Connects as the event loop of uvloop does, which servers such as uvicorn use: one address at a time."""
 
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
         assert "happy_eyeballs_delay" not in options
         assert "interleave" not in options
         return await super().create_connection(protocol_factory, host, port, **options)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "two.localhost"])
-def test_event_loops_that_are_not_asyncios(host: str, echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_loops_that_are_not_asyncios(
+    host: str, echo: Echo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Under other event loops than asyncio's own, calls go to whichever address of the host answers."""
     from contact_apis._http import connections
 
@@ -225,7 +248,9 @@ def test_event_loops_that_are_not_asyncios(host: str, echo: Echo, monkeypatch: p
     monkeypatch.setattr(OtherLoop, "getaddrinfo", resolved)
 
     async def called() -> bool:
-        async with AsyncPristo(base_url=f"http://{host}:{port}", allow_http=host, max_retries=0, **KEYS["pristo"]) as pristo:
+        async with AsyncPristo(
+            base_url=f"http://{host}:{port}", allow_http=host, max_retries=0, **KEYS["pristo"]
+        ) as pristo:
             wanted = uuid4()
             found = (await pristo.upsert_contact(id=wanted)).contact
             return found is not None and found.id == wanted
@@ -283,7 +308,9 @@ def test_callers_of_a_web_application_that_disconnect(echo: Echo) -> None:
         return PlainTextResponse(str(found is not None and found.id == wanted))
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    config = uvicorn.Config(Starlette(routes=[Route("/", handler)]), log_config=None, lifespan="off")
+    config = uvicorn.Config(
+        Starlette(routes=[Route("/", handler)]), log_config=None, lifespan="off"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -331,8 +358,14 @@ def test_interruptions_of_many(echo: Echo) -> None:
 def test_clients_pickle_to_their_settings(api: Api, kind: Kind) -> None:
     """A pickled, copied or deeply copied client has the same settings and connections of its own; no repr shows the key."""
     with Hostile(answer(200, GOOD[api])) as service:
-        client = CLASSES[api, kind](base_url=service.url, timeout=7, total_timeout=None, max_retries=5, **KEYS[api])
-        for each in (pickle.loads(pickle.dumps(client)), copy.copy(client), copy.deepcopy(client.with_options(max_retries=5))):  # noqa: S301 # made here
+        client = CLASSES[api, kind](
+            base_url=service.url, timeout=7, total_timeout=None, max_retries=5, **KEYS[api]
+        )
+        for each in (
+            pickle.loads(pickle.dumps(client)),  # noqa: S301 # made here
+            copy.copy(client),
+            copy.deepcopy(client.with_options(max_retries=5)),
+        ):
             assert type(each) is type(client)
             assert each._options() == client._options()  # noqa: SLF001 # what is tested
             assert each._session.client_transport is not client._session.client_transport  # noqa: SLF001 # what is tested

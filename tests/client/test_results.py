@@ -42,15 +42,33 @@ from .hostile import Hostile, answer
 from .kinds import FIELDS, GOOD, ID, KEYS, KINDS, Api, Kind, call, many
 
 REQUEST = "5f0c2f4e-6a6e-4f57-9d63-0f8d2c1a7b11"
-CONTACT = {"id": ID, "email": "ada@example.com", "lastName": "Lovelace", "customFields": {"tier": "gold"}}
-PRISTO = PristoResult(created=True, contact=PristoContact.from_dict(CONTACT), request_id=UUID(REQUEST))
+CONTACT = {
+    "id": ID,
+    "email": "ada@example.com",
+    "lastName": "Lovelace",
+    "customFields": {"tier": "gold"},
+}
+PRISTO = PristoResult(
+    created=True, contact=PristoContact.from_dict(CONTACT), request_id=UUID(REQUEST)
+)
 SHOWN: list[tuple[Any, dict[str, object]]] = [
     (PRISTO, {"created": True, "contact": CONTACT, "request_id": REQUEST}),
-    (PristoResult(created=False, contact=None, request_id=UUID(REQUEST)), {"created": False, "contact": None, "request_id": REQUEST}),
-    (pickle.loads(pickle.dumps(PRISTO)), {"created": True, "contact": CONTACT, "request_id": REQUEST}),  # noqa: S301 # our own
-    (RetainfulResult(created=None, request_id=UUID(REQUEST)), {"created": None, "request_id": REQUEST}),
+    (
+        PristoResult(created=False, contact=None, request_id=UUID(REQUEST)),
+        {"created": False, "contact": None, "request_id": REQUEST},
+    ),
+    (
+        pickle.loads(pickle.dumps(PRISTO)),  # noqa: S301 # our own
+        {"created": True, "contact": CONTACT, "request_id": REQUEST},
+    ),
+    (
+        RetainfulResult(created=None, request_id=UUID(REQUEST)),
+        {"created": None, "request_id": REQUEST},
+    ),
 ]
-by_name = pytest.mark.parametrize(("result", "expected"), SHOWN, ids=["pristo", "no contact", "pickled", "retainful"])
+by_name = pytest.mark.parametrize(
+    ("result", "expected"), SHOWN, ids=["pristo", "no contact", "pickled", "retainful"]
+)
 
 
 @by_name
@@ -109,9 +127,14 @@ def test_a_result_is_a_type_of_pydantic(result: Any, expected: dict[str, object]
 
 @pytest.mark.parametrize("typed", [True, False])
 @by_name
-def test_a_result_is_a_return_value_of_fastapi(result: Any, expected: dict[str, object], typed: bool) -> None:
+def test_a_result_is_a_return_value_of_fastapi(
+    result: Any, expected: dict[str, object], typed: bool
+) -> None:
     """With and without a return type, and the application's own description shows it."""
-    fastapi = pytest.importorskip("fastapi", reason="no dependency of this project; the tests with pydantic say the same without it")
+    fastapi = pytest.importorskip(
+        "fastapi",
+        reason="no dependency of this project; the tests with pydantic say the same without it",
+    )
     testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx and starlette")
     app = fastapi.FastAPI()
 
@@ -152,29 +175,47 @@ def documented(api: str) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize(("api", "blocking", "awaiting", "typed"), FORMS)
-def test_the_keywords_for_type_checkers_are_the_fields_of_the_document(api: Api, blocking: Any, awaiting: Any, typed: Any) -> None:
+def test_the_keywords_for_type_checkers_are_the_fields_of_the_document(
+    api: Api, blocking: Any, awaiting: Any, typed: Any
+) -> None:
     """A field that only one of them has is named, with where to write it."""
     fields, required = documented(api)
     keywords = set(typed.__annotations__)
     assert not fields - keywords, f"add to {typed.__name__}: {sorted(fields - keywords)}"
-    assert not keywords - fields - OURS[api], f"remove from {typed.__name__}: {sorted(keywords - fields - OURS[api])}"
+    assert not keywords - fields - OURS[api], (
+        f"remove from {typed.__name__}: {sorted(keywords - fields - OURS[api])}"
+    )
     # Identifiers are built of email and phone where those are given.
-    needed = {name for name, each in typed.__annotations__.items() if each.__forward_arg__.startswith("Required[")}
+    needed = {
+        name
+        for name, each in typed.__annotations__.items()
+        if each.__forward_arg__.startswith("Required[")
+    }
     differing = needed ^ (required - {"identifiers"})
-    assert not differing, f"required in {typed.__name__} or in the document, and not in both: {sorted(differing)}"
+    assert not differing, (
+        f"required in {typed.__name__} or in the document, and not in both: {sorted(differing)}"
+    )
 
 
 @pytest.mark.parametrize(("api", "blocking", "awaiting", "typed"), FORMS)
-def test_help_and_signature_list_the_fields(api: Api, blocking: Any, awaiting: Any, typed: Any) -> None:
+def test_help_and_signature_list_the_fields(
+    api: Api, blocking: Any, awaiting: Any, typed: Any
+) -> None:
     """Of the class and of a client, for notebooks complete what the signature names; what is required is shown as that."""
     fields, required = documented(api)
     for kind in (blocking, awaiting):
         client = kind(**KEYS[api])
         for function in (kind.upsert_contact, client.upsert_contact):
             shown = inspect.signature(function).parameters
-            named = {name: each for name, each in shown.items() if each.kind is each.KEYWORD_ONLY and name != "request_id"}
+            named = {
+                name: each
+                for name, each in shown.items()
+                if each.kind is each.KEYWORD_ONLY and name != "request_id"
+            }
             assert set(named) == fields | OURS[api]
-            assert {name for name, each in named.items() if repr(each.default) == "<required>"} == required - {"identifiers"}
+            assert {
+                name for name, each in named.items() if repr(each.default) == "<required>"
+            } == required - {"identifiers"}
             assert list(shown)[-len(named) - 2 : -len(named)] == ["contact", "request_id"]
             text = pydoc.plain(pydoc.render_doc(function))
             assert all(f" {name}: " in text for name in named)
@@ -221,7 +262,16 @@ TIMES = [
 def test_a_time_can_be_text(text: str, wire: str, kind: Kind) -> None:
     """RFC 3339, or a date where the document takes one: in each field that is a time, the consent's too, which is not changed."""
     consent = Consent(cast("Any", text), "192.0.2.7", "web_form")
-    body = sent(kind, {**FIELDS["retainful"], "birth_date": text, "created_at": text, "consent": consent, "phone": "+14155550123"})
+    body = sent(
+        kind,
+        {
+            **FIELDS["retainful"],
+            "birth_date": text,
+            "created_at": text,
+            "consent": consent,
+            "phone": "+14155550123",
+        },
+    )
     assert (body["birthDate"], body["createdAt"]) == (wire, wire)
     assert [each["consent"]["createdAt"] for each in body["identifiers"]] == [wire, wire]
     assert consent.created_at == text
@@ -232,15 +282,30 @@ def test_a_time_can_be_text(text: str, wire: str, kind: Kind) -> None:
     [
         ("1990-01-15T10:30:00", "have a time zone: end it with Z or an offset"),
         ("1990-01-15 10:30:00.5", "have a time zone: end it with Z or an offset"),
-        *((text, "be an RFC 3339 time, such as .*, or a date, such as") for text in ("", "yesterday", "21.03.2024", "1990-02-30")),
-        *((text, "be an RFC 3339 time") for text in ("1990-13-01T10:30:00Z", "19900115T103000Z", "1990-01-15T10:30:00Z\n", "632394000")),
+        *(
+            (text, "be an RFC 3339 time, such as .*, or a date, such as")
+            for text in ("", "yesterday", "21.03.2024", "1990-02-30")
+        ),
+        *(
+            (text, "be an RFC 3339 time")
+            for text in (
+                "1990-13-01T10:30:00Z",
+                "19900115T103000Z",
+                "1990-01-15T10:30:00Z\n",
+                "632394000",
+            )
+        ),
     ],
 )
 @pytest.mark.parametrize("name", ["birth_date", "created_at", "consent"])
 def test_text_that_is_no_time_is_refused_with_the_remedy(name: str, text: str, remedy: str) -> None:
     """Nothing is sent, the field is named, and the text, which may be somebody's day of birth, is not shown."""
     value = Consent(cast("Any", text), "192.0.2.7", "web_form") if name == "consent" else text
-    field = {"birth_date": "birthDate", "created_at": "createdAt", "consent": r"identifiers\[0\]\.consent\.createdAt"}[name]
+    field = {
+        "birth_date": "birthDate",
+        "created_at": "createdAt",
+        "consent": r"identifiers\[0\]\.consent\.createdAt",
+    }[name]
     given = {**FIELDS["retainful"], name: value}
     with Hostile() as service:
         with pytest.raises(InvalidRequestError, match=f"{field} must {remedy}") as caught:
@@ -276,7 +341,15 @@ def test_a_member_that_takes_no_date_takes_a_time_alone() -> None:
         inner: list[Model] | None = None
 
     faults: list[Fault] = []
-    read: Any = with_times(Model(cast("Any", "2024-03-21"), cast("Any", "2024-03-21T10:30:00Z"), "noon", [Model(free="x")]), faults)
+    read: Any = with_times(
+        Model(
+            cast("Any", "2024-03-21"),
+            cast("Any", "2024-03-21T10:30:00Z"),
+            "noon",
+            [Model(free="x")],
+        ),
+        faults,
+    )
     assert [str(each) for each in faults] == [
         "moment must be an RFC 3339 time, such as 2024-03-21T10:30:00Z",
         "day must be a date, such as 2024-03-21",
@@ -286,7 +359,9 @@ def test_a_member_that_takes_no_date_takes_a_time_alone() -> None:
 
 def rows_of(library: str, rows: list[dict[str, Any]]) -> Any:
     """The same rows as a library has them, as its users pass them on."""
-    module = pytest.importorskip(library, reason="no dependency of this project; test_edges.py has what its rows look like")
+    module = pytest.importorskip(
+        library, reason="no dependency of this project; test_edges.py has what its rows look like"
+    )
     if library == "pandas":
         return module.DataFrame(rows).to_dict("records")
     if library == "polars":
@@ -304,18 +379,26 @@ def rows_of(library: str, rows: list[dict[str, Any]]) -> Any:
 def test_the_rows_of_a_real_library_are_sent(library: str) -> None:
     """What has no value in the frame or the table is absent from the request."""
     other = ID[:-1] + "1"
-    rows = [{"id": ID, "email": "ada@example.com", "name": None}, {"id": other, "email": None, "name": "Grace"}]
+    rows = [
+        {"id": ID, "email": "ada@example.com", "name": None},
+        {"id": other, "email": None, "name": "Grace"},
+    ]
     taken = rows_of(library, rows)
     with Hostile(answer(200)) as service:
         many("sync", taken, service.url)
     bodies = [json.loads(each.split(b"\r\n\r\n", 1)[1])["contact"] for each in service.requests]
-    assert sorted(bodies, key=lambda each: str(each["id"])) == [{"id": ID, "email": "ada@example.com"}, {"id": other, "name": "Grace"}]
+    assert sorted(bodies, key=lambda each: str(each["id"])) == [
+        {"id": ID, "email": "ada@example.com"},
+        {"id": other, "name": "Grace"},
+    ]
 
 
 @pytest.mark.parametrize("nullable", [False, True])
 def test_a_real_data_frame_of_pandas_is_sent(nullable: bool) -> None:
     """Times of pandas are times, NaT, NaN and NA are absent."""
-    pandas = pytest.importorskip("pandas", reason="no dependency of this project; test_edges.py has what its rows look like")
+    pandas = pytest.importorskip(
+        "pandas", reason="no dependency of this project; test_edges.py has what its rows look like"
+    )
     frame = pandas.DataFrame(
         {
             "first_name": ["Ada", "Grace"],
@@ -327,13 +410,19 @@ def test_a_real_data_frame_of_pandas_is_sent(nullable: bool) -> None:
     )
     if nullable:
         frame = frame.convert_dtypes()
-    rows = [{**row, "list_ids": ["NdrD"], "consent": FIELDS["retainful"]["consent"]} for row in frame.to_dict("records")]
+    rows = [
+        {**row, "list_ids": ["NdrD"], "consent": FIELDS["retainful"]["consent"]}
+        for row in frame.to_dict("records")
+    ]
     with Hostile(answer(200, {"status": True})) as service:
         outcomes = many("sync", rows, service.url, api="retainful")
         assert [each.state for each in outcomes] == ["accepted", "accepted"], outcomes
         with pytest.raises(TypeError, match="to_dict"):
             many("sync", frame, service.url, api="retainful")
-    bodies = {each["firstName"]: each for each in (json.loads(one.split(b"\r\n\r\n", 1)[1]) for one in service.requests)}
+    bodies = {
+        each["firstName"]: each
+        for each in (json.loads(one.split(b"\r\n\r\n", 1)[1]) for one in service.requests)
+    }
     assert bodies["Ada"]["birthDate"] == "1990-01-15T00:00:00.000Z"
     assert not {"city", "postalCode"} & set(bodies["Ada"])
     assert "birthDate" not in bodies["Grace"]

@@ -22,7 +22,27 @@ from contact_apis._openapi.document import contract
 from .kinds import GOOD
 
 REQUEST_ID = UUID(int=7)
-STATUSES = [200, 202, 302, 400, 401, 404, 408, 409, 429, 500, 501, 502, 503, 504, 520, 524, 525, 303, 499]
+STATUSES = [
+    200,
+    202,
+    302,
+    400,
+    401,
+    404,
+    408,
+    409,
+    429,
+    500,
+    501,
+    502,
+    503,
+    504,
+    520,
+    524,
+    525,
+    303,
+    499,
+]
 FAILURES: list[type[Exception]] = [
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -38,7 +58,9 @@ FAILURES: list[type[Exception]] = [
 ]
 #: Outcomes as plain data: a status with what it asks for, or a failure.
 outcomes = st.one_of(
-    st.tuples(st.sampled_from(STATUSES), st.sampled_from([None, 0.0, 1.5, 30.0, 119.0, 121.0, 9999.0])),
+    st.tuples(
+        st.sampled_from(STATUSES), st.sampled_from([None, 0.0, 1.5, 30.0, 119.0, 121.0, 9999.0])
+    ),
     st.sampled_from(FAILURES),
 )
 
@@ -46,7 +68,9 @@ outcomes = st.one_of(
 def may_repeat(outcome: Any, sends_mail: bool) -> bool:
     """The rules of the design, said a second time."""
     if isinstance(outcome, tuple):
-        return outcome[0] == 429 or (outcome[0] in (408, 500, 502, 503, 504, 520, 521, 522, 523, 524) and not sends_mail)
+        return outcome[0] == 429 or (
+            outcome[0] in (408, 500, 502, 503, 504, 520, 521, 522, 523, 524) and not sends_mail
+        )
     if outcome in (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
         return True
     return outcome not in (httpx.LocalProtocolError, httpx.UnsupportedProtocol) and not sends_mail
@@ -56,7 +80,11 @@ def real(outcome: Any) -> httpx.Response | Exception:
     """The outcome as a session reports it."""
     if isinstance(outcome, tuple):
         status, asked = outcome
-        return httpx.Response(status, json=GOOD["retainful"], headers={} if asked is None else {"Retry-After": str(asked)})
+        return httpx.Response(
+            status,
+            json=GOOD["retainful"],
+            headers={} if asked is None else {"Retry-After": str(asked)},
+        )
     failure: Exception = outcome("went wrong")
     return failure
 
@@ -67,7 +95,16 @@ def begun(policy: Policy, sends_mail: bool, now: float) -> Call:
     unset = retainful_client.types.Unset
     terms = contract("retainful_client")
     upsert = terms.operation("upsertContact")
-    service = Service("Retainful", terms, SecretHeaders({"Key": "k"}), unset, lambda _: not sends_mail, lambda _: (), upsert, base_url=url)
+    service = Service(
+        "Retainful",
+        terms,
+        SecretHeaders({"Key": "k"}),
+        unset,
+        lambda _: not sends_mail,
+        lambda _: (),
+        upsert,
+        base_url=url,
+    )
     body = {"firstName": "Ada", "listIds": [], "identifiers": [IDENTIFIER]}
     return Call(service, policy, upsert, body, REQUEST_ID, now)
 
@@ -96,7 +133,10 @@ def test_a_call_takes_the_course_that_the_rules_give_it(
     call = begun(Policy(total_timeout=total, max_retries=retries), sends_mail, now)
     for attempt, outcome in enumerate(script, 1):
         longest = call.begin(now)
-        assert all(total is None or (each or 0) <= max(0.001, 1000.0 + total - now) for each in longest.values())
+        assert all(
+            total is None or (each or 0) <= max(0.001, 1000.0 + total - now)
+            for each in longest.values()
+        )
         now += took
         try:
             verdict: object = call.settle(real(outcome), now, 0.0)
@@ -145,7 +185,21 @@ def test_never_earlier_than_asked(asked: float, chance: float) -> None:
         ("Thu Jan  1 00:01:00 1970", 60),
         ("Thu, 01 Jan 1970 00:01:00 -0000", 60),
         ("Wed, 31 Dec 1969 00:00:00 GMT", 0),
-        *[(each, None) for each in ("", "soon", "-1", "1e3", "nan", "inf", "0x10", "१", "Thu, 99 Jan 1970 00:00:00 GMT", "1;2")],
+        *[
+            (each, None)
+            for each in (
+                "",
+                "soon",
+                "-1",
+                "1e3",
+                "nan",
+                "inf",
+                "0x10",
+                "१",
+                "Thu, 99 Jan 1970 00:00:00 GMT",
+                "1;2",
+            )
+        ],
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:

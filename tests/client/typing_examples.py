@@ -35,10 +35,17 @@ consent = Consent(created_at=datetime.now(UTC), ip="192.0.2.7", source="web_form
 
 def blocking(customer: UUID) -> None:
     with Pristo(
-        api_key="k", population_id=customer, base_url="https://example.com", timeout=3, total_timeout=None, max_retries=0
+        api_key="k",
+        population_id=customer,
+        base_url="https://example.com",
+        timeout=3,
+        total_timeout=None,
+        max_retries=0,
     ) as pristo:
         assert_type(pristo, Pristo)
-        result = pristo.upsert_contact(id=customer, email="ada@example.com", name=None, custom_fields={"tier": "gold"})
+        result = pristo.upsert_contact(
+            id=customer, email="ada@example.com", name=None, custom_fields={"tier": "gold"}
+        )
         assert_type(result, PristoResult)
         assert_type(result.created, bool)
         assert_type(result.contact, PristoContact | None)
@@ -66,15 +73,22 @@ def blocking(customer: UUID) -> None:
         )
         assert_type(sent, RetainfulResult)
         assert_type(sent.created, None)
-        identifier = Identifier("phone", 12025550123, Channels(phone=Channel("subscribed")), consent)
-        assert_type(retainful.upsert_contact(RetainfulContact("Ada", [], [identifier])), RetainfulResult)
+        identifier = Identifier(
+            "phone", 12025550123, Channels(phone=Channel("subscribed")), consent
+        )
+        assert_type(
+            retainful.upsert_contact(RetainfulContact("Ada", [], [identifier])), RetainfulResult
+        )
         retainful.upsert_contact(email="ada@example.com")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue] # needs name and lists
         retainful.upsert_contact(first_name="Ada", list_ids=["x"], channels={"fax": "x"})  # type: ignore[dict-item] # pyright: ignore[reportCallIssue, reportArgumentType] # no such channel
         retainful.upsert_contact(PristoContact(id=customer))  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType] # the other service's
 
 
 async def awaiting(customer: UUID) -> None:
-    async with AsyncPristo() as pristo, AsyncRetainful(http_client=httpx.AsyncClient()) as retainful:
+    async with (
+        AsyncPristo() as pristo,
+        AsyncRetainful(http_client=httpx.AsyncClient()) as retainful,
+    ):
         assert_type(await pristo.upsert_contact(id=customer), PristoResult)
         assert_type(await pristo.with_options(max_retries=1).check_credentials(), bool)
         assert_type(await retainful.upsert_contact(first_name="Ada", list_ids=()), RetainfulResult)

@@ -12,7 +12,9 @@ from contact_apis._suite import Suite, SuiteError, start
 def main() -> int:
     """Starts the run; the result is the exit code."""
     if len(sys.argv) > 1:
-        sys.stderr.write("tests.contract takes variables, no arguments; for options there is the command contact-apis contract\n")
+        sys.stderr.write(
+            "tests.contract takes variables, no arguments; for options there is the command contact-apis contract\n"
+        )
         return 2
     try:
         return start(Suite(Path(__file__).parents[2], __package__), os.environ)

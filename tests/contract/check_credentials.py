@@ -16,8 +16,14 @@ CLAUSES = {
     "Retainful-App-Id": ("retainful.app-id-required", "retainful.app-id-checked"),
 }
 HEADERS = [
-    pytest.param(header, marks=pytest.mark.clause(*clauses, f"{clauses[0].partition('.')[0]}.{envelope}"), id=header)
-    for (header, clauses), envelope in zip(CLAUSES.items(), ["401-envelope", "401-body", "401-body"], strict=True)
+    pytest.param(
+        header,
+        marks=pytest.mark.clause(*clauses, f"{clauses[0].partition('.')[0]}.{envelope}"),
+        id=header,
+    )
+    for (header, clauses), envelope in zip(
+        CLAUSES.items(), ["401-envelope", "401-body", "401-body"], strict=True
+    )
 ]
 
 
@@ -55,16 +61,25 @@ def valid(service: Service) -> Call:
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_credential_that_is_absent_or_wrong_is_answered_401(header: str, request: pytest.FixtureRequest) -> None:
+def test_a_credential_that_is_absent_or_wrong_is_answered_401(
+    header: str, request: pytest.FixtureRequest
+) -> None:
     """Each wrong request follows a right one on the same connection, for contacts that exist."""
     service: Service = request.getfixturevalue("pristo" if header == "X-API-Key" else "retainful")
     required, checked = CLAUSES[header]
     accept(service, valid(service), f"{service.api}.operation")
-    reject_credentials(service, valid(service).with_header(header, None), required, f"a request without {header}")
+    reject_credentials(
+        service, valid(service).with_header(header, None), required, f"a request without {header}"
+    )
     for reason, value in service.within(wrong_values(service, header).items(), least=2):
         accept(service, valid(service), f"{service.api}.operation")
         clause = required if reason == "empty" else checked
-        reject_credentials(service, valid(service).with_header(header, value), clause, f"a request whose {header} is {reason}")
+        reject_credentials(
+            service,
+            valid(service).with_header(header, value),
+            clause,
+            f"a request whose {header} is {reason}",
+        )
 
 
 @pytest.mark.clause("pristo.key-required", "pristo.key-checked")
@@ -76,8 +91,18 @@ def test_nothing_beside_the_key_stands_for_it(pristo: Service) -> None:
         calls.append(pristo.upsert(body, population=pristo.endpoint.second_population))
     for call in pristo.within(calls):
         accept(pristo, call, "pristo.operation")
-        reject_credentials(pristo, call.with_header("X-API-Key", None), "pristo.key-required", "a request without X-API-Key")
-        reject_credentials(pristo, call.with_header("X-API-Key", "wrong"), "pristo.key-checked", "a request whose X-API-Key is nonsense")
+        reject_credentials(
+            pristo,
+            call.with_header("X-API-Key", None),
+            "pristo.key-required",
+            "a request without X-API-Key",
+        )
+        reject_credentials(
+            pristo,
+            call.with_header("X-API-Key", "wrong"),
+            "pristo.key-checked",
+            "a request whose X-API-Key is nonsense",
+        )
 
 
 @pytest.mark.clause("retainful.api-key-checked", "retainful.app-id-checked")
@@ -85,7 +110,12 @@ def test_credentials_that_changed_places_are_wrong(retainful: Service) -> None:
     """Each in the other's header, both at once."""
     (key, secret), (app, number) = retainful.endpoint.credentials.items()
     call = valid(retainful).with_header(key, number).with_header(app, secret)
-    reject_credentials(retainful, call, "retainful.api-key-checked", "a request whose API key and App ID changed places")
+    reject_credentials(
+        retainful,
+        call,
+        "retainful.api-key-checked",
+        "a request whose API key and App ID changed places",
+    )
 
 
 @pytest.mark.clause("{api}.no-server-error", "{api}.documented-statuses")
@@ -105,11 +135,18 @@ def test_a_request_without_any_credentials_is_answered_401(service: Service) -> 
         for clause in ("pristo.key-in-header", "retainful.credentials-in-headers")
     ],
 )
-def test_header_names_are_taken_in_any_letter_case(api: str, clause: str, request: pytest.FixtureRequest) -> None:
+def test_header_names_are_taken_in_any_letter_case(
+    api: str, clause: str, request: pytest.FixtureRequest
+) -> None:
     """HTTP makes no difference between X-API-Key and x-api-key."""
     service: Service = request.getfixturevalue(api)
     for spelling in service.within([str.lower, str.upper]):
         call = valid(service)
         for header, value in service.endpoint.credentials.items():
             call = call.with_header(header, None).with_header(spelling(header), value)
-        accept(service, call, clause, "a request whose credentials stand in headers of another letter case")
+        accept(
+            service,
+            call,
+            clause,
+            "a request whose credentials stand in headers of another letter case",
+        )

@@ -24,9 +24,30 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "number": ["7", None, [], {}, False],
 }
 WRONG_FORMATS: dict[str, list[str]] = {
-    "uuid": ["not-a-uuid", "", "0", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0", PLAIN_POOL[0][:-1] + "g"],
-    "email": ["not-an-address", "@example.com", "ada@", "ada.example.com", "ada lovelace@example.com", "ada@example.com@example.com"],
-    "date": ["not a date", "tomorrow", "2024-13-45", "21/03/2024", "21.03.2024", "Thu, 21 Mar 2024 10:30:00 GMT"],
+    "uuid": [
+        "not-a-uuid",
+        "",
+        "0",
+        PLAIN_POOL[0][:-1],
+        PLAIN_POOL[0] + "0",
+        PLAIN_POOL[0][:-1] + "g",
+    ],
+    "email": [
+        "not-an-address",
+        "@example.com",
+        "ada@",
+        "ada.example.com",
+        "ada lovelace@example.com",
+        "ada@example.com@example.com",
+    ],
+    "date": [
+        "not a date",
+        "tomorrow",
+        "2024-13-45",
+        "21/03/2024",
+        "21.03.2024",
+        "Thu, 21 Mar 2024 10:30:00 GMT",
+    ],
     "date-time": [
         "2024-13-45T10:30:00.000Z",
         "2023-02-30T10:30:00.000Z",
@@ -62,7 +83,10 @@ def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
     if isinstance(value, list):
         yield from ([] for _ in range(node.get("minItems", 0)))
         for number, member in enumerate(value):
-            yield from ([*value[:number], broken, *value[number + 1 :]] for broken in breakages(api, member, node["items"]))
+            yield from (
+                [*value[:number], broken, *value[number + 1 :]]
+                for broken in breakages(api, member, node["items"])
+            )
             if not isinstance(member, dict):  # behind one that is right, too
                 yield from ([*value, broken] for broken in breakages(api, member, node["items"]))
 
@@ -138,13 +162,19 @@ def field_clauses() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("clause", [pytest.param(each, marks=pytest.mark.clause(each)) for each in field_clauses()])
-def test_a_body_that_breaks_one_rule_is_refused(clause: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    "clause", [pytest.param(each, marks=pytest.mark.clause(each)) for each in field_clauses()]
+)
+def test_a_body_that_breaks_one_rule_is_refused(
+    clause: str, request: pytest.FixtureRequest
+) -> None:
     """For each rule of the schema: a request that breaks it and nothing else is answered 400."""
     service: Service = request.getfixturevalue(clause.partition(".")[0])
     calls = calls_by_clause(service).get(clause, [])
     if not calls:
-        raise NotExercised("no value of the requests that can be sent here breaks it; does PRISTO_CUSTOM_FIELDS name a custom field?")
+        raise NotExercised(
+            "no value of the requests that can be sent here breaks it; does PRISTO_CUSTOM_FIELDS name a custom field?"
+        )
     for call in service.within(calls):
         refuse(service, call, clause, f"a request that breaks “{load_clauses()[clause].says}”")
 
@@ -161,7 +191,12 @@ def test_each_optional_field_of_pristo_may_stand_alone(pristo: Service) -> None:
             f"a contact with id and {name}",
         )
         rest = {key: value for key, value in full.items() if key != name}
-        accept(pristo, pristo.upsert({"contact": rest}), "pristo.optional-fields", f"a contact without {name}")
+        accept(
+            pristo,
+            pristo.upsert({"contact": rest}),
+            "pristo.optional-fields",
+            f"a contact without {name}",
+        )
 
 
 @pytest.mark.clause("retainful.optional-fields")
@@ -169,6 +204,16 @@ def test_each_optional_field_of_retainful_may_stand_alone(retainful: Service) ->
     """The required fields with any one other are accepted, and so is any optional field missing from the whole."""
     full, least = page_example(retainful, 3), least_contact(retainful, 3)
     for name in retainful.within([each for each in full if each not in least]):
-        accept(retainful, retainful.upsert({**least, name: full[name]}), "retainful.optional-fields", f"a contact with {name}")
+        accept(
+            retainful,
+            retainful.upsert({**least, name: full[name]}),
+            "retainful.optional-fields",
+            f"a contact with {name}",
+        )
         rest = {key: value for key, value in full.items() if key != name}
-        accept(retainful, retainful.upsert(rest), "retainful.optional-fields", f"a contact without {name}")
+        accept(
+            retainful,
+            retainful.upsert(rest),
+            "retainful.optional-fields",
+            f"a contact without {name}",
+        )

@@ -62,7 +62,9 @@ class Ledger:
         self.service = service
         self.stored: dict[tuple[str, str], Json] = {}
 
-    def upsert(self, contact: Json, *, population: str | None = None, call: Call | None = None) -> Exchange:
+    def upsert(
+        self, contact: Json, *, population: str | None = None, call: Call | None = None
+    ) -> Exchange:
         """Sends a valid upsert, and compares status and answer with what must be stored then."""
         service = self.service
         call = call or service.upsert({"contact": contact}, population=population)
@@ -74,7 +76,12 @@ class Ledger:
         key = (str(UUID(population or self.service.endpoint.population)), str(UUID(contact["id"])))
         before = self.stored.get(key)
         if before is not None and exchange.status != 200:
-            raise Breach("pristo.update-answers-200", f"an update is answered {exchange.status}", exchange, expects=updated())
+            raise Breach(
+                "pristo.update-answers-200",
+                f"an update is answered {exchange.status}",
+                exchange,
+                expects=updated(),
+            )
         expected = merge(before or {}, contact)
         if before is not None or exchange.status == 201:
             self.stored[key] = expected
@@ -106,7 +113,9 @@ def merge(stored: Json, given: Json) -> Json:
 def flat(contact: Json) -> Json:
     """A contact's fields side by side, custom ones under names of two parts; without the id."""
     fields = {name: value for name, value in contact.items() if name not in ("id", "customFields")}
-    return fields | {f"customFields.{name}": value for name, value in contact.get("customFields", {}).items()}
+    return fields | {
+        f"customFields.{name}": value for name, value in contact.get("customFields", {}).items()
+    }
 
 
 def properties_of_a_contact() -> list[str]:
@@ -115,26 +124,44 @@ def properties_of_a_contact() -> list[str]:
     return [name for name in members if name not in ("id", "customFields")]
 
 
-def compare_shown(exchange: Exchange, given: Json, before: Json, expected: Json, *, created: bool) -> None:
+def compare_shown(
+    exchange: Exchange, given: Json, before: Json, expected: Json, *, created: bool
+) -> None:
     """Judges the contact that an answer shows; one that shows none, or an id alone, is right."""
     body = exchange.json()
     shown = body.get("contact")
     if not shown:
         return
     wanted = flat(expected)
-    forbidden = [name for name in dict.fromkeys([*flat(shown), *properties_of_a_contact()]) if name not in wanted]
+    forbidden = [
+        name
+        for name in dict.fromkeys([*flat(shown), *properties_of_a_contact()])
+        if name not in wanted
+    ]
     facts = shown_facts(wanted, given["id"], forbidden)
     if "id" in shown and UUID(shown["id"]) != UUID(given["id"]):
-        raise Breach("pristo.answer-shows-what-was-sent", "the answer shows another contact's id", exchange, expects=facts)
+        raise Breach(
+            "pristo.answer-shows-what-was-sent",
+            "the answer shows another contact's id",
+            exchange,
+            expects=facts,
+        )
     if set(shown) <= {"id"}:
         return
     if "id" not in shown:
-        raise Breach("pristo.answer-shows-whole-contact", "the answer shows a contact without its id", exchange, expects=facts)
+        raise Breach(
+            "pristo.answer-shows-whole-contact",
+            "the answer shows a contact without its id",
+            exchange,
+            expects=facts,
+        )
     now, then, sent = flat(shown), flat(before), flat(given)
     for name, value in wanted.items():
         if name not in now:
             whole = created or name in sent
-            clause = "pristo.answer-shows-whole-contact" if whole else "pristo.update-keeps-the-rest"
+            clause = (
+                "pristo.answer-shows-whole-contact" if whole else "pristo.update-keeps-the-rest"
+            )
             message = f"{name} was {'sent' if name in sent else 'stored before'} and is not shown"
             raise Breach(clause, message, exchange, expects=facts)
         if now[name] != value:
@@ -144,12 +171,24 @@ def compare_shown(exchange: Exchange, given: Json, before: Json, expected: Json,
             alike = _alike(value, now[name])
             if not created and name in then and now[name] == then[name] and not alike:
                 message = f"{name} was given and still has its old value"
-                raise Breach("pristo.update-replaces-what-was-given", message, exchange, expects=facts)
+                raise Breach(
+                    "pristo.update-replaces-what-was-given", message, exchange, expects=facts
+                )
             clause = "pristo.text-unchanged" if alike else "pristo.answer-shows-what-was-sent"
-            raise Breach(clause, f"{name} is shown as {now[name]!a} and was sent as {value!a}", exchange, expects=facts)
+            raise Breach(
+                clause,
+                f"{name} is shown as {now[name]!a} and was sent as {value!a}",
+                exchange,
+                expects=facts,
+            )
     for name in now:
         if name not in wanted:
-            raise Breach("pristo.answer-shows-what-was-sent", f"{name} is shown and was never sent", exchange, expects=facts)
+            raise Breach(
+                "pristo.answer-shows-what-was-sent",
+                f"{name} is shown and was never sent",
+                exchange,
+                expects=facts,
+            )
 
 
 def _alike(sent: object, shown: object) -> bool:
@@ -159,10 +198,17 @@ def _alike(sent: object, shown: object) -> bool:
 
     def core(text: str) -> str:
         plain = unicodedata.normalize("NFKD", text.casefold())
-        return re.sub(r"[\W_]", "", "".join(each for each in plain if not unicodedata.combining(each)))
+        return re.sub(
+            r"[\W_]", "", "".join(each for each in plain if not unicodedata.combining(each))
+        )
 
     return (
-        core(sent) == core(shown) or sent.startswith(shown) or shown.startswith(sent) or "?" in shown or "\ufffd" in shown or "&" in shown
+        core(sent) == core(shown)
+        or sent.startswith(shown)
+        or shown.startswith(sent)
+        or "?" in shown
+        or "\ufffd" in shown
+        or "&" in shown
     )
 
 
@@ -174,11 +220,16 @@ def blamed_on(clause: str, message: str = "") -> Iterator[None]:
     except Breach as breach:
         if not breach.is_about_what_is_stored:
             raise
-        raise Breach(clause, message or breach.message, *breach.exchanges, expects=breach.expects) from None
+        raise Breach(
+            clause, message or breach.message, *breach.exchanges, expects=breach.expects
+        ) from None
 
 
 @pytest.mark.clause(
-    "pristo.create-answers-201", "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema"
+    "pristo.create-answers-201",
+    "pristo.answer-shows-what-was-sent",
+    "pristo.answer-shows-whole-contact",
+    "pristo.answer-fits-schema",
 )
 def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
     """A fresh id answers 201 once (in the preflight), and 200 from then on."""
@@ -199,13 +250,22 @@ def test_a_new_contact_is_created_and_shown_as_sent(pristo: Service) -> None:
 
 
 @pytest.mark.clause(
-    "pristo.update-answers-200", "pristo.update-replaces-what-was-given", "pristo.update-keeps-the-rest", "pristo.repeat-changes-nothing"
+    "pristo.update-answers-200",
+    "pristo.update-replaces-what-was-given",
+    "pristo.update-keeps-the-rest",
+    "pristo.repeat-changes-nothing",
 )
 def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> None:
     """Each field alone, then none at all, then each custom field alone, then the same again."""
     ledger, contact_id = Ledger(pristo), PLAIN_POOL[4]
     ledger.reset(contact_id)
-    news: Json = {"name": "Grace", "lastName": "Hopper", "email": address_of(contact_id, "news"), "phone": PHONES[9], "language": "fr"}
+    news: Json = {
+        "name": "Grace",
+        "lastName": "Hopper",
+        "email": address_of(contact_id, "news"),
+        "phone": PHONES[9],
+        "language": "fr",
+    }
     for name in pristo.within([each for each in ledger.state(contact_id) if each in news]):
         ledger.upsert({"id": contact_id, name: news[name]})
         ledger.upsert({"id": contact_id})
@@ -220,7 +280,9 @@ def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> No
         ledger.compare(exchange, ledger.state(contact_id))
 
 
-@pytest.mark.clause("pristo.request-id-optional", "pristo.request-id-comes-back", "pristo.answer-request-id-is-uuid")
+@pytest.mark.clause(
+    "pristo.request-id-optional", "pristo.request-id-comes-back", "pristo.answer-request-id-is-uuid"
+)
 def test_a_correlation_id_comes_back(pristo: Service) -> None:
     """Any UUID, in small letters and in capitals; without one the request is as good."""
     for number in pristo.within(range(5)):
@@ -228,7 +290,12 @@ def test_a_correlation_id_comes_back(pristo: Service) -> None:
         for request_id in (sent, sent.upper()):
             call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, request_id=request_id)
             accept(pristo, call, "pristo.operation", "a request with an X-Request-Id")
-        accept(pristo, call.with_header("X-Request-Id", None), "pristo.request-id-optional", "a request without X-Request-Id")
+        accept(
+            pristo,
+            call.with_header("X-Request-Id", None),
+            "pristo.request-id-optional",
+            "a request without X-Request-Id",
+        )
 
 
 @pytest.mark.clause("pristo.request-id-is-uuid")
@@ -236,7 +303,9 @@ def test_a_correlation_id_that_is_no_uuid_is_refused(pristo: Service) -> None:
     """The parameter's format holds for requests too."""
     for text in pristo.within(["not-a-uuid", "12345", PLAIN_POOL[0][:-1], PLAIN_POOL[0] + "0"]):
         call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, request_id=text)
-        refuse(pristo, call, "pristo.request-id-is-uuid", f"a request whose X-Request-Id is “{text}”")
+        refuse(
+            pristo, call, "pristo.request-id-is-uuid", f"a request whose X-Request-Id is “{text}”"
+        )
 
 
 @pytest.mark.clause("pristo.population-is-uuid")
@@ -268,7 +337,12 @@ def test_an_id_need_not_be_random(pristo: Service) -> None:
     """A UUID made from a name is a UUID: the client owns the id. One that differs in the digit of the version is another."""
     ledger = Ledger(pristo)
     for version in (5, 4):
-        accept(pristo, pristo.upsert({"contact": {"id": VERSIONS[version]}}), "pristo.id-is-uuid", f"an id of version {version}")
+        accept(
+            pristo,
+            pristo.upsert({"contact": {"id": VERSIONS[version]}}),
+            "pristo.id-is-uuid",
+            f"an id of version {version}",
+        )
         ledger.reset(VERSIONS[version])
         ledger.upsert({"id": VERSIONS[version], "name": "Ada" if version == 5 else "Grace"})
     ledger.upsert({"id": VERSIONS[5]})
@@ -277,13 +351,28 @@ def test_an_id_need_not_be_random(pristo: Service) -> None:
 @pytest.mark.clause("pristo.id-compared-as-uuid")
 def test_an_id_in_capitals_is_the_same_contact(pristo: Service) -> None:
     """Letter case is no part of a UUID; so the answer is 200, and what is stored is shown."""
-    ledger, contact_id = Ledger(pristo), pristo.fresh_id("capitals") if pristo.can_spare() else PLAIN_POOL[20]
+    ledger, contact_id = (
+        Ledger(pristo),
+        pristo.fresh_id("capitals") if pristo.can_spare() else PLAIN_POOL[20],
+    )
     ledger.reset(contact_id)
-    exchange = accept(pristo, pristo.upsert({"contact": {"id": contact_id.upper()}}), "pristo.id-compared-as-uuid", "an id in capitals")
+    exchange = accept(
+        pristo,
+        pristo.upsert({"contact": {"id": contact_id.upper()}}),
+        "pristo.id-compared-as-uuid",
+        "an id in capitals",
+    )
     if exchange.status != 200:
-        raise Breach("pristo.id-compared-as-uuid", "an id in capitals creates a second contact", exchange, expects=status(200))
+        raise Breach(
+            "pristo.id-compared-as-uuid",
+            "an id in capitals creates a second contact",
+            exchange,
+            expects=status(200),
+        )
     ledger.compare(exchange, {"id": contact_id})
-    call = pristo.upsert({"contact": {"id": contact_id}}, population=pristo.endpoint.population.upper())
+    call = pristo.upsert(
+        {"contact": {"id": contact_id}}, population=pristo.endpoint.population.upper()
+    )
     exchange = accept(pristo, call, "pristo.id-compared-as-uuid", "a population's id in capitals")
     if exchange.status != 200:
         message = "a population's id in capitals is another population"
@@ -298,10 +387,17 @@ def test_contacts_are_told_apart_by_their_id_alone(pristo: Service) -> None:
     for each in (first, second, *NEAR_POOL):
         ledger.reset(each)
     with blamed_on("pristo.id-identifies"):
-        ledger.upsert({"id": first, "name": "Grace", "email": "grace@example.com", "phone": PHONES[8]})
+        ledger.upsert(
+            {"id": first, "name": "Grace", "email": "grace@example.com", "phone": PHONES[8]}
+        )
         ledger.upsert({"id": second})
         if pristo.can_spare():
-            third = {"id": pristo.fresh_id("same address"), "email": "grace@example.com", "phone": PHONES[8], "name": "Grace"}
+            third = {
+                "id": pristo.fresh_id("same address"),
+                "email": "grace@example.com",
+                "phone": PHONES[8],
+                "name": "Grace",
+            }
             exchange = pristo.send(pristo.upsert({"contact": third}))
             if exchange.status == 200:
                 message = "a new id with another contact's email updates that contact"
@@ -360,14 +456,24 @@ def _create_at_once(service: Service, round_: int) -> None:
     number = 8
     patience = Patience()
     while patience.attempts < ATTEMPTS_AT_ONCE:
-        request_ids = [fixed_id(NAMESPACE, f"at once {round_} {patience.attempts} {each}") for each in range(number)]
-        answers = service.send_at_once([service.upsert({"contact": {"id": contact_id}}, request_id=each) for each in request_ids])
+        request_ids = [
+            fixed_id(NAMESPACE, f"at once {round_} {patience.attempts} {each}")
+            for each in range(number)
+        ]
+        answers = service.send_at_once(
+            [
+                service.upsert({"contact": {"id": contact_id}}, request_id=each)
+                for each in request_ids
+            ]
+        )
         answered = [each for each in answers if each.status != 429]
         created = sum(each.status == 201 for each in answered)
         if answered and (created != 1 or any(each.status not in (200, 201) for each in answered)):
             statuses = ", ".join(str(each.status) for each in answers)
             message = f"of {number} first upserts at once {created} answer 201 ({statuses})"
-            raise Breach("pristo.concurrent-creates-once", message, answers[0], expects=at_once("(200 )*201"))
+            raise Breach(
+                "pristo.concurrent-creates-once", message, answers[0], expects=at_once("(200 )*201")
+            )
         if len(answered) >= LEAST_AT_ONCE:
             return
         service.wait_out(answers, patience)
@@ -386,9 +492,18 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
     ledger.reset(known)
     members = [name for name in ledger.state(known) if name not in ("id", "customFields")]
     for contact_id in [known, *([pristo.fresh_id("fields at once")] if pristo.can_spare() else [])]:
-        values = {"name": "Grace", "lastName": "Hopper", "email": address_of(contact_id, "news"), "phone": PHONES[9], "language": "fr"}
+        values = {
+            "name": "Grace",
+            "lastName": "Hopper",
+            "email": address_of(contact_id, "news"),
+            "phone": PHONES[9],
+            "language": "fr",
+        }
         parts: list[Json] = [{name: values[name]} for name in members if name in values]
-        parts += [{"customFields": {key: f"at once {number}"}} for number, key in enumerate(pristo.endpoint.custom_fields)]
+        parts += [
+            {"customFields": {key: f"at once {number}"}}
+            for number, key in enumerate(pristo.endpoint.custom_fields)
+        ]
         _all_taken(pristo, [{"id": contact_id, **part} for part in parts])
         expected = ledger.state(contact_id) if contact_id == known else {"id": contact_id}
         for part in parts:
@@ -398,7 +513,10 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
             ledger.upsert({"id": contact_id})
     for each in PLAIN_POOL[29:37]:
         ledger.reset(each)
-    contacts = [{"id": each, "name": name} for each, name in zip(PLAIN_POOL[29:37], PLAIN_NAMES, strict=True)]
+    contacts = [
+        {"id": each, "name": name}
+        for each, name in zip(PLAIN_POOL[29:37], PLAIN_NAMES, strict=True)
+    ]
     for exchange, contact in zip(_all_taken(pristo, contacts), contacts, strict=True):
         with blamed_on("pristo.id-identifies"):
             ledger.compare(exchange, contact)
@@ -406,7 +524,9 @@ def test_upserts_at_once_do_not_get_in_each_others_way(pristo: Service) -> None:
 
 def _all_taken(service: Service, contacts: list[Json]) -> list[Exchange]:
     """Sends valid upserts at once."""
-    answers, together = service.send_all_at_once([service.upsert({"contact": each}) for each in contacts])
+    answers, together = service.send_all_at_once(
+        [service.upsert({"contact": each}) for each in contacts]
+    )
     for each in answers:
         if each.status not in (200, 201):
             message = f"of {len(answers)} valid requests at once one is answered {each.status}"
@@ -423,7 +543,10 @@ def test_a_refused_request_leaves_a_contact_as_it_was(pristo: Service) -> None:
     ledger.reset(known)
     for reason, (check, clause, make) in pristo.within(refusals(pristo).items()):
         check(pristo, make(known), clause, f"a request {reason}")
-        with blamed_on("pristo.refused-writes-nothing", f"a request {reason} was refused and changed the contact"):
+        with blamed_on(
+            "pristo.refused-writes-nothing",
+            f"a request {reason} was refused and changed the contact",
+        ):
             ledger.upsert({"id": known})
 
 
@@ -448,7 +571,9 @@ def _is_still_new(service: Service, contact_id: str, reason: str) -> None:
     if exchange.status != 201:
         message = f"a new contact that was refused, {reason}, exists all the same"
         raise Breach("pristo.refused-writes-nothing", message, exchange, expects=status(201))
-    with blamed_on("pristo.refused-writes-nothing", f"a request {reason} was refused, and its fields are shown"):
+    with blamed_on(
+        "pristo.refused-writes-nothing", f"a request {reason} was refused, and its fields are shown"
+    ):
         Ledger(service).compare(exchange, {"id": contact_id})
 
 
@@ -461,23 +586,54 @@ def refusals(service: Service) -> dict[str, Refusal]:
 
     def intruder(**changes: Any) -> Callable[[str], Call]:
         custom = {"customFields": dict.fromkeys(keys, "Intruder")} if keys else {}
-        contact = {"name": "Intruder", "lastName": "Intruder", "email": EMAILS[2], "language": "pt", **custom, **changes}
+        contact = {
+            "name": "Intruder",
+            "lastName": "Intruder",
+            "email": EMAILS[2],
+            "language": "pt",
+            **custom,
+            **changes,
+        }
         return lambda contact_id: service.upsert({"contact": {"id": contact_id, **contact}})
 
     def with_header(name: str, value: str | None) -> Callable[[str], Call]:
         return lambda contact_id: intruder()(contact_id).with_header(name, value)
 
     found: dict[str, Refusal] = {
-        "without a key": (reject_credentials, "pristo.key-required", with_header("X-API-Key", None)),
-        "with a wrong key": (reject_credentials, "pristo.key-checked", with_header("X-API-Key", "wrong")),
-        "with an email that is none": (refuse, "pristo.email-is-address", intruder(email="not-an-address")),
+        "without a key": (
+            reject_credentials,
+            "pristo.key-required",
+            with_header("X-API-Key", None),
+        ),
+        "with a wrong key": (
+            reject_credentials,
+            "pristo.key-checked",
+            with_header("X-API-Key", "wrong"),
+        ),
+        "with an email that is none": (
+            refuse,
+            "pristo.email-is-address",
+            intruder(email="not-an-address"),
+        ),
         "with a phone that is a number": (refuse, "pristo.phone-is-string", intruder(phone=7)),
-        "with custom fields that are no object": (refuse, "pristo.custom-fields-is-object", intruder(customFields="x")),
-        "with a correlation id that is none": (refuse, "pristo.request-id-is-uuid", with_header("X-Request-Id", "not-a-uuid")),
+        "with custom fields that are no object": (
+            refuse,
+            "pristo.custom-fields-is-object",
+            intruder(customFields="x"),
+        ),
+        "with a correlation id that is none": (
+            refuse,
+            "pristo.request-id-is-uuid",
+            with_header("X-Request-Id", "not-a-uuid"),
+        ),
     }
     if keys:
         values = {**dict.fromkeys(keys, "Intruder"), keys[-1]: "x" * (custom_limit() + 1)}
-        found["with a custom value that is too long"] = (refuse, "pristo.custom-value-limit", intruder(customFields=values))
+        found["with a custom value that is too long"] = (
+            refuse,
+            "pristo.custom-value-limit",
+            intruder(customFields=values),
+        )
     return found
 
 
@@ -490,7 +646,12 @@ def test_text_comes_back_letter_by_letter(pristo: Service) -> None:
         contact: Json = {"id": contact_id, "name": first, "lastName": last}
         if pristo.endpoint.custom_fields:
             contact["customFields"] = {pristo.endpoint.custom_fields[-1]: first}
-        exchange = accept(pristo, pristo.upsert({"contact": contact}), "pristo.text-unchanged", f"the name “{first}” or “{last}”")
+        exchange = accept(
+            pristo,
+            pristo.upsert({"contact": contact}),
+            "pristo.text-unchanged",
+            f"the name “{first}” or “{last}”",
+        )
         ledger.compare(exchange, contact)
     for text in pristo.within([*ODD_NAMES, *LOOKALIKES], least=0):
         exchange = pristo.send(pristo.upsert({"contact": {"id": contact_id, "name": text}}))
@@ -513,28 +674,57 @@ def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
         for text in pristo.within(LOOKALIKES if key == keys[0] else LOOKALIKES[:2]):
             contact = {"id": contact_id, "customFields": {key: text}}
             ledger.compare(
-                accept(pristo, pristo.upsert({"contact": contact}), "pristo.custom-fields-accepted", f"a custom field with “{text}”"),
+                accept(
+                    pristo,
+                    pristo.upsert({"contact": contact}),
+                    "pristo.custom-fields-accepted",
+                    f"a custom field with “{text}”",
+                ),
                 contact,
             )
     limit = custom_limit()
     whole = {"id": contact_id, "customFields": dict.fromkeys(keys, "x" * limit)}
-    exchange = accept(pristo, pristo.upsert({"contact": whole}), "pristo.custom-value-limit", f"custom fields of {limit} characters each")
+    exchange = accept(
+        pristo,
+        pristo.upsert({"contact": whole}),
+        "pristo.custom-value-limit",
+        f"custom fields of {limit} characters each",
+    )
     ledger.compare(exchange, whole)
     for letter in pristo.within(["𠮷", "x", "é", "ש", "李", "👩"]):
         for length in pristo.within([limit, limit - 1]):
             contact = {"id": contact_id, "customFields": {keys[0]: letter * length}}
             exchange = accept(
-                pristo, pristo.upsert({"contact": contact}), "pristo.custom-value-limit", f"a custom field of {length} times “{letter}”"
+                pristo,
+                pristo.upsert({"contact": contact}),
+                "pristo.custom-value-limit",
+                f"a custom field of {length} times “{letter}”",
             )
             ledger.compare(exchange, contact)
         for key in pristo.within(keys):
-            broken = pristo.upsert({"contact": {"id": contact_id, "customFields": {**dict.fromkeys(keys, "x"), key: letter * (limit + 1)}}})
-            refuse(pristo, broken, "pristo.custom-value-limit", f"a custom field of {limit + 1} times “{letter}”")
+            broken = pristo.upsert(
+                {
+                    "contact": {
+                        "id": contact_id,
+                        "customFields": {**dict.fromkeys(keys, "x"), key: letter * (limit + 1)},
+                    }
+                }
+            )
+            refuse(
+                pristo,
+                broken,
+                "pristo.custom-value-limit",
+                f"a custom field of {limit + 1} times “{letter}”",
+            )
 
 
 def custom_limit() -> int:
     """The limit of a custom field's value, as the specification has it."""
-    return int(resolve_pointer(load_specification("pristo"), load_clauses()["pristo.custom-value-limit"].at))
+    return int(
+        resolve_pointer(
+            load_specification("pristo"), load_clauses()["pristo.custom-value-limit"].at
+        )
+    )
 
 
 @pytest.mark.clause("pristo.language-codes-accepted")
@@ -545,7 +735,13 @@ def test_language_codes_are_accepted(pristo: Service) -> None:
     for code in pristo.within(LANGUAGES):
         contact = {"id": PLAIN_POOL[11], "language": code}
         ledger.compare(
-            accept(pristo, pristo.upsert({"contact": contact}), "pristo.language-codes-accepted", f"the language {code}"), contact
+            accept(
+                pristo,
+                pristo.upsert({"contact": contact}),
+                "pristo.language-codes-accepted",
+                f"the language {code}",
+            ),
+            contact,
         )
 
 
@@ -554,7 +750,10 @@ def test_addresses_are_accepted(pristo: Service) -> None:
     """With dots, tags, capitals and apostrophes."""
     for address in pristo.within(EMAILS):
         accept(
-            pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}), "pristo.email-is-address", f"the email {address}"
+            pristo,
+            pristo.upsert({"contact": {"id": PLAIN_POOL[11], "email": address}}),
+            "pristo.email-is-address",
+            f"the email {address}",
         )
     Ledger(pristo).reset(PLAIN_POOL[11])
 
@@ -600,36 +799,64 @@ def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -
 @pytest.mark.parametrize(
     ("member", "texts"),
     [
-        pytest.param("language", ["english", "xx", "EN"], marks=pytest.mark.clause("pristo.language-is-iso-639")),
-        pytest.param("phone", ["call me", "0", "+1 (202) 555-0123"], marks=pytest.mark.clause("pristo.phone-form")),
+        pytest.param(
+            "language",
+            ["english", "xx", "EN"],
+            marks=pytest.mark.clause("pristo.language-is-iso-639"),
+        ),
+        pytest.param(
+            "phone",
+            ["call me", "0", "+1 (202) 555-0123"],
+            marks=pytest.mark.clause("pristo.phone-form"),
+        ),
         pytest.param("name", ["", " ", " Ada "], marks=pytest.mark.clause("pristo.blank-text")),
-        pytest.param("name", ["a\x00b", "\x1b[31m", "a\r\nb"], marks=pytest.mark.clause("pristo.control-characters")),
+        pytest.param(
+            "name",
+            ["a\x00b", "\x1b[31m", "a\r\nb"],
+            marks=pytest.mark.clause("pristo.control-characters"),
+        ),
         pytest.param("name", ["x" * 10_000], marks=pytest.mark.clause("pristo.long-text")),
     ],
 )
 def test_probe_text(member: str, texts: list[str], pristo: Service, observe: Observe) -> None:
     """Text that nothing is said about."""
-    fates = [fate(pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[13], member: text}}), member) for text in texts]
+    fates = [
+        fate(pristo, pristo.upsert({"contact": {"id": PLAIN_POOL[13], member: text}}), member)
+        for text in texts
+    ]
     observe(", ".join(f"{text[:20]!r} {what}" for text, what in zip(texts, fates, strict=True)))
 
 
 @pytest.mark.clause("pristo.no-server-error")
 def test_unusual_text_in_every_field_does_not_crash_the_service(pristo: Service) -> None:
     """Refused or accepted, it is answered."""
-    fields = [each for each in full_contact(pristo, PLAIN_POOL[13]) if each not in ("id", "customFields")]
+    fields = [
+        each for each in full_contact(pristo, PLAIN_POOL[13]) if each not in ("id", "customFields")
+    ]
     pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], "customFields": {}}}))
     for text in pristo.within(UNUSUAL):
         for name in pristo.within(fields):
             pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], name: text}}))
-        for key in [*pristo.endpoint.custom_fields[:1], *([] if pristo.settings.is_gentle else ["a.b", "$a", "__proto__"])]:
-            pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[13], "customFields": {key: text}}}))
+        for key in [
+            *pristo.endpoint.custom_fields[:1],
+            *([] if pristo.settings.is_gentle else ["a.b", "$a", "__proto__"]),
+        ]:
+            pristo.send(
+                pristo.upsert({"contact": {"id": PLAIN_POOL[13], "customFields": {key: text}}})
+            )
 
 
 @pytest.mark.parametrize(
     ("in_contact", "beside"),
     [
-        pytest.param({"customFields": {"no-such-field-8f3a": "x"}}, {}, marks=pytest.mark.clause("pristo.undefined-custom-fields")),
-        pytest.param({}, {"source": "x"}, marks=pytest.mark.clause("pristo.unknown-members-of-request")),
+        pytest.param(
+            {"customFields": {"no-such-field-8f3a": "x"}},
+            {},
+            marks=pytest.mark.clause("pristo.undefined-custom-fields"),
+        ),
+        pytest.param(
+            {}, {"source": "x"}, marks=pytest.mark.clause("pristo.unknown-members-of-request")
+        ),
     ],
 )
 def test_probe_members(in_contact: Json, beside: Json, pristo: Service, observe: Observe) -> None:
@@ -657,9 +884,19 @@ def test_probe_nil_and_maximal_ids(pristo: Service, observe: Observe) -> None:
 def test_probe_other_forms_of_uuids(pristo: Service, observe: Observe) -> None:
     """In braces, as a URN, without hyphens; and the youngest version in the usual form."""
     plain = PLAIN_POOL[15]
-    forms = {"braces": "{" + plain + "}", "URN": f"urn:uuid:{plain}", "no hyphens": plain.replace("-", "")}
-    seen = [f"{name} {pristo.send(pristo.upsert({'contact': {'id': text}}), judged=False).status}" for name, text in forms.items()]
-    seen += [f"version {each} {pristo.send(pristo.upsert({'contact': {'id': VERSIONS[each]}})).status}" for each in (1, 7)]
+    forms = {
+        "braces": "{" + plain + "}",
+        "URN": f"urn:uuid:{plain}",
+        "no hyphens": plain.replace("-", ""),
+    }
+    seen = [
+        f"{name} {pristo.send(pristo.upsert({'contact': {'id': text}}), judged=False).status}"
+        for name, text in forms.items()
+    ]
+    seen += [
+        f"version {each} {pristo.send(pristo.upsert({'contact': {'id': VERSIONS[each]}})).status}"
+        for each in (1, 7)
+    ]
     observe(", ".join(seen))
 
 
@@ -667,7 +904,9 @@ def test_probe_other_forms_of_uuids(pristo: Service, observe: Observe) -> None:
 def test_probe_key_in_the_other_letter_case(pristo: Service, observe: Observe) -> None:
     """A UUID's letter case means nothing, a secret's does."""
     key = pristo.endpoint.credentials["X-API-Key"]
-    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}}).with_header("X-API-Key", key.swapcase())
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}}).with_header(
+        "X-API-Key", key.swapcase()
+    )
     observe(f"answered {pristo.send(call).status}")
 
 
@@ -675,7 +914,9 @@ def test_probe_key_in_the_other_letter_case(pristo: Service, observe: Observe) -
 def test_probe_unknown_population(pristo: Service, observe: Observe) -> None:
     """A UUID that no population has."""
     unknown = fixed_id(NAMESPACE, "no such population")
-    observe(f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[15]}}, population=unknown), judged=False).status}")
+    observe(
+        f"answered {pristo.send(pristo.upsert({'contact': {'id': PLAIN_POOL[15]}}, population=unknown), judged=False).status}"
+    )
 
 
 @pytest.mark.clause("pristo.request-id-made")
@@ -683,7 +924,13 @@ def test_probe_request_id_made(pristo: Service, observe: Observe) -> None:
     """What stands in the header when none was sent."""
     call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}})
     made = [pristo.send(call).headers.get("x-request-id") for _ in range(3)]
-    observe("none is made" if None in made else "a new one each time" if len(set(made)) == 3 else "the same one every time")
+    observe(
+        "none is made"
+        if None in made
+        else "a new one each time"
+        if len(set(made)) == 3
+        else "the same one every time"
+    )
 
 
 @pytest.mark.clause("pristo.error-members")

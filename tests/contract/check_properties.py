@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, names, pristo_contacts, retainful_contacts, unusual_text
+from ..strategies import (
+    PHONES,
+    PLAIN_POOL,
+    POOL_EMAILS,
+    address_of,
+    names,
+    pristo_contacts,
+    retainful_contacts,
+    unusual_text,
+)
 from .check_fields import calls_by_clause
 from .check_pristo import Ledger
 from .oracle import accept, refuse, reject_credentials
@@ -28,12 +37,20 @@ def test_no_body_that_breaks_a_rule_is_stored(pristo: Service) -> None:
     ledger, full = Ledger(pristo), full_contact(pristo, PLAIN_POOL[2])
     ledger.reset(PLAIN_POOL[2])
     kept = {
-        name: f"kept {name}" for name, schema in properties_of(pristo).items() if name in full and set(schema) <= {"type", "description"}
+        name: f"kept {name}"
+        for name, schema in properties_of(pristo).items()
+        if name in full and set(schema) <= {"type", "description"}
     }
     kept |= {"email": address_of(PLAIN_POOL[2], "kept"), "phone": PHONES[30], "language": "fr"}
-    ledger.upsert({"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}})
+    ledger.upsert(
+        {"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}}
+    )
     broken = calls_by_clause(pristo).items()
-    about_the_contact = [each for each in broken if not each[0].startswith(("pristo.body", "pristo.contact", "pristo.id"))]
+    about_the_contact = [
+        each
+        for each in broken
+        if not each[0].startswith(("pristo.body", "pristo.contact", "pristo.id"))
+    ]
     for _, calls in pristo.within(about_the_contact):
         if calls:
             refused = [call for call in pristo.within(calls) if pristo.send(call).status >= 400]
@@ -51,7 +68,13 @@ def nothing_written(call: Call) -> Iterator[None]:
             raise
         message = f"a request was refused, and what it brought is stored: {breach.message}"
         refused = Exchange(call, 400, {}, b"")
-        raise Breach("pristo.refused-writes-nothing", message, refused, *breach.exchanges, expects=breach.expects) from None
+        raise Breach(
+            "pristo.refused-writes-nothing",
+            message,
+            refused,
+            *breach.exchanges,
+            expects=breach.expects,
+        ) from None
 
 
 @pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")
@@ -81,8 +104,12 @@ def test_any_realistic_contact_is_accepted(retainful: Service, data: st.DataObje
 
 @pytest.mark.clause("pristo.documented-statuses", "pristo.no-server-error")
 @pytest.mark.examples(requests=1)
-@given(member=st.sampled_from(["name", "lastName", "phone", "language", "email"]), text=unusual_text())
-def test_unusual_text_gets_a_documented_answer_from_pristo(pristo: Service, member: str, text: str) -> None:
+@given(
+    member=st.sampled_from(["name", "lastName", "phone", "language", "email"]), text=unusual_text()
+)
+def test_unusual_text_gets_a_documented_answer_from_pristo(
+    pristo: Service, member: str, text: str
+) -> None:
     """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
     pristo.begin_example()
     with pristo.sending():
@@ -91,8 +118,13 @@ def test_unusual_text_gets_a_documented_answer_from_pristo(pristo: Service, memb
 
 @pytest.mark.clause("retainful.documented-statuses", "retainful.no-server-error")
 @pytest.mark.examples(requests=1)
-@given(member=st.sampled_from(["firstName", "lastName", "city", "state", "postalCode", "gender"]), text=unusual_text())
-def test_unusual_text_gets_a_documented_answer_from_retainful(retainful: Service, member: str, text: str) -> None:
+@given(
+    member=st.sampled_from(["firstName", "lastName", "city", "state", "postalCode", "gender"]),
+    text=unusual_text(),
+)
+def test_unusual_text_gets_a_documented_answer_from_retainful(
+    retainful: Service, member: str, text: str
+) -> None:
     """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
     retainful.begin_example()
     with retainful.sending():
@@ -115,7 +147,9 @@ class PristoMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def upsert(self, data: st.DataObject) -> None:
         service = self.service
-        contacts = pristo_contacts(properties_of(service), service.endpoint.custom_fields, ids=PLAIN_POOL[17:20])
+        contacts = pristo_contacts(
+            properties_of(service), service.endpoint.custom_fields, ids=PLAIN_POOL[17:20]
+        )
         contact = data.draw(contacts)
         with service.sending():
             self.ledger.upsert(contact)
@@ -127,15 +161,21 @@ class PristoMachine(RuleBasedStateMachine):
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_without_key(self, contact_id: str, name: str) -> None:
-        call = self.service.upsert({"contact": {"id": contact_id, "name": name}}).with_header("X-API-Key", None)
+        call = self.service.upsert({"contact": {"id": contact_id, "name": name}}).with_header(
+            "X-API-Key", None
+        )
         with self.service.sending():
-            reject_credentials(self.service, call, "pristo.key-required", "a request without X-API-Key")
+            reject_credentials(
+                self.service, call, "pristo.key-required", "a request without X-API-Key"
+            )
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_what_is_refused(self, contact_id: str, name: str) -> None:
         call = self.service.upsert({"contact": {"id": contact_id, "name": name, "email": 7}})
         with self.service.sending():
-            refuse(self.service, call, "pristo.email-is-string", "a request whose email is a number")
+            refuse(
+                self.service, call, "pristo.email-is-string", "a request whose email is a number"
+            )
 
 
 class RetainfulMachine(RuleBasedStateMachine):
@@ -151,10 +191,18 @@ class RetainfulMachine(RuleBasedStateMachine):
     @rule(person=st.integers(17, 20), with_phone=st.booleans(), name=names())
     def upsert(self, person: int, with_phone: bool, name: str) -> None:
         phone = PHONES[person] if with_phone else None
-        identifiers = [identifier("email", POOL_EMAILS[person]), *([identifier("phone", phone)] if phone else [])]
+        identifiers = [
+            identifier("email", POOL_EMAILS[person]),
+            *([identifier("phone", phone)] if phone else []),
+        ]
         contact = {**least_contact(self.service), "firstName": name, "identifiers": identifiers}
         with self.service.sending():
-            accept(self.service, self.service.upsert(contact), "retainful.existing-contact-is-updated", "an upsert of a realistic contact")
+            accept(
+                self.service,
+                self.service.upsert(contact),
+                "retainful.existing-contact-is-updated",
+                "an upsert of a realistic contact",
+            )
         self.known |= {phone} if phone else set()
 
     @rule(phone=st.sampled_from(PHONES[17:21]))
@@ -169,7 +217,11 @@ def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
     run_state_machine_as_test(bound)
 
 
-@pytest.mark.clause("pristo.update-keeps-the-rest", "pristo.update-replaces-what-was-given", "pristo.refused-writes-nothing")
+@pytest.mark.clause(
+    "pristo.update-keeps-the-rest",
+    "pristo.update-replaces-what-was-given",
+    "pristo.refused-writes-nothing",
+)
 @pytest.mark.examples(requests=3, steps=1)
 def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None:
     """The state machine of Pristo."""
@@ -188,7 +240,11 @@ def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
     """Contacts that were new, after a hundred others: an upsert is an update, and keeps what they were."""
     ledger = Ledger(pristo)
     for number in pristo.within(range(min(100, pristo.contacts_to_spare)), least=0):
-        accept(pristo, pristo.upsert({"contact": {"id": pristo.fresh_id(f"one of many {number}")}}), "pristo.operation")
+        accept(
+            pristo,
+            pristo.upsert({"contact": {"id": pristo.fresh_id(f"one of many {number}")}}),
+            "pristo.operation",
+        )
     for contact_id, contact in list(pristo.created.items()):
         ledger.stored[str(UUID(pristo.endpoint.population)), contact_id] = contact
         # With a field, for an answer may show an id alone.

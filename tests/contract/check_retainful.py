@@ -8,12 +8,31 @@ from uuid import uuid5
 
 import pytest
 
-from ..strategies import ADDRESSES, DATES, FOREIGN_PHONES, NAMES, PHONES, POOL_EMAILS, REALISTIC, SPARE_PHONES, UNUSUAL
+from ..strategies import (
+    ADDRESSES,
+    DATES,
+    FOREIGN_PHONES,
+    NAMES,
+    PHONES,
+    POOL_EMAILS,
+    REALISTIC,
+    SPARE_PHONES,
+    UNUSUAL,
+)
 from .expectations import at_once, not_status
 from .expectations import status as answers_with
 from .oracle import accept, refuse, reject_credentials
 from .preflight import identifier, least_contact, page_example, properties_of
-from .service import LEAST_AT_ONCE, NAMESPACE, THROTTLED_AT_ONCE, Breach, Call, Exchange, NotExercised, Service
+from .service import (
+    LEAST_AT_ONCE,
+    NAMESPACE,
+    THROTTLED_AT_ONCE,
+    Breach,
+    Call,
+    Exchange,
+    NotExercised,
+    Service,
+)
 
 Json = dict[str, Any]
 Observe = Callable[[str], None]
@@ -43,41 +62,70 @@ def unknown_phone(service: Service, purpose: str) -> str | None:
     return None
 
 
-@pytest.mark.clause("retainful.examples-accepted", "retainful.success-answer", "retainful.several-identifiers")
+@pytest.mark.clause(
+    "retainful.examples-accepted", "retainful.success-answer", "retainful.several-identifiers"
+)
 def test_the_pages_example_is_accepted(retainful: Service) -> None:
     """With addresses that nobody has in place of the page's."""
     example = page_example(retainful, 4)
     for _ in range(2):
-        accept(retainful, retainful.upsert(example), "retainful.examples-accepted", "the page's example request")
+        accept(
+            retainful,
+            retainful.upsert(example),
+            "retainful.examples-accepted",
+            "the page's example request",
+        )
     swapped = {**example, "identifiers": list(reversed(example["identifiers"]))}
-    accept(retainful, retainful.upsert(swapped), "retainful.several-identifiers", "a request with the phone before the email")
+    accept(
+        retainful,
+        retainful.upsert(swapped),
+        "retainful.several-identifiers",
+        "a request with the phone before the email",
+    )
 
 
 @pytest.mark.clause("retainful.no-server-error")
 def test_unusual_identifiers_do_not_crash_the_service(retainful: Service) -> None:
     """Numbers beyond 64 bits, below zero and with a fraction; three and ten identifiers; the same one twice."""
     email = least_contact(retainful, 15)["identifiers"]
-    odd: list[list[Json]] = [[identifier("phone", number)] for number in (10**30, -1, 0.5, 1e308, 0)]
+    odd: list[list[Json]] = [
+        [identifier("phone", number)] for number in (10**30, -1, 0.5, 1e308, 0)
+    ]
     odd += [[identifier("phone", PHONES[15])] * 2, [identifier("phone", PHONES[15])] * 9, email]
     for more in retainful.within(odd):
-        retainful.send(retainful.upsert({**least_contact(retainful, 15), "identifiers": [*email, *more]}))
+        retainful.send(
+            retainful.upsert({**least_contact(retainful, 15), "identifiers": [*email, *more]})
+        )
 
 
 @pytest.mark.clause("retainful.existing-contact-is-updated")
 def test_an_existing_contact_is_updated(retainful: Service) -> None:
     """By its address, with other fields each time."""
     contact = least_contact(retainful, 5)
-    changes: list[Json] = [{}, {"lastName": "Lovelace"}, {"firstName": "Grace"}, {"city": "London", "countryCode": "GB"}, {}]
+    changes: list[Json] = [
+        {},
+        {"lastName": "Lovelace"},
+        {"firstName": "Grace"},
+        {"city": "London", "countryCode": "GB"},
+        {},
+    ]
     for changed in retainful.within(changes, least=2):
         contact |= changed
-        accept(retainful, retainful.upsert(contact), "retainful.existing-contact-is-updated", "an update of a contact that exists")
+        accept(
+            retainful,
+            retainful.upsert(contact),
+            "retainful.existing-contact-is-updated",
+            "an update of a contact that exists",
+        )
 
 
 @pytest.mark.clause("retainful.concurrent-upserts")
 def test_concurrent_upserts_are_all_accepted(retainful: Service) -> None:
     """Eight upserts of one contact in the same moment."""
     for number in retainful.within(range(1 if retainful.settings.is_gentle else 4)):
-        answers, together = retainful.send_all_at_once([retainful.upsert(page_example(retainful, 6 + number))] * 8)
+        answers, together = retainful.send_all_at_once(
+            [retainful.upsert(page_example(retainful, 6 + number))] * 8
+        )
         for each in answers:
             if each.status != 200:
                 message = f"of eight upserts at once one is answered {each.status}"
@@ -93,10 +141,18 @@ def test_channels_are_accepted_in_each_form(retainful: Service) -> None:
         for status in REALISTIC["status"]:
             for channels in ([kind], ["email", "phone"]):
                 contact = least_contact(retainful, 7)
-                changed = {**identifier(kind, value), "channels": {each: {"status": status} for each in channels}}
-                contact["identifiers"] = [changed] if kind == "email" else [*contact["identifiers"], changed]
+                changed = {
+                    **identifier(kind, value),
+                    "channels": {each: {"status": status} for each in channels},
+                }
+                contact["identifiers"] = (
+                    [changed] if kind == "email" else [*contact["identifiers"], changed]
+                )
                 accept(
-                    retainful, retainful.upsert(contact), "retainful.channel-forms-accepted", f"channels {channels} with status {status}"
+                    retainful,
+                    retainful.upsert(contact),
+                    "retainful.channel-forms-accepted",
+                    f"channels {channels} with status {status}",
                 )
 
 
@@ -104,11 +160,26 @@ def test_channels_are_accepted_in_each_form(retainful: Service) -> None:
 def test_consent_is_accepted_in_realistic_forms(retainful: Service) -> None:
     """Addresses of both IP versions, times on a leap day and at the end of a year, several sources."""
     for ip in retainful.within(ADDRESSES):
-        accept(retainful, _with_consent(retainful, ip=ip), "retainful.consent-ip-accepted", f"consent from {ip}")
+        accept(
+            retainful,
+            _with_consent(retainful, ip=ip),
+            "retainful.consent-ip-accepted",
+            f"consent from {ip}",
+        )
     for time in retainful.within(DATES):
-        accept(retainful, _with_consent(retainful, createdAt=time), "retainful.consent-time-is-date-time", f"consent at {time}")
+        accept(
+            retainful,
+            _with_consent(retainful, createdAt=time),
+            "retainful.consent-time-is-date-time",
+            f"consent at {time}",
+        )
     for source in retainful.within(REALISTIC["source"]):
-        accept(retainful, _with_consent(retainful, source=source), "retainful.operation", f"consent through {source}")
+        accept(
+            retainful,
+            _with_consent(retainful, source=source),
+            "retainful.operation",
+            f"consent through {source}",
+        )
 
 
 def _with_consent(service: Service, **changes: str) -> Any:
@@ -120,9 +191,17 @@ def _with_consent(service: Service, **changes: str) -> Any:
 @pytest.mark.clause("retainful.birth-date-is-date", "retainful.created-at-is-date")
 def test_dates_are_accepted_in_the_form_of_the_example(retainful: Service) -> None:
     """A leap day and the end of a year among them."""
-    for name, clause in (("birthDate", "retainful.birth-date-is-date"), ("createdAt", "retainful.created-at-is-date")):
+    for name, clause in (
+        ("birthDate", "retainful.birth-date-is-date"),
+        ("createdAt", "retainful.created-at-is-date"),
+    ):
         for time in retainful.within(DATES):
-            accept(retainful, retainful.upsert({**least_contact(retainful, 8), name: time}), clause, f"{name} {time}")
+            accept(
+                retainful,
+                retainful.upsert({**least_contact(retainful, 8), name: time}),
+                clause,
+                f"{name} {time}",
+            )
 
 
 @pytest.mark.clause("retainful.identifier-id-is-string-or-number")
@@ -130,9 +209,19 @@ def test_an_identifier_may_be_a_number(retainful: Service) -> None:
     """The table says "string or number"."""
     contact = least_contact(retainful, 9)
     contact["identifiers"].append(identifier("phone", FOREIGN_PHONES[0]))
-    accept(retainful, retainful.upsert(contact), "retainful.several-identifiers", "a phone of another country")
+    accept(
+        retainful,
+        retainful.upsert(contact),
+        "retainful.several-identifiers",
+        "a phone of another country",
+    )
     contact["identifiers"][-1] = identifier("phone", int(PHONES[9].removeprefix("+")))
-    accept(retainful, retainful.upsert(contact), "retainful.identifier-id-is-string-or-number", "a phone given as a number")
+    accept(
+        retainful,
+        retainful.upsert(contact),
+        "retainful.identifier-id-is-string-or-number",
+        "a phone given as a number",
+    )
 
 
 @pytest.mark.clause("retainful.text-accepted")
@@ -140,11 +229,25 @@ def test_text_in_any_script_is_accepted(retainful: Service) -> None:
     """Names in every script, and realistic places."""
     for first, last in retainful.within(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True)):
         contact = {**least_contact(retainful, 10), "firstName": first, "lastName": last}
-        accept(retainful, retainful.upsert(contact), "retainful.text-accepted", f"the name “{first}” or “{last}”")
+        accept(
+            retainful,
+            retainful.upsert(contact),
+            "retainful.text-accepted",
+            f"the name “{first}” or “{last}”",
+        )
     for name in properties_of(retainful):
-        texts = REALISTIC.get(name, []) if name not in ("firstName", "lastName", "triggerWelcomeEmail") else []
+        texts = (
+            REALISTIC.get(name, [])
+            if name not in ("firstName", "lastName", "triggerWelcomeEmail")
+            else []
+        )
         for text in retainful.within(texts, least=0):
-            accept(retainful, retainful.upsert({**least_contact(retainful, 10), name: text}), "retainful.text-accepted", f"{name} “{text}”")
+            accept(
+                retainful,
+                retainful.upsert({**least_contact(retainful, 10), name: text}),
+                "retainful.text-accepted",
+                f"{name} “{text}”",
+            )
 
 
 @pytest.mark.clause("retainful.400-body", "retainful.401-body")
@@ -161,19 +264,32 @@ def test_a_refused_request_writes_nothing(retainful: Service) -> None:
     """A number that only a refused request brought stays unknown: alone, it is refused as before."""
     phone = unknown_phone(retainful, "refused")
     if phone is None:
-        raise NotExercised("the service takes a phone alone for new contacts, so nothing shows what it has stored")
+        raise NotExercised(
+            "the service takes a phone alone for new contacts, so nothing shows what it has stored"
+        )
     accept(retainful, retainful.upsert(least_contact(retainful, 11)), "retainful.operation")
     for email in (POOL_EMAILS[11], "never-taken@example.com"):
-        contact = {**page_example(retainful, 11), "identifiers": [identifier("email", email), identifier("phone", phone)]}
+        contact = {
+            **page_example(retainful, 11),
+            "identifiers": [identifier("email", email), identifier("phone", phone)],
+        }
         for reason, (check, clause, call) in retainful.within(refusals(retainful, contact).items()):
             refused = check(retainful, call, clause, f"a request {reason}")
             looked = phone_alone(retainful, phone)
             if looked.status == 200:
                 message = f"a request {reason} was refused, and what it brought is known"
-                raise Breach("retainful.refused-writes-nothing", message, refused, looked, expects=not_status(200))
+                raise Breach(
+                    "retainful.refused-writes-nothing",
+                    message,
+                    refused,
+                    looked,
+                    expects=not_status(200),
+                )
 
 
-def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Service, Call, str, str], Exchange], str, Call]]:
+def refusals(
+    service: Service, contact: Json
+) -> dict[str, tuple[Callable[[Service, Call, str, str], Exchange], str, Call]]:
     """Requests that must be refused, by the reason: how that is checked, its clause, and the request."""
 
     def without(name: str) -> Call:
@@ -181,20 +297,49 @@ def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Servi
 
     def with_consent(**changes: Any) -> Call:
         first, *rest = contact["identifiers"]
-        return service.upsert({**contact, "identifiers": [{**first, "consent": {**first["consent"], **changes}}, *rest]})
+        return service.upsert(
+            {
+                **contact,
+                "identifiers": [{**first, "consent": {**first["consent"], **changes}}, *rest],
+            }
+        )
 
     good = service.upsert(contact)
     key, app = service.endpoint.credentials
     third = identifier("phone", PHONES[11])
     return {
-        "without an API key": (reject_credentials, "retainful.api-key-required", good.with_header(key, None)),
-        "with a wrong API key": (reject_credentials, "retainful.api-key-checked", good.with_header(key, "wrong")),
-        "without an App ID": (reject_credentials, "retainful.app-id-required", good.with_header(app, None)),
-        "with a wrong App ID": (reject_credentials, "retainful.app-id-checked", good.with_header(app, "wrong")),
+        "without an API key": (
+            reject_credentials,
+            "retainful.api-key-required",
+            good.with_header(key, None),
+        ),
+        "with a wrong API key": (
+            reject_credentials,
+            "retainful.api-key-checked",
+            good.with_header(key, "wrong"),
+        ),
+        "without an App ID": (
+            reject_credentials,
+            "retainful.app-id-required",
+            good.with_header(app, None),
+        ),
+        "with a wrong App ID": (
+            reject_credentials,
+            "retainful.app-id-checked",
+            good.with_header(app, "wrong"),
+        ),
         "without a first name": (refuse, "retainful.first-name-required", without("firstName")),
         "without lists": (refuse, "retainful.list-ids-required", without("listIds")),
-        "with a number for a city": (refuse, "retainful.city-is-string", service.upsert({**contact, "city": 7})),
-        "with a birth date that is none": (refuse, "retainful.birth-date-is-date", service.upsert({**contact, "birthDate": "not a date"})),
+        "with a number for a city": (
+            refuse,
+            "retainful.city-is-string",
+            service.upsert({**contact, "city": 7}),
+        ),
+        "with a birth date that is none": (
+            refuse,
+            "retainful.birth-date-is-date",
+            service.upsert({**contact, "birthDate": "not a date"}),
+        ),
         "with a country code of three letters": (
             refuse,
             "retainful.country-code-has-two-letters",
@@ -205,12 +350,22 @@ def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Servi
             "retainful.trigger-is-boolean",
             service.upsert({**contact, "triggerWelcomeEmail": "false"}),
         ),
-        "with text for `listIds`": (refuse, "retainful.list-ids-is-array", service.upsert({**contact, "listIds": "x"})),
-        "with a consent from a number": (refuse, "retainful.consent-ip-is-string", with_consent(ip=7)),
+        "with text for `listIds`": (
+            refuse,
+            "retainful.list-ids-is-array",
+            service.upsert({**contact, "listIds": "x"}),
+        ),
+        "with a consent from a number": (
+            refuse,
+            "retainful.consent-ip-is-string",
+            with_consent(ip=7),
+        ),
         "with a third identifier that is none": (
             refuse,
             "retainful.identifier-type-values",
-            service.upsert({**contact, "identifiers": [*contact["identifiers"], {**third, "type": "fax"}]}),
+            service.upsert(
+                {**contact, "identifiers": [*contact["identifiers"], {**third, "type": "fax"}]}
+            ),
         ),
     }
 
@@ -222,8 +377,16 @@ def refusals(service: Service, contact: Json) -> dict[str, tuple[Callable[[Servi
 def test_probe_email_to_create(retainful: Service, observe: Observe) -> None:
     """A phone alone: one that is unknown, and one that came with an address before."""
     known = PHONES[12]
-    contact = {**least_contact(retainful, 12), "identifiers": [identifier("email", POOL_EMAILS[12]), identifier("phone", known)]}
-    accept(retainful, retainful.upsert(contact), "retainful.several-identifiers", "an address and a number")
+    contact = {
+        **least_contact(retainful, 12),
+        "identifiers": [identifier("email", POOL_EMAILS[12]), identifier("phone", known)],
+    }
+    accept(
+        retainful,
+        retainful.upsert(contact),
+        "retainful.several-identifiers",
+        "an address and a number",
+    )
     for_known = phone_alone(retainful, known).status == 200
     for_unknown = unknown_phone(retainful, "email to create") is None
     readings = {(True, False): "to-create", (False, False): "always", (True, True): "never"}
@@ -246,10 +409,14 @@ def test_probe_plain_dates(retainful: Service, observe: Observe) -> None:
 @pytest.mark.clause("retainful.status-member")
 def test_probe_status_member(retainful: Service, observe: Observe) -> None:
     """A boolean on success, a text on failure."""
-    success = accept(retainful, retainful.upsert(least_contact(retainful)), "retainful.operation").json()
+    success = accept(
+        retainful, retainful.upsert(least_contact(retainful)), "retainful.operation"
+    ).json()
     error = retainful.send(retainful.upsert({})).json()
     as_shown = success.get("status") is True and error.get("status") == "error"
-    observe(f"{'as-shown' if as_shown else 'none'}: {success.get('status')!r} and {error.get('status')!r}")
+    observe(
+        f"{'as-shown' if as_shown else 'none'}: {success.get('status')!r} and {error.get('status')!r}"
+    )
 
 
 @pytest.mark.clause("retainful.trailing-comma")
@@ -277,13 +444,18 @@ def _probe(clause: str, **changes: Any) -> Any:
 )
 def test_probe_members(changes: Json, retainful: Service, observe: Observe) -> None:
     """Members that nothing is said about."""
-    observe(f"answered {retainful.send(retainful.upsert({**least_contact(retainful, 14), **changes})).status}")
+    observe(
+        f"answered {retainful.send(retainful.upsert({**least_contact(retainful, 14), **changes})).status}"
+    )
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        _probe("retainful.ip-form", consent={"createdAt": DATES[0], "ip": "nowhere", "source": "import"}),
+        _probe(
+            "retainful.ip-form",
+            consent={"createdAt": DATES[0], "ip": "nowhere", "source": "import"},
+        ),
         _probe("retainful.email-form", id="not-an-address"),
         _probe("retainful.other-channel-status", channels={"email": {"status": "pending"}}),
         _probe("retainful.channel-without-status", channels={"email": {}}),
@@ -299,15 +471,26 @@ def test_probe_identifiers(changes: Json, retainful: Service, observe: Observe) 
 @pytest.mark.clause("retainful.other-time-forms")
 def test_probe_other_time_forms(retainful: Service, observe: Observe) -> None:
     """ISO 8601, but not as on the page."""
-    forms = ["2024-03-21T10:30:00Z", "2024-03-21T10:30:00.000+02:00", "2024-03-21T10:30:00", "2024-03-21 10:30:00Z", "20240321T103000Z"]
-    seen = [f"{text} {retainful.send(_with_consent(retainful, createdAt=text)).status}" for text in forms]
+    forms = [
+        "2024-03-21T10:30:00Z",
+        "2024-03-21T10:30:00.000+02:00",
+        "2024-03-21T10:30:00",
+        "2024-03-21 10:30:00Z",
+        "20240321T103000Z",
+    ]
+    seen = [
+        f"{text} {retainful.send(_with_consent(retainful, createdAt=text)).status}"
+        for text in forms
+    ]
     observe(", ".join(seen))
 
 
 @pytest.mark.clause("retainful.no-server-error")
 def test_unusual_text_in_every_field_does_not_crash_the_service(retainful: Service) -> None:
     """Refused or accepted, it is answered."""
-    members = [name for name, schema in properties_of(retainful).items() if schema.get("type") == "string"]
+    members = [
+        name for name, schema in properties_of(retainful).items() if schema.get("type") == "string"
+    ]
     for text in retainful.within(UNUSUAL):
         for name in retainful.within(members):
             retainful.send(retainful.upsert({**least_contact(retainful, 14), name: text}))

@@ -42,17 +42,31 @@ def prepared(service: Service, case: Case[Any]) -> Call:
     request = case.as_transport_kwargs(base_url=service.endpoint.base_url)
     body: bytes | None = None
     if "json" in request:
-        body = json.dumps(gentle(service, request["json"]), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        body = json.dumps(gentle(service, request["json"]), ensure_ascii=False).encode(
+            "utf-8", "surrogatepass"
+        )
     elif isinstance(request.get("data"), (bytes, str)):
-        body = request["data"].encode("utf-8", "surrogatepass") if isinstance(request["data"], str) else request["data"]
-    declared = contract_of(service.api).operation(case.operation.definition.raw["operationId"]).header_parameters
+        body = (
+            request["data"].encode("utf-8", "surrogatepass")
+            if isinstance(request["data"], str)
+            else request["data"]
+        )
+    declared = (
+        contract_of(service.api)
+        .operation(case.operation.definition.raw["operationId"])
+        .header_parameters
+    )
     headers = [*service.endpoint.credentials.items()]
     headers += [
-        (name, str(value)) for name, value in (case.headers or {}).items() if name.lower() in declared and _fits_in_header(str(value))
+        (name, str(value))
+        for name, value in (case.headers or {}).items()
+        if name.lower() in declared and _fits_in_header(str(value))
     ]
     if request["method"].upper() in ("POST", "PUT", "PATCH"):
         headers.append(("Content-Type", "application/json"))
-    return Call(request["method"].upper(), known_population(service, request["url"]), tuple(headers), body)
+    return Call(
+        request["method"].upper(), known_population(service, request["url"]), tuple(headers), body
+    )
 
 
 def _fits_in_header(value: str) -> bool:
@@ -63,7 +77,10 @@ def known_population(service: Service, url: str) -> str:
     """The URL, with the population that exists wherever the path has another UUID."""
     parts = urlsplit(url)
     steps = [
-        service.endpoint.population if service.endpoint.population and is_uuid(unquote(step)) else step for step in parts.path.split("/")
+        service.endpoint.population
+        if service.endpoint.population and is_uuid(unquote(step))
+        else step
+        for step in parts.path.split("/")
     ]
     path = quote("/".join(steps), safe="/%:@!$&'()*+,;=-._~")
     return f"{parts.scheme}://{parts.netloc}{path}"
@@ -73,14 +90,20 @@ def gentle(service: Service, value: Any, name: str = "") -> Any:
     """A generated body whose ids, addresses, numbers and list ids are the suite's, and which starts no welcome e-mail."""
     if isinstance(value, dict):
         changed = {key.replace("@", "a"): gentle(service, each, key) for key, each in value.items()}
-        if "type" in changed and isinstance(changed.get("id"), (str, int, float)) and not isinstance(changed.get("id"), bool):
+        if (
+            "type" in changed
+            and isinstance(changed.get("id"), (str, int, float))
+            and not isinstance(changed.get("id"), bool)
+        ):
             pool = PHONES if changed["type"] == "phone" else POOL_EMAILS
             changed["id"] = pool[len(str(changed["id"])) % len(pool)]
         if is_uuid(changed.get("id")) and "@" in str(changed.get("email", "")):
             changed["email"] = address_of(changed["id"])
         if "customFields" in changed and isinstance(changed["customFields"], dict):
             keys = service.endpoint.custom_fields
-            changed["customFields"] = dict(zip(keys, changed["customFields"].values(), strict=False))
+            changed["customFields"] = dict(
+                zip(keys, changed["customFields"].values(), strict=False)
+            )
             if not changed["customFields"]:
                 del changed["customFields"]
         return changed
@@ -124,7 +147,9 @@ def test_requests_at_the_edges_of_the_schema_are_answered_as_documented(service:
         settings = operation.schema.config.generation_for(operation=operation, phase="coverage")
         seen = dict[Call, None]()
         for case in operation.schema.iter_coverage_cases(
-            operation, generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], generation_config=settings
+            operation,
+            generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
+            generation_config=settings,
         ):
             call = prepared(service, case)
             if call.method == operation.method.upper():

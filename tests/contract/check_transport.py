@@ -45,7 +45,9 @@ def test_a_body_that_is_no_json_is_refused(service: Service) -> None:
         "has text after it": text.encode() + b"x",
     }
     for reason, body in service.within(bodies.items()):
-        refuse(service, service.upsert(body), f"{service.api}.body-is-json", f"a body that {reason}")
+        refuse(
+            service, service.upsert(body), f"{service.api}.body-is-json", f"a body that {reason}"
+        )
 
 
 @pytest.mark.clause("{api}.body-required")
@@ -59,10 +61,20 @@ def test_a_body_of_another_json_type_is_refused(service: Service) -> None:
     """An array, a text, a number, a truth value and null."""
     bodies: list[object] = [[], [least(service)], "contact", 7, True, None]
     for body in service.within(bodies):
-        refuse(service, service.upsert(body), f"{service.api}.body-is-object", f"a body that is {type(body).__name__}, no object,")
+        refuse(
+            service,
+            service.upsert(body),
+            f"{service.api}.body-is-object",
+            f"a body that is {type(body).__name__}, no object,",
+        )
 
 
-@pytest.mark.clause("{api}.answers-are-json", "{api}.answers-every-request", "{api}.documented-statuses", "{api}.no-server-error")
+@pytest.mark.clause(
+    "{api}.answers-are-json",
+    "{api}.answers-every-request",
+    "{api}.documented-statuses",
+    "{api}.no-server-error",
+)
 def test_odd_but_legal_requests_are_answered(service: Service) -> None:
     """Escapes, blanks, member order and parameters of the media type make no difference to JSON."""
     body = shapes(service)[-1][2]
@@ -113,7 +125,12 @@ def test_many_valid_requests_in_a_row_are_accepted(service: Service) -> None:
     written: set[object] = set()
     for number in service.within(range(45 if service.settings.is_gentle else 90), least=3):
         body: Any = pool_body(service, number)
-        exchange = accept(service, service.upsert(body), f"{service.api}.operation", f"valid request {number + 1} in a row")
+        exchange = accept(
+            service,
+            service.upsert(body),
+            f"{service.api}.operation",
+            f"valid request {number + 1} in a row",
+        )
         contact_id = body.get("contact", {}).get("id")
         if contact_id in written and exchange.status == 201:
             message = "a contact that was written a moment ago is answered 201"
@@ -150,12 +167,18 @@ def test_probe_rate_limit(service: Service, observe: Observe) -> None:
 @pytest.mark.clause("{api}.other-methods")
 def test_probe_other_methods(service: Service, observe: Observe) -> None:
     """Safe methods alone on a live service."""
-    methods = ["GET", "HEAD", "OPTIONS"] + ([] if service.settings.is_gentle else ["PUT", "PATCH", "DELETE"])
+    methods = ["GET", "HEAD", "OPTIONS"] + (
+        [] if service.settings.is_gentle else ["PUT", "PATCH", "DELETE"]
+    )
     seen = []
     for method in methods:
-        call = evolve(service.upsert(least(service)), method=method, body=None).with_header("Content-Type", None)
+        call = evolve(service.upsert(least(service)), method=method, body=None).with_header(
+            "Content-Type", None
+        )
         answer = service.send(call, judged=False)
-        seen.append(f"{method} {answer.status}" + (" with Allow" if "allow" in answer.headers else ""))
+        seen.append(
+            f"{method} {answer.status}" + (" with Allow" if "allow" in answer.headers else "")
+        )
     observe(", ".join(seen))
 
 
@@ -163,7 +186,12 @@ def test_probe_other_methods(service: Service, observe: Observe) -> None:
 def test_probe_other_paths(service: Service, observe: Observe) -> None:
     """A path that nobody declared."""
     call = service.upsert(least(service))
-    seen = [service.send(evolve(call, method="GET", body=None, url=call.url + tail), judged=False).status for tail in ("/nothing", "x")]
+    seen = [
+        service.send(
+            evolve(call, method="GET", body=None, url=call.url + tail), judged=False
+        ).status
+        for tail in ("/nothing", "x")
+    ]
     observe(f"GET {', '.join(map(str, seen))}")
 
 
@@ -172,7 +200,10 @@ def test_probe_request_content_type(service: Service, observe: Observe) -> None:
     """JSON that is declared as text, as a form, or as nothing."""
     call = service.upsert(least(service))
     kinds = ["text/plain", "application/x-www-form-urlencoded", None]
-    seen = [f"{kind or 'none'}: {service.send(call.with_header('Content-Type', kind), judged=False).status}" for kind in kinds]
+    seen = [
+        f"{kind or 'none'}: {service.send(call.with_header('Content-Type', kind), judged=False).status}"
+        for kind in kinds
+    ]
     observe(", ".join(seen))
 
 
@@ -206,4 +237,7 @@ def test_probe_credentials_first(service: Service, observe: Observe) -> None:
 @pytest.mark.clause("{api}.server-is-https")
 def test_probe_server_is_https(service: Service, observe: Observe) -> None:
     """How this run reached the service."""
-    observe(service.endpoint.base_url.partition(":")[0] + (" on loopback" if service.endpoint.is_loopback else ""))
+    observe(
+        service.endpoint.base_url.partition(":")[0]
+        + (" on loopback" if service.endpoint.is_loopback else "")
+    )

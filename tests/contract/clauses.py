@@ -52,7 +52,9 @@ def load_clauses() -> dict[str, Clause]:
 def load_specification(api: str) -> dict[str, Any]:
     """The OpenAPI document of an API, parsed."""
     text = FILES[api].read_text("utf-8")
-    document: dict[str, Any] = json.loads(text) if FILES[api].suffix == ".json" else yaml.safe_load(text)
+    document: dict[str, Any] = (
+        json.loads(text) if FILES[api].suffix == ".json" else yaml.safe_load(text)
+    )
     return document
 
 

@@ -89,9 +89,13 @@ class Route:
         if self.certificates is None:
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
         if self.proxy is None:
-            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=self.certificates)
+            return http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=timeout, context=self.certificates
+            )
         through = urlsplit(self.proxy.url)
-        tunnelled = http.client.HTTPSConnection(through.hostname or "", through.port or 80, timeout=timeout, context=self.certificates)
+        tunnelled = http.client.HTTPSConnection(
+            through.hostname or "", through.port or 80, timeout=timeout, context=self.certificates
+        )
         tunnelled.set_tunnel(parts.hostname, parts.port or 443, headers=self.proxy.headers)
         return tunnelled
 
@@ -101,7 +105,9 @@ class Route:
         if is_distrust(error):
             names = " or ".join(CERTIFICATE_VARIABLES)
             return f"its certificate is not trusted ({_certificate_reason(reason)}); {names} names whom to trust"
-        if self.proxy is None or not isinstance(error, (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout, OSError)):
+        if self.proxy is None or not isinstance(
+            error, (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout, OSError)
+        ):
             return None
         return f"the proxy {self.proxy} gives no connection ({reason}); check {self.proxy.variable}, or name the host in NO_PROXY"
 
@@ -123,7 +129,9 @@ def route_to(endpoint: Endpoint) -> Route:
     try:
         certificates = httpx.create_ssl_context()
     except (OSError, ValueError) as error:
-        named = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), "this system")
+        named = next(
+            (name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), "this system"
+        )
         raise CannotRun(f"The certificates that {named} names cannot be read ({error}).") from None
     return Route(endpoint.base_url, None if endpoint.is_loopback else _proxy_to(url), certificates)
 
@@ -131,13 +139,17 @@ def route_to(endpoint: Endpoint) -> Route:
 def _proxy_to(url: httpx.URL) -> Proxy | None:
     try:
         address = proxy_of_client(url)
-    except ConfigurationError as error:  # a kind of proxy that is not supported, or not without another package
+    except (
+        ConfigurationError
+    ) as error:  # a kind of proxy that is not supported, or not without another package
         raise CannotRun(f"{error}.") from None
     if not address:
         return None
     variable = _variable_of_proxy()
     if not _is_proxy_address(address):
-        raise CannotRun(f"{variable} is not a valid proxy address; it has the form http://host:port.")
+        raise CannotRun(
+            f"{variable} is not a valid proxy address; it has the form http://host:port."
+        )
     return Proxy(variable, address)
 
 
@@ -153,11 +165,18 @@ def _is_proxy_address(address: str) -> bool:
 def _variable_of_proxy() -> str:
     """The variable that names the proxy of https addresses: as urllib has it, lower case first, and https before all."""
     for scheme in ("https", "all"):
-        named = [name for name in os.environ if name.lower() == f"{scheme}_proxy" and os.environ[name]]
+        named = [
+            name for name in os.environ if name.lower() == f"{scheme}_proxy" and os.environ[name]
+        ]
         if named:
             return max(named)  # lower case sorts last
     return "the proxy of this system"
 
 
 def _certificate_reason(reason: str) -> str:
-    return reason.partition("CERTIFICATE_VERIFY_FAILED]")[2].partition(" (_ssl")[0].removeprefix(" certificate verify failed: ").strip()
+    return (
+        reason.partition("CERTIFICATE_VERIFY_FAILED]")[2]
+        .partition(" (_ssl")[0]
+        .removeprefix(" certificate verify failed: ")
+        .strip()
+    )

@@ -13,7 +13,16 @@ from contact_apis._openapi.document import METHODS
 from .clauses import SPECS, Clause, load_clauses, load_specification, resolve_pointer
 
 Json = dict[str, Any]
-BOUNDS: tuple[str, ...] = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern")
+BOUNDS: tuple[str, ...] = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+)
 BOUNDS += ("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties")
 RULES = ("type", "format", "const", "nullable", *BOUNDS)
 
@@ -48,7 +57,9 @@ def _operation(document: Json, operation: Json, place: str) -> Iterator[Part]:
     yield Part(place, ())
     yield from _parameters(document, operation, place)
     if "requestBody" in operation:
-        body, at, _ = _resolved(document, operation["requestBody"], pointer_to(place, "requestBody"))
+        body, at, _ = _resolved(
+            document, operation["requestBody"], pointer_to(place, "requestBody")
+        )
         if body.get("required"):
             yield Part(pointer_to(at, "required"), ())
         yield from _content(document, body, at, is_response=False)
@@ -58,7 +69,14 @@ def _operation(document: Json, operation: Json, place: str) -> Iterator[Part]:
         yield Part(at, (own,)) if at != own else Part(own, ())
         for name, header in response.get("headers", {}).items():
             resolved, where, _ = _resolved(document, header, pointer_to(at, "headers", name))
-            yield from _schema(document, resolved.get("schema", {}), pointer_to(where, "schema"), (where,), is_response=False, seen=())
+            yield from _schema(
+                document,
+                resolved.get("schema", {}),
+                pointer_to(where, "schema"),
+                (where,),
+                is_response=False,
+                seen=(),
+            )
         yield from _content(document, response, at, is_response=True)
 
 
@@ -66,7 +84,14 @@ def _parameters(document: Json, node: Json, place: str) -> Iterator[Part]:
     for number, each in enumerate(node.get("parameters", [])):
         parameter, at, _ = _resolved(document, each, pointer_to(place, "parameters", number))
         yield Part(at, ())
-        yield from _schema(document, parameter.get("schema", {}), pointer_to(at, "schema"), (), is_response=False, seen=())
+        yield from _schema(
+            document,
+            parameter.get("schema", {}),
+            pointer_to(at, "schema"),
+            (),
+            is_response=False,
+            seen=(),
+        )
 
 
 def _content(document: Json, node: Json, place: str, *, is_response: bool) -> Iterator[Part]:
@@ -74,10 +99,25 @@ def _content(document: Json, node: Json, place: str, *, is_response: bool) -> It
         at = pointer_to(place, "content", media)
         if "schema" in content:
             owners = (at, place) if is_response else ()
-            yield from _schema(document, content["schema"], pointer_to(at, "schema"), owners, is_response=is_response, seen=())
+            yield from _schema(
+                document,
+                content["schema"],
+                pointer_to(at, "schema"),
+                owners,
+                is_response=is_response,
+                seen=(),
+            )
 
 
-def _schema(document: Json, node: Any, place: str, owners: tuple[str, ...], *, is_response: bool, seen: tuple[str, ...]) -> Iterator[Part]:
+def _schema(
+    document: Json,
+    node: Any,
+    place: str,
+    owners: tuple[str, ...],
+    *,
+    is_response: bool,
+    seen: tuple[str, ...],
+) -> Iterator[Part]:
     """The rules of a schema. What an answer must be is judged whole, so there all that lies around a rule owns it."""
     resolved, at, chain = _resolved(document, node, place)
     if at in seen or not isinstance(resolved, dict):
@@ -96,13 +136,34 @@ def _schema(document: Json, node: Any, place: str, owners: tuple[str, ...], *, i
     for name, member in resolved.get("properties", {}).items():
         where = pointer_to(at, "properties", name)
         yield Part(where, inner if is_response else ())
-        yield from _schema(document, member, where, inner if is_response else (), is_response=is_response, seen=seen)
+        yield from _schema(
+            document,
+            member,
+            where,
+            inner if is_response else (),
+            is_response=is_response,
+            seen=seen,
+        )
     for word in ("items", "additionalProperties", "not"):
         if isinstance(resolved.get(word), dict):
-            yield from _schema(document, resolved[word], pointer_to(at, word), inner, is_response=is_response, seen=seen)
+            yield from _schema(
+                document,
+                resolved[word],
+                pointer_to(at, word),
+                inner,
+                is_response=is_response,
+                seen=seen,
+            )
     for word in ("anyOf", "oneOf", "allOf"):
         for number, branch in enumerate(resolved.get(word, [])):
-            yield from _schema(document, branch, pointer_to(at, word, number), inner, is_response=is_response, seen=seen)
+            yield from _schema(
+                document,
+                branch,
+                pointer_to(at, word, number),
+                inner,
+                is_response=is_response,
+                seen=seen,
+            )
 
 
 def _resolved(document: Json, node: Any, place: str) -> tuple[Any, str, tuple[str, ...]]:
@@ -133,7 +194,9 @@ def not_covered(api: str, document: Json | None = None) -> list[str]:
         is_covered = any(_speaks_of(clause, part) for clause in clauses)
         # With an answer goes all that is in it; what a member refers to has clauses of its own.
         places = (part.at, *(each for each in part.owners if "/responses/" in each))
-        is_excluded = any(place == at or place.startswith(at + "/") for at in excluded for place in places)
+        is_excluded = any(
+            place == at or place.startswith(at + "/") for at in excluded for place in places
+        )
         # A schema of requests and answers needs a clause for both.
         covered[part.at] = covered.get(part.at, True) and (is_covered or is_excluded)
     return [at for at, is_covered in covered.items() if not is_covered]

@@ -92,8 +92,15 @@ def pointer(*steps: object) -> str:
 
 def shown(wanted: Json, contact_id: str, forbidden: list[str]) -> tuple[Fact, ...]:
     """A contact that is shown with more than its id shows these fields (``customFields.x`` for a custom one), and not those."""
-    found = [Fact("same-id", ACCEPTED, "/contact/id", contact_id), Fact("member", ACCEPTED, "/contact/id")]
-    found += [Fact("member", ACCEPTED, _place(name), value) for name, value in wanted.items() if isinstance(value, str)]
+    found = [
+        Fact("same-id", ACCEPTED, "/contact/id", contact_id),
+        Fact("member", ACCEPTED, "/contact/id"),
+    ]
+    found += [
+        Fact("member", ACCEPTED, _place(name), value)
+        for name, value in wanted.items()
+        if isinstance(value, str)
+    ]
     found += [Fact("absent", ACCEPTED, _place(name)) for name in forbidden]
     return tuple(found)
 
@@ -103,10 +110,14 @@ def _place(field: str) -> str:
     return pointer("contact", first, custom) if custom else pointer("contact", first)
 
 
-def fits(validator: jsonschema_rs.Draft202012Validator, body: Any, answered: int) -> tuple[Fact, ...]:
+def fits(
+    validator: jsonschema_rs.Draft202012Validator, body: Any, answered: int
+) -> tuple[Fact, ...]:
     """What the schema asks of the places where this body is wrong."""
     try:
-        return tuple(fact for error in validator.iter_errors(body) for fact in _facts(error, str(answered)))
+        return tuple(
+            fact for error in validator.iter_errors(body) for fact in _facts(error, str(answered))
+        )
     except ValueError:
         return ()
 
@@ -125,8 +136,12 @@ def _facts(error: jsonschema_rs.ValidationError, when: str) -> Iterator[Fact]:
         case "format" if kind["format"] in FORMATS:
             yield Fact("match", when, place, FORMATS[kind["format"]], "answers")
         case "enum":
-            yield Fact("match", when, place, "|".join(_text(each) for each in kind["options"]), "answers")
-            yield from (Fact("type", when, place, _type(each), "answers") for each in kind["options"][:1])
+            yield Fact(
+                "match", when, place, "|".join(_text(each) for each in kind["options"]), "answers"
+            )
+            yield from (
+                Fact("type", when, place, _type(each), "answers") for each in kind["options"][:1]
+            )
         case "maxLength":
             yield Fact("most", when, place, str(kind["limit"]), "answers")
         case "minLength":

@@ -23,7 +23,19 @@ NIGHTS_SHOWN = 30
 LARGEST = 256 * 1024 * 1024  # bytes; ten years of nights are about 100 MB
 VERDICTS = ("conforms", "violates", "could-not-run", "incomplete")
 RESULTS = ("pass", "fail", "observed", "not-exercised")
-TEXTS = ("run", "finished", "target", "service", "api", "profile", "spec", "verdict", "clause", "result", "since")
+TEXTS = (
+    "run",
+    "finished",
+    "target",
+    "service",
+    "api",
+    "profile",
+    "spec",
+    "verdict",
+    "clause",
+    "result",
+    "since",
+)
 BROKEN = "fail"
 NOT_CHECKED = "not-exercised"
 
@@ -88,7 +100,9 @@ class Past:
             return
         self.compared_with = night
         if line["result"] != NOT_CHECKED:
-            self.looked[line["clause"]] = Seen(line["result"], line["observation"], line["since"], line["finished"])
+            self.looked[line["clause"]] = Seen(
+                line["result"], line["observation"], line["since"], line["finished"]
+            )
 
 
 @define
@@ -178,7 +192,9 @@ def _demand_ours(line: Any, number: int) -> None:
     if not isinstance(line, dict) or "clause" not in line or "format" not in line:
         raise ForeignHistory(f"has a line {number} that is not of a history")
     if line["format"] != FORMAT:
-        raise ForeignHistory(f"has a line {number} of format {line['format']!r}, and this version reads format {FORMAT}")
+        raise ForeignHistory(
+            f"has a line {number} of format {line['format']!r}, and this version reads format {FORMAT}"
+        )
     wrong = [name for name in TEXTS if not isinstance(line.get(name), str)]
     if not isinstance(line.get("observation"), str | None):
         wrong.append("observation")
@@ -203,7 +219,9 @@ def append_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    text = "".join(
+        json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines
+    )
     data = text.encode("utf-8", "backslashreplace")
     if not data:
         return
@@ -263,15 +281,27 @@ class Change:
     ticket: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        return {"clause": self.clause, "since": self.since, "before": self.before, "now": self.now, "ticket": self.ticket}
+        return {
+            "clause": self.clause,
+            "since": self.since,
+            "before": self.before,
+            "now": self.now,
+            "ticket": self.ticket,
+        }
 
 
-def compare(clauses: Iterable[dict[str, Any]], looked: dict[str, Seen], known: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Change]]:
+def compare(
+    clauses: Iterable[dict[str, Any]],
+    looked: dict[str, Seen],
+    known: Mapping[str, Mapping[str, Any]],
+) -> dict[str, list[Change]]:
     """What is new, what stands, what is mended and what is observed otherwise, against the last look at each clause.
 
     ``clauses`` are those of ``results.json``; ``known`` are its known violations, by clause.
     """
-    found: dict[str, list[Change]] = {name: [] for name in ("new", "still", "mended", "changed", "not_checked")}
+    found: dict[str, list[Change]] = {
+        name: [] for name in ("new", "still", "mended", "changed", "not_checked")
+    }
     left = dict(looked)
     for clause in clauses:
         name = clause["id"]
@@ -289,12 +319,20 @@ def compare(clauses: Iterable[dict[str, Any]], looked: dict[str, Seen], known: M
             found["new"].append(Change(name, clause["since"], ticket=ticket))
         elif clause["result"] == NOT_CHECKED:
             if was_broken:
-                found["not_checked"].append(Change(name, since, now=clause["observation"], ticket=ticket))
+                found["not_checked"].append(
+                    Change(name, since, now=clause["observation"], ticket=ticket)
+                )
         elif was_broken:
             found["mended"].append(Change(name, since, ticket=ticket))
-        elif was is not None and was.result == clause["result"] == "observed" and was.observation != clause["observation"]:
+        elif (
+            was is not None
+            and was.result == clause["result"] == "observed"
+            and was.observation != clause["observation"]
+        ):
             found["changed"].append(Change(name, since, was.observation, clause["observation"]))
     for name, was in left.items():
         if was.result == BROKEN:
-            found["not_checked"].append(Change(name, was.since, now="the suite has no such clause any more"))
+            found["not_checked"].append(
+                Change(name, was.since, now="the suite has no such clause any more")
+            )
     return found

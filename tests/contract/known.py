@@ -67,11 +67,15 @@ class KnownViolation:
 class _Loader(yaml.BaseLoader):
     """Reads YAML with each value as text, and refuses a member that stands twice in one mapping: of two values one would be lost in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # as in the library
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Any, Any]:  # as in the library
         names = [self.construct_object(key, deep=deep) for key, _ in node.value]
         for name in names:
             if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name!r} stands twice", node.start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -117,7 +121,9 @@ def _entry(number: int, entry: Any) -> KnownViolation:
             raise NotKnown(f"has an entry {number} without '{name}'; give {', '.join(MEMBERS)}")
     for name in entry:
         if name not in MEMBERS:
-            raise NotKnown(f"has an entry {number} with '{name}', which is not one of {', '.join(MEMBERS)}")
+            raise NotKnown(
+                f"has an entry {number} with '{name}', which is not one of {', '.join(MEMBERS)}"
+            )
     for name in MEMBERS:
         if not isinstance(entry[name], str):
             raise NotKnown(f"has an entry {number} whose '{name}' is not text")
@@ -125,11 +131,15 @@ def _entry(number: int, entry: Any) -> KnownViolation:
     if clause not in load_clauses():
         near = difflib.get_close_matches(clause, load_clauses(), n=1)
         hint = f"did you mean {near[0]}?" if near else "specs/clauses.yaml lists them"
-        raise NotKnown(f"has an entry {number} whose 'clause' {clause[:100]} is not one of the suite; {hint}")
+        raise NotKnown(
+            f"has an entry {number} whose 'clause' {clause[:100]} is not one of the suite; {hint}"
+        )
     since = _day(number, "since", entry["since"])
     until = _day(number, "until", entry["until"])
     if until < since:
-        raise NotKnown(f"has an entry {number} whose 'until' ({until}) lies before its 'since' ({since})")
+        raise NotKnown(
+            f"has an entry {number} whose 'until' ({until}) lies before its 'since' ({since})"
+        )
     return KnownViolation(clause, since, entry["ticket"], until)
 
 
@@ -137,4 +147,6 @@ def _day(number: int, name: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise NotKnown(f"has an entry {number} whose '{name}' is not a date like 2026-03-31") from None
+        raise NotKnown(
+            f"has an entry {number} whose '{name}' is not a date like 2026-03-31"
+        ) from None

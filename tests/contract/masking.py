@@ -12,7 +12,9 @@ from html.entities import html5
 from typing import Any
 
 MASK = "***"
-SHORTEST_CUT = 8  # characters: a secret of fewer is masked whole alone, for a part of it may be any word
+SHORTEST_CUT = (
+    8  # characters: a secret of fewer is masked whole alone, for a part of it may be any word
+)
 LONGEST_LETTER = 12  # characters that one character of a secret is written in, as in &amp;#x0041;
 ENTITY_NAMES: dict[str, list[str]] = {}
 for _name, _text in html5.items():
@@ -24,7 +26,9 @@ ESCAPES = re.compile(
 )
 DEEPEST = 8  # escapes of escapes that are undone
 REDUCED = re.compile(r"[-+ \\]")
-PLAIN = re.compile(r"[0-9A-Za-z!#$()*+,./:;<=>?@^_`{|}~\[\]'\"-]+")  # a secret that no undoing of escapes changes
+PLAIN = re.compile(
+    r"[0-9A-Za-z!#$()*+,./:;<=>?@^_`{|}~\[\]'\"-]+"
+)  # a secret that no undoing of escapes changes
 SHORT_ESCAPES = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 
 
@@ -66,7 +70,10 @@ def masked_json(value: Any, secrets: Iterable[str], own: Collection[str] = ()) -
     if isinstance(value, list):
         return [masked_json(element, known, own) for element in value]
     if isinstance(value, dict):
-        return {name: element if name in own else masked_json(element, known, own) for name, element in value.items()}
+        return {
+            name: element if name in own else masked_json(element, known, own)
+            for name, element in value.items()
+        }
     return value
 
 
@@ -113,7 +120,10 @@ def _written(secret: str) -> re.Pattern[str]:
     """What matches a secret in all its forms, the longest first."""
     letters = [_letter(character) for character in secret]
     if any(character != "-" for character in secret):
-        letters = [f"{letter}?" if character == "-" else letter for letter, character in zip(letters, secret, strict=True)]
+        letters = [
+            f"{letter}?" if character == "-" else letter
+            for letter, character in zip(letters, secret, strict=True)
+        ]
     whole = "".join(letters)
     forms = [whole]
     if len(secret) >= SHORTEST_CUT:
@@ -124,7 +134,9 @@ def _written(secret: str) -> re.Pattern[str]:
 
 def _letter(character: str) -> str:
     """What matches one character, written in any way."""
-    in_bytes = "".join(rf"(?:%(?:25)*|\\+x){byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+    in_bytes = "".join(
+        rf"(?:%(?:25)*|\\+x){byte:02X}" for byte in character.encode("utf-8", "surrogatepass")
+    )
     code = ord(character)
     forms = [in_bytes, rf"\\+u\{{?0*{code:X}\}}?", _utf16(character)]
     entities = [f"#0*{code};", f"#x0*{code:X};", *map(re.escape, ENTITY_NAMES.get(character, []))]
@@ -167,5 +179,7 @@ def _base64_forms(secret: str) -> list[str]:
     forms = []
     for part in _base64_parts(secret):
         letters = {"+": "(?:[+-]|%2[Bb])", "/": "(?:[/_]|%2[Ff])"}
-        forms.append("".join(letters.get(character, character) for character in part) + "(?:=|%3[Dd]){0,2}")
+        forms.append(
+            "".join(letters.get(character, character) for character in part) + "(?:=|%3[Dd]){0,2}"
+        )
     return forms

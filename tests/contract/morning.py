@@ -21,7 +21,12 @@ Json = dict[str, Any]
 
 
 def morning_of(
-    clauses: Iterable[Json], verdict: str, past: Mapping[str, Past], previous: Json | None, known: Iterable[Json], notes: Iterable[str]
+    clauses: Iterable[Json],
+    verdict: str,
+    past: Mapping[str, Past],
+    previous: Json | None,
+    known: Iterable[Json],
+    notes: Iterable[str],
 ) -> Json:
     """The report of a run against what each of its clauses was when it was last looked at.
 
@@ -35,7 +40,9 @@ def morning_of(
     compared_with: dict[str, str | None] = {}
     silent: dict[str, int] = {}
     for api, nights in past.items():
-        compared_with[api] = nights.compared_with.finished if nights.compared_with is not None else None
+        compared_with[api] = (
+            nights.compared_with.finished if nights.compared_with is not None else None
+        )
         silent[api] = nights.silent
     for api in past:
         if previous is not None and api in apis_of_results(previous):
@@ -62,7 +69,12 @@ def looked_at(past: Mapping[str, Past], previous: Json | None) -> dict[str, Seen
         of_this_run = clause["id"].partition(".")[0] in past
         if of_this_run and clause["result"] != NOT_CHECKED:
             finished = (previous or {}).get("finished") or ""
-            looked[clause["id"]] = Seen(clause["result"], clause.get("observation"), clause.get("since") or finished, finished)
+            looked[clause["id"]] = Seen(
+                clause["result"],
+                clause.get("observation"),
+                clause.get("since") or finished,
+                finished,
+            )
     return looked
 
 
@@ -134,7 +146,12 @@ def lines(morning: Json) -> list[str]:
 def markdown(results: Json, conclusion: str) -> str:
     """The report for the summary of a step of GitHub Actions."""
     morning = results["morning"]
-    said = [f"## Contract of {_plain(' and '.join(results['apis']) or 'no API')}: {results['verdict']}", "", _plain(conclusion), ""]
+    said = [
+        f"## Contract of {_plain(' and '.join(results['apis']) or 'no API')}: {results['verdict']}",
+        "",
+        _plain(conclusion),
+        "",
+    ]
     said += [_plain(heading(morning)), ""]
     for name, title in CATEGORIES.items():
         changes = morning[name]
@@ -147,7 +164,10 @@ def markdown(results: Json, conclusion: str) -> str:
     failures = results["failures"][:20]
     if failures:
         said += ["", "| Broken clause | What was seen |", "| --- | --- |"]
-        said += [f"| {_plain(failure['clause'])} | {_plain(_short(failure['message']))} |" for failure in failures]
+        said += [
+            f"| {_plain(failure['clause'])} | {_plain(_short(failure['message']))} |"
+            for failure in failures
+        ]
     return "\n".join(said) + "\n\n"
 
 
@@ -159,4 +179,6 @@ def _short(text: str | None) -> str:
 def _plain(text: str) -> str:
     """Text that Markdown and HTML leave as it is, in one line."""
     flat = " ".join(text.split())
-    return "".join(each if each.isalnum() or each in " .,:;()-/=…·→'" else f"&#{ord(each)};" for each in flat)
+    return "".join(
+        each if each.isalnum() or each in " .,:;()-/=…·→'" else f"&#{ord(each)};" for each in flat
+    )

@@ -37,7 +37,9 @@ _HEADER_CLAUSES = {"X-Request-Id": "pristo.answer-request-id-is-uuid"}
 
 # A string breaks a format without doubt; what is merely another notation of the same thing does not.
 PLAINLY_NOT: dict[str, Callable[[str], bool]] = {
-    "uuid": lambda text: not re.fullmatch(r"(?i)[0-9a-f]{32}", re.sub(r"(?i)^urn:uuid:|[{}\s-]", "", text)),
+    "uuid": lambda text: (
+        not re.fullmatch(r"(?i)[0-9a-f]{32}", re.sub(r"(?i)^urn:uuid:|[{}\s-]", "", text))
+    ),
     "email": lambda text: bool(text.strip()) and not re.fullmatch(r"[^@\s]+@[^@\s]+", text.strip()),
     "date": lambda text: _is_plainly_no_date(text),
     "date-time": lambda text: _is_plainly_no_date(text),
@@ -86,7 +88,13 @@ class Judge:
         """Raises :class:`Breach` for an answer that no request may get."""
         operation = operation_of(self.api, exchange.call)
         inside = Fact("status", value="[1-4]..", scope="answers")
-        self._expect("no-server-error", exchange.status < 500, f"the answer is {exchange.status}", exchange, inside)
+        self._expect(
+            "no-server-error",
+            exchange.status < 500,
+            f"the answer is {exchange.status}",
+            exchange,
+            inside,
+        )
         if operation is None or not strictly:
             return
         self._statuses(operation, exchange)
@@ -96,7 +104,13 @@ class Judge:
         if schema is not None:
             faults = "; ".join(str(each) for each in schema.faults(body))
             facts = fits(schema.validator, body, exchange.status) if faults else ()
-            self._expect(clause, not faults, f"the body of the {exchange.status} is wrong: {faults}", exchange, *facts)
+            self._expect(
+                clause,
+                not faults,
+                f"the body of the {exchange.status} is wrong: {faults}",
+                exchange,
+                *facts,
+            )
             if exchange.status >= 400:
                 an_object = Fact("type", str(exchange.status), "", "object", "answers")
                 message = f"the body of the {exchange.status} is no object"
@@ -106,10 +120,18 @@ class Judge:
 
     def _statuses(self, operation: Operation, exchange: Exchange) -> None:
         # Retainful's page says nothing about throttling: a 429 is obeyed and reported as observed.
-        known = operation.documents(exchange.status) or (self.api == "retainful" and exchange.status == 429)
+        known = operation.documents(exchange.status) or (
+            self.api == "retainful" and exchange.status == 429
+        )
         message = f"the answer is {exchange.status}, which the contract does not list"
         listed = "|".join(re.sub("[xX]", ".", str(each)) for each in operation.spec["responses"])
-        self._expect("documented-statuses", known, message, exchange, Fact("status", value=listed, scope="answers"))
+        self._expect(
+            "documented-statuses",
+            known,
+            message,
+            exchange,
+            Fact("status", value=listed, scope="answers"),
+        )
 
     def _parse(self, exchange: Exchange) -> Any:
         operation = operation_of(self.api, exchange.call)
@@ -117,12 +139,23 @@ class Judge:
             return None
         kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
         media = Fact("media", scope="answers")
-        self._expect("answers-are-json", kind == "application/json", f"the Content-Type is {kind or 'missing'}", exchange, media)
+        self._expect(
+            "answers-are-json",
+            kind == "application/json",
+            f"the Content-Type is {kind or 'missing'}",
+            exchange,
+            media,
+        )
         try:
             body = exchange.json()
         except (ValueError, RecursionError):
             message = "the body does not parse as JSON in UTF-8"
-            raise Breach(f"{self.api}.answers-are-json", message, exchange, expects=[Fact("json", scope="answers")]) from None
+            raise Breach(
+                f"{self.api}.answers-are-json",
+                message,
+                exchange,
+                expects=[Fact("json", scope="answers")],
+            ) from None
         return body
 
     def _headers(self, operation: Operation, exchange: Exchange) -> None:
@@ -133,14 +166,28 @@ class Judge:
             clause = _HEADER_CLAUSES.get(name, f"{self.api}.documented-statuses")
             form = FORMATS.get(schema.document.get("format", ""), ".*")
             facts = Fact("header", ACCEPTED, name, form, "answers")
-            self._expect(clause, not schema.faults(value), f"the header {name} does not fit its schema", exchange, facts)
+            self._expect(
+                clause,
+                not schema.faults(value),
+                f"the header {name} does not fit its schema",
+                exchange,
+                facts,
+            )
             sent = exchange.call.header(name)
             if name == "X-Request-Id" and sent and is_uuid(sent) and is_uuid(value):
                 same = UUID(value) == UUID(sent)
                 echo = Fact("echo", ACCEPTED, name, sent)
-                self._expect("request-id-comes-back", same, "the X-Request-Id is not the one that was sent", exchange, echo)
+                self._expect(
+                    "request-id-comes-back",
+                    same,
+                    "the X-Request-Id is not the one that was sent",
+                    exchange,
+                    echo,
+                )
 
-    def _expect(self, clause: str, holds: bool, message: str, exchange: Exchange, *expects: Fact) -> None:
+    def _expect(
+        self, clause: str, holds: bool, message: str, exchange: Exchange, *expects: Fact
+    ) -> None:
         name = clause if "." in clause else f"{self.api}.{clause}"
         self.judged[name] += 1
         if holds:
@@ -153,7 +200,10 @@ class Judge:
 
 
 def is_uuid(text: object) -> bool:
-    return isinstance(text, str) and re.fullmatch(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
+    return (
+        isinstance(text, str)
+        and re.fullmatch(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
+    )
 
 
 # --------------------------------------------------------------------------------- what a request's form asks for
@@ -184,7 +234,11 @@ def faults_of(api: str, call: Call) -> Iterator[tuple[Clause, bool]]:
         if clause is None:
             yield load_clauses()[f"{api}.operation"], False
         else:
-            yield clause, clause.evidence == "documented" and _is_plain(error.kind.name, kind, _value_at(body, error.instance_path))
+            yield (
+                clause,
+                clause.evidence == "documented"
+                and _is_plain(error.kind.name, kind, _value_at(body, error.instance_path)),
+            )
 
 
 def _root_pointer(operation: Operation) -> str:
@@ -193,7 +247,15 @@ def _root_pointer(operation: Operation) -> str:
     assert body is not None
     if "$ref" in body.document:
         return str(body.document["$ref"]).removeprefix("#")
-    steps = ["paths", operation.template, operation.method.lower(), "requestBody", "content", "application/json", "schema"]
+    steps = [
+        "paths",
+        operation.template,
+        operation.method.lower(),
+        "requestBody",
+        "content",
+        "application/json",
+        "schema",
+    ]
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
@@ -248,7 +310,11 @@ def _wrong_parameter(operation: Operation, call: Call) -> str | None:
     queries = dict(parse_qsl(parts.query, keep_blank_values=True))
     headers = {name.lower(): value for name, value in call.headers}
     for number, (in_, name, schema, required) in enumerate(_parameters(operation)):
-        given = {"path": paths.get(name), "query": queries.get(name), "header": headers.get(name.lower())}.get(in_)
+        given = {
+            "path": paths.get(name),
+            "query": queries.get(name),
+            "header": headers.get(name.lower()),
+        }.get(in_)
         place = f"{_pointer(steps)}/{number} ({in_} parameter {name})"
         if given is None and required:
             return f"{place} is required and is not sent"
@@ -315,7 +381,9 @@ def accept(service: Service, call: Call, clause: str, why: str = "a valid reques
     must_fit(service.api, call, why)
     exchange = service.send(call)
     if not 200 <= exchange.status < 300:
-        raise Breach(clause, f"{why} is refused with {exchange.status}", exchange, expects=accepted())
+        raise Breach(
+            clause, f"{why} is refused with {exchange.status}", exchange, expects=accepted()
+        )
     return exchange
 
 

@@ -16,7 +16,9 @@ from .morning import CATEGORIES, heading, line_of, moment
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
-def render_page(results: dict[str, Any], conclusion: str, looked: Mapping[str, Seen], past: Mapping[str, Past]) -> str:
+def render_page(
+    results: dict[str, Any], conclusion: str, looked: Mapping[str, Seen], past: Mapping[str, Past]
+) -> str:
     """One self-contained HTML page of a run's results.
 
     ``conclusion`` is the verdict in words, ``looked`` is what each clause was when it was last looked at, and ``past`` are the nights before by API.
@@ -40,7 +42,9 @@ def render_page(results: dict[str, Any], conclusion: str, looked: Mapping[str, S
 @cache
 def load_template() -> jinja2.Template:
     """The page's template, compiled once a process."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     return environment.from_string(TEMPLATE.read_text("utf-8"))
 
 
@@ -58,7 +62,14 @@ def first_failures(failures: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-SIGNS = {"pass": "·", "fail": "✗", "observed": "○", "not-exercised": "–", "could-not-run": "?", "absent": " "}
+SIGNS = {
+    "pass": "·",
+    "fail": "✗",
+    "observed": "○",
+    "not-exercised": "–",
+    "could-not-run": "?",
+    "absent": " ",
+}
 WORDS = {
     "pass": "holds",
     "fail": "broken",
@@ -72,18 +83,30 @@ WORDS = {
 def strip(results: dict[str, Any], api: str, past: Past) -> dict[str, Any]:
     """Nights by clauses: the last nights, this one at the end; rows of clauses that were broken in one of them, then the others."""
     tonight = Night("", results["finished"], results["verdict"], "")
-    tonight.results = {each["id"]: each["result"] for each in results["clauses"] if each["id"].startswith(api + ".")}
+    tonight.results = {
+        each["id"]: each["result"]
+        for each in results["clauses"]
+        if each["id"].startswith(api + ".")
+    }
     nights = [*past.nights, tonight]
     names = dict.fromkeys(name for night in reversed(nights) for name in night.results)
     rows = []
     for name in names:
         cells = [_cell(night, name) for night in nights]
-        rows.append({"clause": name, "cells": cells, "was_broken": any(cell["kind"] == "fail" for cell in cells)})
+        rows.append(
+            {
+                "clause": name,
+                "cells": cells,
+                "was_broken": any(cell["kind"] == "fail" for cell in cells),
+            }
+        )
     return {"api": api, "nights": nights, "earlier": past.count, "rows": rows}
 
 
 def _cell(night: Night, clause: str) -> dict[str, str]:
-    kind = "could-not-run" if night.verdict == "could-not-run" else night.results.get(clause, "absent")
+    kind = (
+        "could-not-run" if night.verdict == "could-not-run" else night.results.get(clause, "absent")
+    )
     return {"kind": kind, "sign": SIGNS[kind], "words": f"{moment(night.finished)}: {WORDS[kind]}"}
 
 
@@ -93,7 +116,11 @@ def drift(results: dict[str, Any], looked: Mapping[str, Seen]) -> list[dict[str,
     for clause in results["clauses"]:
         then = looked.get(clause["id"])
         is_checked = clause["result"] != NOT_CHECKED and results["morning"]["is_comparable"]
-        changed = then is not None and is_checked and (then.result, then.observation) != (clause["result"], clause["observation"])
+        changed = (
+            then is not None
+            and is_checked
+            and (then.result, then.observation) != (clause["result"], clause["observation"])
+        )
         if clause["result"] == "observed" or changed:
             rows.append({**clause, "then": then, "changed": changed})
     return rows

@@ -68,11 +68,19 @@ class Plan:
     def _most_requests(self, api: str) -> float:
         """The requests that there is budget and time for."""
         settings = self.settings
-        in_time = settings.max_seconds * settings.rate / len(self.services) if settings.rate else float("inf")
+        in_time = (
+            settings.max_seconds * settings.rate / len(self.services)
+            if settings.rate
+            else float("inf")
+        )
         return min(settings.max_requests, in_time)
 
     def _documented(self, name: str) -> set[str]:
-        return {clause for clause in self.clauses[name] if load_clauses()[clause].evidence == "documented"}
+        return {
+            clause
+            for clause in self.clauses[name]
+            if load_clauses()[clause].evidence == "documented"
+        }
 
     def _worth(self, name: str, shown: set[str]) -> float:
         return len(self._documented(name) - shown) / (1 + self.needs[name].least)
@@ -127,8 +135,12 @@ class Plan:
         return Allowance(
             depth=depth,
             requests=need.least + depth * (need.full - need.least),
-            most=self.settings.max_requests - service.counters.requests - sum(each.least for each in later),
-            contacts=self.settings.new_contacts - service.counters.fresh - sum(each.contacts for each in later),
+            most=self.settings.max_requests
+            - service.counters.requests
+            - sum(each.least for each in later),
+            contacts=self.settings.new_contacts
+            - service.counters.fresh
+            - sum(each.contacts for each in later),
         )
 
     def requests(self, api: str) -> int:
@@ -137,17 +149,27 @@ class Plan:
         own = [self.needs[name] for name in names if self.needs[name].api == api]
         preflight = self.needs[api].least
         depths = self._depths(api, names, preflight)
-        return round(preflight + sum(need.least + depths[need.is_property] * (need.full - need.least) for need in own))
+        return round(
+            preflight
+            + sum(need.least + depths[need.is_property] * (need.full - need.least) for need in own)
+        )
 
     def contacts(self, api: str) -> int:
         """The new contacts without which what is planned cannot be shown."""
         names = self._later(None)
-        needed = self.needs[api].contacts + sum(self.needs[name].contacts for name in names if self.needs[name].api == api)
+        needed = self.needs[api].contacts + sum(
+            self.needs[name].contacts for name in names if self.needs[name].api == api
+        )
         return min(needed, self.settings.new_contacts)
 
     def documented_left_out(self, api: str) -> list[str]:
         """The documented clauses that no check is left for."""
-        wanted = {clause for name, clauses in self.clauses.items() if self.needs[name].api == api for clause in self._documented(name)}
+        wanted = {
+            clause
+            for name, clauses in self.clauses.items()
+            if self.needs[name].api == api
+            for clause in self._documented(name)
+        }
         shown = {clause for name in self._later(None) for clause in self.clauses[name]}
         return sorted(wanted - shown)
 

@@ -65,7 +65,10 @@ class Run:
         self.judges = {api: Judge(api) for api in self.settings.apis}
         for judge in self.judges.values():
             judge.tolerates = self.tolerates
-        self.services = {each.api: Service(each, self.settings, self.judges[each.api]) for each in self.settings.endpoints}
+        self.services = {
+            each.api: Service(each, self.settings, self.judges[each.api])
+            for each in self.settings.endpoints
+        }
 
     @property
     def clauses(self) -> list[Clause]:
@@ -89,7 +92,9 @@ class Run:
         for clause in clauses:
             if clause != known:
                 self.blocked[clause] = known
-                self.results[clause].not_exercised.append(f"{known}, a known violation, keeps it from being checked")
+                self.results[clause].not_exercised.append(
+                    f"{known}, a known violation, keeps it from being checked"
+                )
 
     @property
     def new_breaches(self) -> list[Breach]:
@@ -113,7 +118,11 @@ class Run:
         found = {}
         for clause in self.clauses:
             result = self.results[clause.id]
-            if clause.evidence == "documented" and not self.settings.selects(clause.id) and not result.failed:
+            if (
+                clause.evidence == "documented"
+                and not self.settings.selects(clause.id)
+                and not result.failed
+            ):
                 found[clause.id] = NOT_SELECTED
                 continue
             has_run = result.passed or result.failed
@@ -137,7 +146,11 @@ class Run:
         try:
             yield
         except BaseException as error:
-            if isinstance(error, Flaky) and _find(error, Breach) is None and Breach.latest is not None:
+            if (
+                isinstance(error, Flaky)
+                and _find(error, Breach) is None
+                and Breach.latest is not None
+            ):
                 error = Breach.latest
             for service in self.services.values():
                 service.end_check(_find(error, Breach))
@@ -148,7 +161,11 @@ class Run:
             for service in self.services.values():
                 service.end_check(None)
             # A property that the budget ended has held, unless not one of its examples was sent whole.
-            cut_short = [each.cut_short for each in self.services.values() if each.cut_short and not each.whole_examples]
+            cut_short = [
+                each.cut_short
+                for each in self.services.values()
+                if each.cut_short and not each.whole_examples
+            ]
             for clause in clauses:
                 self.results[clause].passed += not cut_short
                 self.results[clause].left_out += cut_short
@@ -185,14 +202,20 @@ def _find(error: BaseException, kind: type[E]) -> E | None:
     if isinstance(error, kind):
         return error
     if isinstance(error, BaseExceptionGroup):
-        return next((found for each in error.exceptions if (found := _find(each, kind)) is not None), None)
-    return _find(error.__cause__, kind) if isinstance(error, ServiceGone) and error.__cause__ else None
+        return next(
+            (found for each in error.exceptions if (found := _find(each, kind)) is not None), None
+        )
+    return (
+        _find(error.__cause__, kind) if isinstance(error, ServiceGone) and error.__cause__ else None
+    )
 
 
 class SuitePlugin:
     """Hooks and fixtures of one run."""
 
-    def __init__(self, run: Run, progress: Callable[[str], None], say_plan: Callable[[Plan], None]) -> None:
+    def __init__(
+        self, run: Run, progress: Callable[[str], None], say_plan: Callable[[Plan], None]
+    ) -> None:
         self.run = run
         self.progress = progress
         self.say_plan = say_plan
@@ -210,12 +233,15 @@ class SuitePlugin:
             print_blob=False,
             suppress_health_check=list(hypothesis.HealthCheck),
             # A given seed must give the same requests, so what earlier runs found is not replayed then.
-            database=None if settings.seed_is_given else DirectoryBasedExampleDatabase(".hypothesis/contract"),
+            database=None
+            if settings.seed_is_given
+            else DirectoryBasedExampleDatabase(".hypothesis/contract"),
             # Minimising costs hundreds of requests, which a live account is spared, and minutes, which FAILFAST is meant to save.
             phases=[
                 phase
                 for phase in hypothesis.Phase
-                if phase is not hypothesis.Phase.shrink or not (settings.rate or settings.is_gentle or settings.fail_fast)
+                if phase is not hypothesis.Phase.shrink
+                or not (settings.rate or settings.is_gentle or settings.fail_fast)
             ],
         )
         hypothesis.settings.load_profile("contract")
@@ -247,7 +273,10 @@ class SuitePlugin:
         def observe(text: str) -> None:
             clause = load_clauses()[name]
             if clause.readings and text.partition(":")[0] not in clause.readings:
-                raise Breach(name, f"the service follows none of the readings {', '.join(clause.readings)}: {text}")
+                raise Breach(
+                    name,
+                    f"the service follows none of the readings {', '.join(clause.readings)}: {text}",
+                )
             self.run.results[name].observations.append(text)
 
         return observe
@@ -255,11 +284,18 @@ class SuitePlugin:
     # ---------------------------------------------------------------------------------------------------------- hooks
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.addinivalue_line("markers", "clause(*ids): the clauses of specs/clauses.yaml that a check or probe is about")
         config.addinivalue_line(
-            "markers", "examples(requests, steps): about how many requests an example of a property takes, and each of its steps"
+            "markers",
+            "clause(*ids): the clauses of specs/clauses.yaml that a check or probe is about",
         )
-        config.addinivalue_line("markers", "estimate(requests): about how many requests a check takes that is slow to rehearse")
+        config.addinivalue_line(
+            "markers",
+            "examples(requests, steps): about how many requests an example of a property takes, and each of its steps",
+        )
+        config.addinivalue_line(
+            "markers",
+            "estimate(requests): about how many requests a check takes that is slow to rehearse",
+        )
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "service" in metafunc.fixturenames:
@@ -270,7 +306,9 @@ class SuitePlugin:
         known = load_clauses()
         for item in items:
             if not clauses_of(item) or any(each not in known for each in clauses_of(item)):
-                raise pytest.UsageError(f"{item.nodeid} names no clause, or an unknown one: {clauses_of(item)}")
+                raise pytest.UsageError(
+                    f"{item.nodeid} names no clause, or an unknown one: {clauses_of(item)}"
+                )
         items[:] = [
             item
             for item in items
@@ -278,7 +316,11 @@ class SuitePlugin:
             and any(self.run.settings.selects(each) for each in clauses_of(item))
         ]
         checked = {each for item in items for each in clauses_of(item)}
-        missing = [each.id for each in self.run.clauses if each.id not in checked and self.run.settings.selects(each.id)]
+        missing = [
+            each.id
+            for each in self.run.clauses
+            if each.id not in checked and self.run.settings.selects(each.id)
+        ]
         if missing and not self.run.settings.fail_fast:
             raise pytest.UsageError(f"no check or probe is about {', '.join(missing)}")
 
@@ -296,9 +338,18 @@ class SuitePlugin:
     def _begin(self, session: pytest.Session) -> None:
         run = self.run
         items = session.items
-        checks = {item.nodeid: (item, self._api_of(item)) for item in items if isinstance(item, pytest.Function)}
+        checks = {
+            item.nodeid: (item, self._api_of(item))
+            for item in items
+            if isinstance(item, pytest.Function)
+        }
         needs = rehearse(checks, run.services)
-        run.plan = Plan(run.settings, run.services, needs, {name: clauses_of(item) for name, (item, _) in checks.items()})
+        run.plan = Plan(
+            run.settings,
+            run.services,
+            needs,
+            {name: clauses_of(item) for name, (item, _) in checks.items()},
+        )
         for item in [item for item in items if item.nodeid in run.plan.left_out]:
             items.remove(item)
             for clause in clauses_of(item):
@@ -342,7 +393,9 @@ class SuitePlugin:
         clauses = clauses_of(pyfuncitem)
         plan = self.run.plan
         assert plan is not None
-        self.run.services[self._api_of(pyfuncitem)].begin_check(plan.allowance_for(pyfuncitem.nodeid), pyfuncitem.name)
+        self.run.services[self._api_of(pyfuncitem)].begin_check(
+            plan.allowance_for(pyfuncitem.nodeid), pyfuncitem.name
+        )
         try:
             with self.run.recording(clauses):
                 return (yield)
@@ -367,4 +420,8 @@ class SuitePlugin:
 def clauses_of(item: pytest.Item | pytest.Collector) -> list[str]:
     """The clauses that a check names; ``{api}`` stands for the API that it runs against."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return [str(name).format(api=parameters.get("service", "")) for mark in item.iter_markers("clause") for name in mark.args]
+    return [
+        str(name).format(api=parameters.get("service", ""))
+        for mark in item.iter_markers("clause")
+        for name in mark.args
+    ]

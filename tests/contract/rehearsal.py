@@ -89,7 +89,11 @@ class Rehearsal(Service):
             return 400
         keys = self._keys(call, body)
         is_known = bool(keys & self._known)
-        if self.api == "retainful" and not is_known and not any(key.startswith("email/") for key in keys):
+        if (
+            self.api == "retainful"
+            and not is_known
+            and not any(key.startswith("email/") for key in keys)
+        ):
             return 400
         self._known |= keys
         return 200 if is_known or self.api == "retainful" else 201
@@ -104,7 +108,10 @@ class Rehearsal(Service):
     def _keys(self, call: Call, body: Any) -> set[str]:
         if self.api == "pristo":
             return {f"{call.url}/{body['contact'].get('id')}".lower()}
-        return {f"{identifier.get('type')}/{identifier.get('id')}" for identifier in body.get("identifiers", [])}
+        return {
+            f"{identifier.get('type')}/{identifier.get('id')}"
+            for identifier in body.get("identifiers", [])
+        }
 
 
 @define
@@ -118,7 +125,9 @@ class _Request:
         return self.services[name]
 
 
-def rehearse(checks: Mapping[str, tuple[pytest.Function, str]], services: Mapping[str, Service]) -> dict[str, Need]:
+def rehearse(
+    checks: Mapping[str, tuple[pytest.Function, str]], services: Mapping[str, Service]
+) -> dict[str, Need]:
     """What each check takes, by its name, and each API's preflight, by the API's.
 
     ``checks`` has each check's function and API by its name.
@@ -131,11 +140,16 @@ def rehearse(checks: Mapping[str, tuple[pytest.Function, str]], services: Mappin
             must_fit(service.api, call, name)
     least = _counted(checks, services, 0.0)
     full = _counted(checks, services, 1.0)
-    needs = {name: Need(api, requests, max(requests, full[name][1]), contacts) for name, (api, requests, contacts) in least.items()}
+    needs = {
+        name: Need(api, requests, max(requests, full[name][1]), contacts)
+        for name, (api, requests, contacts) in least.items()
+    }
     for name, (item, api) in checks.items():
         estimate = _estimated(item, services[api].settings)
         if estimate is not None:
-            needs[name] = Need(api, *estimate, 0, is_property=item.get_closest_marker("examples") is not None)
+            needs[name] = Need(
+                api, *estimate, 0, is_property=item.get_closest_marker("examples") is not None
+            )
     return needs
 
 
@@ -144,10 +158,16 @@ def _counted(
 ) -> dict[str, tuple[str, int, int]]:
     """API, requests and new contacts of each preflight and each check that is not estimated."""
     rehearsals = {api: Rehearsal(service, depth) for api, service in services.items()}
-    found = {api: (api, *_count(rehearsal, depth, partial(preflight, rehearsal))) for api, rehearsal in rehearsals.items()}
+    found = {
+        api: (api, *_count(rehearsal, depth, partial(preflight, rehearsal)))
+        for api, rehearsal in rehearsals.items()
+    }
     for name, (item, api) in checks.items():
         if _estimated(item, services[api].settings) is None:
-            found[name] = (api, *_count(rehearsals[api], depth, partial(_perform, item, rehearsals)))
+            found[name] = (
+                api,
+                *_count(rehearsals[api], depth, partial(_perform, item, rehearsals)),
+            )
     return found
 
 
@@ -155,7 +175,9 @@ def _estimated(item: pytest.Function, settings: Settings) -> tuple[int, int] | N
     """The requests, at least and in full, of a check that says itself what it takes: a property, or what is slow to rehearse."""
     examples = item.get_closest_marker("examples")
     if examples is not None:
-        each = int(examples.kwargs["requests"]) + int(examples.kwargs.get("steps", 0)) * settings.steps
+        each = (
+            int(examples.kwargs["requests"]) + int(examples.kwargs.get("steps", 0)) * settings.steps
+        )
         return each * min(LEAST_EXAMPLES, settings.examples), each * settings.examples
     estimate = item.get_closest_marker("estimate")
     return None if estimate is None else (1, int(estimate.kwargs["requests"]))
@@ -164,7 +186,12 @@ def _estimated(item: pytest.Function, settings: Settings) -> tuple[int, int] | N
 def _perform(item: pytest.Function, rehearsals: Mapping[str, Service]) -> None:
     """Calls a check as pytest would."""
     parameters = dict(getattr(getattr(item, "callspec", None), "params", {}))
-    given: dict[str, Any] = {**rehearsals, **parameters, "request": _Request(rehearsals), "observe": lambda _text: None}
+    given: dict[str, Any] = {
+        **rehearsals,
+        **parameters,
+        "request": _Request(rehearsals),
+        "observe": lambda _text: None,
+    }
     if "service" in parameters:
         given["service"] = rehearsals[parameters["service"]]
     names = inspect.signature(item.function).parameters

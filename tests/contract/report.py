@@ -35,8 +35,30 @@ CUT = "the run ended before"
 NOT_SELECTED = "CLAUSE selects others"
 # Members of the results that hold words of the suite's own, on which the reports rely: they are not masked.
 OWN_MEMBERS = (
-    *("verdict", "target", "apis", "profile", "spec_sha256", "finished", "left_out", "not_covered", "stale_clauses", "blocked"),
-    *("id", "clause", "at", "evidence", "result", "state", "since", "until", "same_cause", "method"),
+    *(
+        "verdict",
+        "target",
+        "apis",
+        "profile",
+        "spec_sha256",
+        "finished",
+        "left_out",
+        "not_covered",
+        "stale_clauses",
+        "blocked",
+    ),
+    *(
+        "id",
+        "clause",
+        "at",
+        "evidence",
+        "result",
+        "state",
+        "since",
+        "until",
+        "same_cause",
+        "method",
+    ),
 )
 
 
@@ -94,8 +116,13 @@ class Outcome:
         if self.blocked and self.run is not None:
             passed = sum(self.result_of(clause) == "pass" for clause in self.run.clauses)
         if len(self.blocked) > passed:
-            found.append(f"the known violations keep {len(self.blocked)} documented clauses from being checked, and only {passed} hold")
-        return [remark[0].upper() + remark[1:] if remark.startswith("the ") else remark for remark in found]
+            found.append(
+                f"the known violations keep {len(self.blocked)} documented clauses from being checked, and only {passed} hold"
+            )
+        return [
+            remark[0].upper() + remark[1:] if remark.startswith("the ") else remark
+            for remark in found
+        ]
 
     @property
     def known_and_new(self) -> str | None:
@@ -112,7 +139,11 @@ class Outcome:
         if self.run is None:
             return []
         documented = [clause for clause in self.run.clauses if clause.evidence == "documented"]
-        return [clause.id for clause in documented if clause.id in self.run.blocked and self.result_of(clause) == "not-exercised"]
+        return [
+            clause.id
+            for clause in documented
+            if clause.id in self.run.blocked and self.result_of(clause) == "not-exercised"
+        ]
 
     @property
     def is_cut(self) -> bool:
@@ -173,7 +204,9 @@ class Outcome:
         looked = self.looked
         clauses = [self._clause(each, finished, looked) for each in (run.clauses if run else [])]
         tickets = {str(each["clause"]): str(each["ticket"]) for each in self.known}
-        morning = morning_of(self.compared(clauses), self.verdict, past, previous, self.known, self.notes(past))
+        morning = morning_of(
+            self.compared(clauses), self.verdict, past, previous, self.known, self.notes(past)
+        )
         return {
             "verdict": self.verdict,
             "reason": self.why,
@@ -183,7 +216,9 @@ class Outcome:
             "seed": run.settings.seed if run else None,
             "spec_sha256": checksum(self.apis),
             "requests": run.requests if run else 0,
-            "contacts": sum(len(each.counters.contacts) for each in run.services.values()) if run else 0,
+            "contacts": sum(len(each.counters.contacts) for each in run.services.values())
+            if run
+            else 0,
             "seconds": round(self.seconds, 3),
             "finished": finished,
             "left_out": list(run.left_out) if run and self.verdict == "incomplete" else [],
@@ -193,8 +228,12 @@ class Outcome:
             "morning": morning,
             "clauses": clauses,
             "failures": _failures(run, tickets) if run else [],
-            "not_covered": [f"{api}: {at}" for api in run.settings.apis for at in not_covered(api)] if run else [],
-            "stale_clauses": [each for api in run.settings.apis for each in stale(api)] if run else [],
+            "not_covered": [f"{api}: {at}" for api in run.settings.apis for at in not_covered(api)]
+            if run
+            else [],
+            "stale_clauses": [each for api in run.settings.apis for each in stale(api)]
+            if run
+            else [],
         }
 
     @property
@@ -212,11 +251,19 @@ class Outcome:
         if self.run is None:
             finished = self.finished.isoformat(timespec="seconds")
             empty = {"result": "not-exercised", "observation": None, "since": finished}
-            return [{"id": clause.id, **empty} for clause in load_clauses().values() if clause.api in self.apis]
+            return [
+                {"id": clause.id, **empty}
+                for clause in load_clauses().values()
+                if clause.api in self.apis
+            ]
         found = []
         for clause in clauses:
             result = self.result_to_the_end(load_clauses()[clause["id"]])
-            found.append(clause if result == clause["result"] else {**clause, "result": result, "observation": CUT})
+            found.append(
+                clause
+                if result == clause["result"]
+                else {**clause, "result": result, "observation": CUT}
+            )
         return found
 
     @property
@@ -257,7 +304,9 @@ class Outcome:
         for api, nights in past.items():
             night = nights.compared_with
             if night is not None and night.spec != checksum([api])[:16]:
-                said.append(f"The specification of {api} has changed since the run of {moment(night.finished)}.")
+                said.append(
+                    f"The specification of {api} has changed since the run of {moment(night.finished)}."
+                )
         remarks = self.remarks if self.run is not None else []
         return said + [f"{remark}." for remark in remarks]
 
@@ -271,7 +320,11 @@ class Outcome:
                 notes = [NOT_SELECTED]
         if self.is_cut and not notes and self.result_of(clause) == "not-exercised":
             notes = [CUT]
-        seen: dict[str, Any] = {"id": clause.id, "evidence": clause.evidence, "result": self.result_of(clause)}
+        seen: dict[str, Any] = {
+            "id": clause.id,
+            "evidence": clause.evidence,
+            "result": self.result_of(clause),
+        }
         seen["observation"] = "; ".join(dict.fromkeys(notes)) or None
         return {**seen, "requests": result.requests, "since": since_of(seen, looked, finished)}
 
@@ -281,11 +334,14 @@ def _incomplete(run: Run) -> str:
     left_out = run.left_out
     if run.settings.selection:
         documented = sum(clause.evidence == "documented" for clause in run.clauses)
-        selected = sum(clause.evidence == "documented" and run.settings.selects(clause.id) for clause in run.clauses)
-        told = (
-            f"CLAUSE={','.join(run.settings.selection)} selects {selected} of {documented} documented clauses; the others were not checked."
+        selected = sum(
+            clause.evidence == "documented" and run.settings.selects(clause.id)
+            for clause in run.clauses
         )
-        left_out = {clause: reason for clause, reason in left_out.items() if run.settings.selects(clause)}
+        told = f"CLAUSE={','.join(run.settings.selection)} selects {selected} of {documented} documented clauses; the others were not checked."
+        left_out = {
+            clause: reason for clause, reason in left_out.items() if run.settings.selects(clause)
+        }
         return told if not left_out else f"{told} Of those selected, {_left_out(left_out)}"
     return _left_out(left_out)
 
@@ -314,7 +370,14 @@ def _failures(run: Run, tickets: Mapping[str, str]) -> list[dict[str, Any]]:
         for breach in group:
             others = [other.clause for other in group if other is not breach]
             shown = _failure(breach, run.settings)
-            found.append({**shown, "cause": number, "same_cause": others, "ticket": tickets.get(breach.clause)})
+            found.append(
+                {
+                    **shown,
+                    "cause": number,
+                    "same_cause": others,
+                    "ticket": tickets.get(breach.clause),
+                }
+            )
     return found
 
 
@@ -350,13 +413,20 @@ def _step(exchange: Exchange, secrets: Sequence[str]) -> dict[str, Any]:
         "request": {
             "method": call.method,
             "url": call.url,
-            "headers": {masked(name, secrets): masked(value, secrets) for name, value in call.headers},
+            "headers": {
+                masked(name, secrets): masked(value, secrets) for name, value in call.headers
+            },
             "body": (call.body or b"").decode("utf-8", "backslashreplace"),
         },
         "answer": {
             "status": exchange.status,
-            "headers": {masked(name, secrets): masked(value, secrets) for name, value in exchange.headers.items()},
-            "body": masked_beginning(body, secrets, KEPT_BODY, is_cut=len(exchange.body) >= KEPT_BODY),
+            "headers": {
+                masked(name, secrets): masked(value, secrets)
+                for name, value in exchange.headers.items()
+            },
+            "body": masked_beginning(
+                body, secrets, KEPT_BODY, is_cut=len(exchange.body) >= KEPT_BODY
+            ),
         }
         if exchange.status
         else None,
@@ -391,7 +461,9 @@ def write_reports(outcome: Outcome) -> list[str]:
         except OSError as error:
             problems.append(f"{what} could not be written ({error.strerror or error})")
         except Exception as error:  # noqa: BLE001  # a fault of ours here must not take the results away
-            problems.append(f"{what} could not be written ({masked(f'{type(error).__name__}: {error}', outcome.secrets)})")
+            problems.append(
+                f"{what} could not be written ({masked(f'{type(error).__name__}: {error}', outcome.secrets)})"
+            )
         else:
             return True
         return False
@@ -402,17 +474,24 @@ def write_reports(outcome: Outcome) -> list[str]:
 
     is_kept = attempt(str(folder / "results.json"), lambda: _write(folder / "results.json", text))
     if not is_kept:
-        is_kept = attempt("the results", lambda: problems.append(f"the results are in {_write_elsewhere(text)}"))
+        is_kept = attempt(
+            "the results", lambda: problems.append(f"the results are in {_write_elsewhere(text)}")
+        )
     if not is_kept:
         sys.stdout.write(f"\n{text}")
         problems.append("the results are printed above")
     attempt("the history", lambda: _add_to_history(outcome, results))
-    attempt("the reproducers", lambda: _write_reproducers(folder / "reproducers", results["failures"]))
+    attempt(
+        "the reproducers", lambda: _write_reproducers(folder / "reproducers", results["failures"])
+    )
     attempt(str(folder / "junit.xml"), lambda: _write(folder / "junit.xml", _junit(results)))
     attempt(str(folder / "index.html"), lambda: _write(folder / "index.html", page()))
     summary = outcome.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        attempt("the step's summary", lambda: _append(Path(summary), markdown(results, conclusion(results))))
+        attempt(
+            "the step's summary",
+            lambda: _append(Path(summary), markdown(results, conclusion(results))),
+        )
     return problems
 
 
@@ -459,7 +538,9 @@ def _add_to_history(outcome: Outcome, results: dict[str, Any]) -> None:
         for clause in outcome.compared(results["clauses"]):
             if clause["id"].startswith(f"{series.api}."):
                 seen = {name: clause[name] for name in ("result", "observation", "since")}
-                added.append({**night, "clause": clause["id"], **seen, "ticket": tickets.get(clause["id"])})
+                added.append(
+                    {**night, "clause": clause["id"], **seen, "ticket": tickets.get(clause["id"])}
+                )
     append_lines(outcome.history.path, added)
 
 
@@ -496,7 +577,9 @@ def _write_reproducers(folder: Path, failures: list[dict[str, Any]]) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
         try:
             file.write(text.encode("utf-8", "backslashreplace"))
             file.flush()
@@ -511,21 +594,42 @@ def _junit(results: dict[str, Any]) -> str:
     suites = ET.Element("testsuites", name="contract")
     for api in results["apis"] or ["run"]:
         clauses = [each for each in results["clauses"] if each["id"].startswith(api + ".")]
-        failures = {each["clause"]: each for each in reversed(results["failures"]) if each["clause"].startswith(api + ".")}
+        failures = {
+            each["clause"]: each
+            for each in reversed(results["failures"])
+            if each["clause"].startswith(api + ".")
+        }
         known = {each["clause"]: each for each in results["known"] if each["clause"] in failures}
         error = results["verdict"] in ("could-not-run", "incomplete")
         skipped = sum(each["result"] == "not-exercised" for each in clauses) + len(known)
-        counts = {"tests": len(clauses) + error, "failures": len(failures) - len(known), "errors": int(error), "skipped": skipped}
+        counts = {
+            "tests": len(clauses) + error,
+            "failures": len(failures) - len(known),
+            "errors": int(error),
+            "skipped": skipped,
+        }
         suite = ET.SubElement(
-            suites, "testsuite", {"name": api, "time": str(results["seconds"])} | {key: str(each) for key, each in counts.items()}
+            suites,
+            "testsuite",
+            {"name": api, "time": str(results["seconds"])}
+            | {key: str(each) for key, each in counts.items()},
         )
         morning = results["morning"]
         properties = ET.SubElement(suite, "properties")
-        ET.SubElement(properties, "property", name="compared with", value=_printable(heading(morning)))
+        ET.SubElement(
+            properties, "property", name="compared with", value=_printable(heading(morning))
+        )
         for name, title in CATEGORIES.items():
-            named = [change["clause"] for change in morning[name] if change["clause"].startswith(api + ".")]
+            named = [
+                change["clause"]
+                for change in morning[name]
+                if change["clause"].startswith(api + ".")
+            ]
             ET.SubElement(properties, "property", name=title, value=", ".join(named) or "none")
-        standing = {change["clause"]: f"still broken since {moment(change['since'])}: " for change in morning["still"]}
+        standing = {
+            change["clause"]: f"still broken since {moment(change['since'])}: "
+            for change in morning["still"]
+        }
         standing |= {change["clause"]: "new tonight: " for change in morning["new"]}
         if error:
             case = ET.SubElement(suite, "testcase", classname=api, name="run")
@@ -541,19 +645,26 @@ def _junit(results: dict[str, Any]) -> str:
                 message = standing.get(clause["id"], "") + failure["message"]
                 if failure["same_cause"]:
                     message += f" (probably one cause with {', '.join(failure['same_cause'])})"
-                ET.SubElement(case, "failure", message=_printable(message)).text = _printable(failure["curl"] or "")
+                ET.SubElement(case, "failure", message=_printable(message)).text = _printable(
+                    failure["curl"] or ""
+                )
             elif clause["result"] == "not-exercised":
                 ET.SubElement(case, "skipped", message=_printable(clause["observation"] or ""))
             elif clause["observation"]:
                 ET.SubElement(case, "system-out").text = _printable(clause["observation"])
     ET.indent(suites)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+    )
 
 
 def _printable(text: str) -> str:
     """XML has no way to write most control characters."""
     return "".join(
-        each if each in "\t\n" or (each.isprintable() and each < "\ufffe") or each == " " else ascii(each)[1:-1] for each in text
+        each
+        if each in "\t\n" or (each.isprintable() and each < "\ufffe") or each == " "
+        else ascii(each)[1:-1]
+        for each in text
     )
 
 
@@ -566,7 +677,11 @@ def _sequence(failure: dict[str, Any]) -> str:
 
 def print_bare(outcome: Outcome, error: Exception) -> None:
     """The last lines of a run whose reports could not be built for a fault of ours: what it found, and that."""
-    lines_of_breaches = [f"✗ {breach.clause}: {breach.message}" for breach in outcome.run.breaches] if outcome.run is not None else []
+    lines_of_breaches = (
+        [f"✗ {breach.clause}: {breach.message}" for breach in outcome.run.breaches]
+        if outcome.run is not None
+        else []
+    )
     fault = f"the reports could not be built ({type(error).__name__}: {error}); the run itself ended with {outcome.verdict}"
     text = "\n".join(["", *lines_of_breaches, f"Verdict: could-not-run · {fault}"])
     sys.stdout.write(masked(text, outcome.secrets) + "\n")
@@ -591,21 +706,33 @@ def print_verdict(outcome: Outcome, problems: Sequence[str] = ()) -> None:
             say("\n" + masked(text, outcome.secrets))
     observed = [each for each in results["clauses"] if each["result"] == "observed"]
     passed = sum(each["result"] == "pass" for each in results["clauses"])
-    say(f"\n{passed} clauses hold, {len({each['clause'] for each in results['failures']})} broken, {len(observed)} observed")
-    say(f"; {results['requests']} requests in {results['seconds']:.1f} s, {results['contacts']} contacts written\n")
-    idle = [each for each in results["clauses"] if each["result"] == "not-exercised" and each["observation"] not in (CUT, NOT_SELECTED)]
+    say(
+        f"\n{passed} clauses hold, {len({each['clause'] for each in results['failures']})} broken, {len(observed)} observed"
+    )
+    say(
+        f"; {results['requests']} requests in {results['seconds']:.1f} s, {results['contacts']} contacts written\n"
+    )
+    idle = [
+        each
+        for each in results["clauses"]
+        if each["result"] == "not-exercised" and each["observation"] not in (CUT, NOT_SELECTED)
+    ]
     cut = sum(each["observation"] == CUT for each in results["clauses"])
     if cut:
         say(f"The run ended early: {cut} clauses were not looked at to the end.\n")
     if idle:
         say(f"Not exercised: {listed([each['id'] for each in idle])}\n")
     if results["not_covered"]:
-        say(f"Not covered: {', '.join(results['not_covered'])}; the document has it, and no clause speaks of it\n")
+        say(
+            f"Not covered: {', '.join(results['not_covered'])}; the document has it, and no clause speaks of it\n"
+        )
     if results["stale_clauses"]:
         say(f"Clauses that point nowhere in the document: {', '.join(results['stale_clauses'])}\n")
     say(f"Report: {outcome.folder / 'index.html'}\n")
     if problems:
-        say(f"Verdict: could-not-run · {'; '.join(problems)}; the run itself ended with {results['verdict']} ({conclusion(results)})\n")
+        say(
+            f"Verdict: could-not-run · {'; '.join(problems)}; the run itself ended with {results['verdict']} ({conclusion(results)})\n"
+        )
     else:
         say(f"Verdict: {results['verdict']} · {conclusion(results)}\n")
     sys.stdout.flush()

@@ -80,8 +80,12 @@ def flipped(text: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------- sending
 
-DROPS_EXCUSED = 3  # times that a connection may turn out to be closed when it is used again; after that none is
-_kept: list[http.client.HTTPConnection] = []  # the one that the request before used, if it may be used again
+DROPS_EXCUSED = (
+    3  # times that a connection may turn out to be closed when it is used again; after that none is
+)
+_kept: list[
+    http.client.HTTPConnection
+] = []  # the one that the request before used, if it may be used again
 _drops: list[str] = []  # of connections that were used again
 
 
@@ -92,16 +96,31 @@ def _connect(base: urllib.parse.SplitResult) -> http.client.HTTPConnection:
     context = ssl.create_default_context()
     proxy = urllib.parse.urlsplit(urllib.request.getproxies().get("https", ""))
     if not proxy.hostname or urllib.request.proxy_bypass(base.hostname):
-        return http.client.HTTPSConnection(base.hostname, base.port, timeout=TIMEOUT, context=context)
-    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=TIMEOUT, context=context)
+        return http.client.HTTPSConnection(
+            base.hostname, base.port, timeout=TIMEOUT, context=context
+        )
+    connection = http.client.HTTPSConnection(
+        proxy.hostname, proxy.port, timeout=TIMEOUT, context=context
+    )
     connection.set_tunnel(base.hostname, base.port)
     return connection
 
 
-def _begin(connection: http.client.HTTPConnection, base: urllib.parse.SplitResult, request: Request, held_back: int) -> None:
-    connection.putrequest(request.method, base.path.rstrip("/") + request.path, skip_accept_encoding=True)
+def _begin(
+    connection: http.client.HTTPConnection,
+    base: urllib.parse.SplitResult,
+    request: Request,
+    held_back: int,
+) -> None:
+    connection.putrequest(
+        request.method, base.path.rstrip("/") + request.path, skip_accept_encoding=True
+    )
     names = {name.lower() for name, _ in request.headers}
-    own = [("User-Agent", "contact-apis-reproducer"), ("Accept", "application/json"), ("Accept-Encoding", "gzip, deflate")]
+    own = [
+        ("User-Agent", "contact-apis-reproducer"),
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "gzip, deflate"),
+    ]
     for name, value in [each for each in own if each[0].lower() not in names] + request.headers:
         connection.putheader(name, value.encode("utf-8"))
     if request.body is not None:
@@ -196,7 +215,13 @@ def flattened(body: bytes) -> dict[str, Any]:
 
     def walk(place: str, value: Any) -> None:
         found[place] = value
-        members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        members = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list)
+            else ()
+        )
         for name, member in members:
             walk(place + "/" + str(name).replace("~", "~0").replace("/", "~1"), member)
 
@@ -210,7 +235,14 @@ def flattened(body: bytes) -> dict[str, Any]:
 def _type_of(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
-    names = {dict: "object", list: "array", str: "string", int: "integer", float: "number", type(None): "null"}
+    names = {
+        dict: "object",
+        list: "array",
+        str: "string",
+        int: "integer",
+        float: "number",
+        type(None): "null",
+    }
     return names[type(value)]
 
 
@@ -226,8 +258,14 @@ def problem(fact: Fact, answer: Answer) -> str:
             return f"no answer came ({reason})"
         raise CannotTell(f"no answer came ({reason})")
     if not matches(fact.when, str(answer.status)):
-        raise CannotTell(f"the answer is {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
-    if answer.status == 429 and fact.kind in ("status", "not-status") and not matches(fact.value, "429"):
+        raise CannotTell(
+            f"the answer is {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}"
+        )
+    if (
+        answer.status == 429
+        and fact.kind in ("status", "not-status")
+        and not matches(fact.value, "429")
+    ):
         raise CannotTell("the service throttles")
     match fact.kind:
         case "answered":
@@ -240,7 +278,11 @@ def problem(fact: Fact, answer: Answer) -> str:
             return "" if kind == "application/json" else f"the Content-Type is {kind or 'missing'}"
         case "header" | "echo":
             text = answer.headers.get(fact.path.lower())
-            same = text is None or (matches(fact.value, text) if fact.kind == "header" else text.lower() == fact.value.lower())
+            same = text is None or (
+                matches(fact.value, text)
+                if fact.kind == "header"
+                else text.lower() == fact.value.lower()
+            )
             return "" if same else f"the header {fact.path} is {text!a}"
     try:
         values = flattened(answer.body)
@@ -256,7 +298,9 @@ def _problem_inside(fact: Fact, values: dict[str, Any]) -> str:
         return f"{fact.path} is there: {value!a}" if fact.path in values else ""
     if fact.path not in values:
         shows_more = any(each.startswith("/contact/") and each != "/contact/id" for each in values)
-        missing = (fact.kind == "present" and isinstance(values.get(outer), dict)) or (fact.kind == "member" and shows_more)
+        missing = (fact.kind == "present" and isinstance(values.get(outer), dict)) or (
+            fact.kind == "member" and shows_more
+        )
         return f"{fact.path} is missing" if missing else ""
     text = _text_of(value)
     match fact.kind:
@@ -267,13 +311,23 @@ def _problem_inside(fact: Fact, values: dict[str, Any]) -> str:
         case "match":
             return "" if matches(fact.value, text) else f"{fact.path} is {text[:100]!a}"
         case "most" | "least":
-            right = len(text) <= int(fact.value) if fact.kind == "most" else len(text) >= int(fact.value)
+            right = (
+                len(text) <= int(fact.value)
+                if fact.kind == "most"
+                else len(text) >= int(fact.value)
+            )
             return "" if right else f"{fact.path} has {len(text)} characters"
         case "member":
             right = not fact.value or text == fact.value
-            return "" if right else f"{fact.path} is {text[:100]!a}, and must be {fact.value[:100]!a}"
+            return (
+                "" if right else f"{fact.path} is {text[:100]!a}, and must be {fact.value[:100]!a}"
+            )
         case "same-id":
-            return "" if text.lower() == fact.value.lower() else f"{fact.path} is {text[:100]!a}, and must be {fact.value!a}"
+            return (
+                ""
+                if text.lower() == fact.value.lower()
+                else f"{fact.path} is {text[:100]!a}, and must be {fact.value!a}"
+            )
     return ""
 
 
@@ -306,7 +360,13 @@ def violation(requests: list[Request], answers: list[Answer]) -> str:
     return ""
 
 
-def reproduce(clause: str, base_url: str, sequence: Callable[[], list[list[Request]]], rounds: int, seconds: float) -> NoReturn:
+def reproduce(
+    clause: str,
+    base_url: str,
+    sequence: Callable[[], list[list[Request]]],
+    rounds: int,
+    seconds: float,
+) -> NoReturn:
     """Sends the sequence so many times, each with new ids, until an answer shows the violation.
 
     Exits 1 when the violation is shown, 0 when the service kept the promise, 2 when neither can be told.
@@ -317,7 +377,9 @@ def reproduce(clause: str, base_url: str, sequence: Callable[[], list[list[Reque
         number += 1
         groups = sequence()
         # The last one again and again, at another place of the round each time: some services fail each so many requests.
-        groups += [groups[-1]] * (min(number - 1, 5) if len(groups[-1]) == 1 and not _must_be_new(groups[-1][0]) else 0)
+        groups += [groups[-1]] * (
+            min(number - 1, 5) if len(groups[-1]) == 1 and not _must_be_new(groups[-1][0]) else 0
+        )
         started, throttled, is_told = time.monotonic(), False, False
         for place, group in enumerate(groups):
             if number == rounds and place == len(groups) - 1:
@@ -331,7 +393,9 @@ def reproduce(clause: str, base_url: str, sequence: Callable[[], list[list[Reque
             else:
                 is_told = any(each.facts for each in group) and place == len(groups) - 1
                 if wrong:
-                    print(f"violation shown: {clause}: {wrong} (round {number}, request {place + 1})")
+                    print(
+                        f"violation shown: {clause}: {wrong} (round {number}, request {place + 1})"
+                    )
                     sys.exit(1)
             if any(each.status == 429 for each in answers):
                 throttled = True

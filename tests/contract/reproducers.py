@@ -83,13 +83,19 @@ class Reproducer:
     def may_repeat(self) -> bool:
         """Whether the last request may be sent again in the same round, and the same be expected."""
         last = self.groups[-1]
-        return len(last) == 1 and not any(fact.kind == "status" and "201" in fact.value for fact in last[0].facts)
+        return len(last) == 1 and not any(
+            fact.kind == "status" and "201" in fact.value for fact in last[0].facts
+        )
 
     @property
     def names(self) -> list[str]:
         """The variables that the script reads besides the base URL."""
         text = self.python_body()
-        return [each for each in dict.fromkeys(re.findall(r'variable\("(\w+)"\)', text)) if not each.endswith("_BASE_URL")]
+        return [
+            each
+            for each in dict.fromkeys(re.findall(r'variable\("(\w+)"\)', text))
+            if not each.endswith("_BASE_URL")
+        ]
 
     def _introduction(self) -> list[str]:
         clause = load_clauses()[self.breach.clause]
@@ -103,7 +109,10 @@ class Reproducer:
             "Exit code: 1 when the violation is shown, 0 when the service kept the promise, 2 when neither could be told.",
         ]
         if self.settings.endpoint(self.api).custom_fields and "customFields" in self.python_body():
-            lines.append("The population must define these custom fields: " + ", ".join(self.settings.endpoint(self.api).custom_fields))
+            lines.append(
+                "The population must define these custom fields: "
+                + ", ".join(self.settings.endpoint(self.api).custom_fields)
+            )
         return lines
 
     # ---------------------------------------------------------------------------------------------------- known values
@@ -112,8 +121,15 @@ class Reproducer:
         """What is written another way in the script, by how it stands in the requests."""
         endpoint = self.settings.endpoint(self.api)
         api = self.api.upper()
-        known = {value: name for value, name in self.settings.variables.items() if value in endpoint.credentials.values()}
-        known |= {endpoint.population: f"{api}_POPULATION_ID", endpoint.second_population: f"{api}_SECOND_POPULATION_ID"}
+        known = {
+            value: name
+            for value, name in self.settings.variables.items()
+            if value in endpoint.credentials.values()
+        }
+        known |= {
+            endpoint.population: f"{api}_POPULATION_ID",
+            endpoint.second_population: f"{api}_SECOND_POPULATION_ID",
+        }
         known |= {endpoint.list_id: f"{api}_LIST_ID"}
         found: dict[str, Piece] = {}
         for value, name in known.items():
@@ -127,7 +143,11 @@ class Reproducer:
             found[value] = Piece(value, name, f"${name}")
             found[value.upper()] = Piece(value, f"{name}.upper()", f'$(upper "${name}")')
             found[value.replace("-", "")] = Piece(value, f"plain({name})", f'$(plain "${name}")')
-        return {text: piece for text, piece in found.items() if len(text) > 3 or (text and text in known)}
+        return {
+            text: piece
+            for text, piece in found.items()
+            if len(text) > 3 or (text and text in known)
+        }
 
     def pieces(self, text: str) -> list[Piece]:
         """A text, cut into what is literal and what is known when the script runs."""
@@ -139,12 +159,23 @@ class Reproducer:
     def header_pieces(self, name: str, value: str) -> list[Piece]:
         """A header's value; one that is made from a credential is made from it again."""
         endpoint = self.settings.endpoint(self.api)
-        right = next((each for header, each in endpoint.credentials.items() if header.lower() == name.lower()), "")
+        right = next(
+            (
+                each
+                for header, each in endpoint.credentials.items()
+                if header.lower() == name.lower()
+            ),
+            "",
+        )
         if right and value != right and right not in value:
             variable = self.settings.variables[right]
             for changed, python, shell in WRONG:
                 if value and changed(right) == value:
-                    return [Piece(value, python.format(f'variable("{variable}")'), shell.format(variable))]
+                    return [
+                        Piece(
+                            value, python.format(f'variable("{variable}")'), shell.format(variable)
+                        )
+                    ]
         return self.pieces(value)
 
     def path(self, call: Call) -> str:
@@ -155,7 +186,9 @@ class Reproducer:
     def as_python(self) -> str:
         """The script in Python; its first lines say what it shows, and what its exit code means."""
         introduction = "\n".join(self._introduction()).replace("\\", "\\\\").replace('"""', "'''")
-        runtime = _text_of("reproducer_runtime.py").partition("from __future__ import annotations\n")[2]
+        runtime = _text_of("reproducer_runtime.py").partition(
+            "from __future__ import annotations\n"
+        )[2]
         return (
             f'#!/usr/bin/env python3\n"""{introduction}\n"""\n\nfrom __future__ import annotations\n{runtime}\n\n'
             f"{self.python_body()}\n\n"
@@ -166,17 +199,24 @@ class Reproducer:
     def python_body(self) -> str:
         """The sequence."""
         lines = ["def sequence() -> list[list[Request]]:"]
-        lines.append('    """What is sent, in this order; requests of one inner list are sent at once."""')
+        lines.append(
+            '    """What is sent, in this order; requests of one inner list are sent at once."""'
+        )
         lines += [f"    fresh_{number} = new_id()" for number, _ in enumerate(self.fresh, 1)]
         lines.append("    return [")
         for group in self.groups:
             lines.append("        [")
             for request in group:
                 call = request.call
-                headers = ", ".join(f"({name!r}, {_python(self.header_pieces(name, value))})" for name, value in call.headers)
+                headers = ", ".join(
+                    f"({name!r}, {_python(self.header_pieces(name, value))})"
+                    for name, value in call.headers
+                )
                 facts = ", ".join(self._python_fact(each) for each in request.facts)
                 path = _python(self.pieces(self.path(call)))
-                lines.append(f"            Request({call.method!r}, {path}, [{headers}], {self._python_body_of(call)}, [{facts}]),")
+                lines.append(
+                    f"            Request({call.method!r}, {path}, [{headers}], {self._python_body_of(call)}, [{facts}]),"
+                )
             lines.append("        ],")
         lines.append("    ]")
         return "\n".join(lines)
@@ -196,9 +236,21 @@ class Reproducer:
 
     def as_shell(self) -> str:
         """The script in bash, with curl, awk and the usual small tools."""
-        lines = ["#!/usr/bin/env bash", *(f"# {line}".rstrip() for line in self._introduction()), ""]
-        lines += [_text_of("reproducer.sh"), f"clause={shlex.quote(self.breach.clause)}", f"rounds={self.rounds}"]
-        lines += [f"need {' '.join([f'{self.api.upper()}_BASE_URL', *self.names])}", f"base=${self.api.upper()}_BASE_URL", ""]
+        lines = [
+            "#!/usr/bin/env bash",
+            *(f"# {line}".rstrip() for line in self._introduction()),
+            "",
+        ]
+        lines += [
+            _text_of("reproducer.sh"),
+            f"clause={shlex.quote(self.breach.clause)}",
+            f"rounds={self.rounds}",
+        ]
+        lines += [
+            f"need {' '.join([f'{self.api.upper()}_BASE_URL', *self.names])}",
+            f"base=${self.api.upper()}_BASE_URL",
+            "",
+        ]
         lines += ['while [ "$round" -lt "$rounds" ]; do', "  begin"]
         lines += [f"  fresh_{number}=$(new_id)" for number, _ in enumerate(self.fresh, 1)]
         lines += [f"  {line}" for line in self._shell_steps()]
@@ -221,7 +273,9 @@ class Reproducer:
                 number += 1
                 yield from self._shell_request(request.call)
                 last = first + len(group) - 1
-                checks.extend(self._shell_check(fact, str(number), first, last) for fact in request.facts)
+                checks.extend(
+                    self._shell_check(fact, str(number), first, last) for fact in request.facts
+                )
             if len(group) > 1:
                 yield "flush --parallel --parallel-immediate"
         if self.may_repeat:
@@ -247,18 +301,28 @@ class Reproducer:
         yield " ".join(["request", call.method, _shell(self.pieces(self.path(call))), *headers])
 
     def _shell_header(self, name: str, value: str) -> str:
-        return _shell([Piece(f"{name}: "), *self.header_pieces(name, value)]) if value else shlex.quote(f"{name};")
+        return (
+            _shell([Piece(f"{name}: "), *self.header_pieces(name, value)])
+            if value
+            else shlex.quote(f"{name};")
+        )
 
     def _shell_body(self, body: bytes) -> Iterator[str]:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
             text = ""
-        if body and (not text or "\0" in text or text.endswith("\n")):  # what no variable of a shell can hold
+        if body and (
+            not text or "\0" in text or text.endswith("\n")
+        ):  # what no variable of a shell can hold
             yield "{"
             for piece in self.pieces(body.decode("latin-1")):
                 raw = _octal(piece.text.encode("latin-1"))
-                yield f'  printf %s "{piece.shell}"' if piece.shell else f"  printf '%b' {_repeated(raw)}"
+                yield (
+                    f'  printf %s "{piece.shell}"'
+                    if piece.shell
+                    else f"  printf '%b' {_repeated(raw)}"
+                )
             yield '} >"$dir/body"'
         else:
             yield "body " + (_shell(self.pieces(text)) or "''")
@@ -269,17 +333,31 @@ class Reproducer:
         if "\0" in fact.value + fact.path:
             return ":"
         path, value = _shell(self.pieces(fact.path)), _shell(self.pieces(fact.value))
-        return " ".join(["expect", number, fact.kind, shlex.quote(fact.when), path or "''", value or "''"])
+        return " ".join(
+            ["expect", number, fact.kind, shlex.quote(fact.when), path or "''", value or "''"]
+        )
 
 
 #: Wrong credentials that are made from the right one: how here, how in Python, how in bash.
 WRONG: list[tuple[Callable[[str], str], str, str]] = [
-    (lambda right: right[:-1] + ("0" if right[-1] != "0" else "1"), "flipped({})", '$(flipped "${}")'),
+    (
+        lambda right: right[:-1] + ("0" if right[-1] != "0" else "1"),
+        "flipped({})",
+        '$(flipped "${}")',
+    ),
     (lambda right: right[:-1], "{}[:-1]", "${{{}%?}}"),
     (lambda right: right[1:], "{}[1:]", "${{{}#?}}"),
     (lambda right: right[::-1], "{}[::-1]", '$(backwards "${}")'),
-    (lambda right: right[: len(right) // 2], "(lambda key: key[: len(key) // 2])({})", "${{{0}:0:$((${{#{0}}} / 2))}}"),
-    (lambda right: right[len(right) // 2 :], "(lambda key: key[len(key) // 2 :])({})", "${{{0}:$((${{#{0}}} / 2))}}"),
+    (
+        lambda right: right[: len(right) // 2],
+        "(lambda key: key[: len(key) // 2])({})",
+        "${{{0}:0:$((${{#{0}}} / 2))}}",
+    ),
+    (
+        lambda right: right[len(right) // 2 :],
+        "(lambda key: key[len(key) // 2 :])({})",
+        "${{{0}:$((${{#{0}}} / 2))}}",
+    ),
     (lambda right: right[:1], "{}[:1]", "${{{}:0:1}}"),
     (lambda right: right.swapcase(), "{}.swapcase()", '$(swapped "${}")'),
 ]
@@ -313,7 +391,10 @@ def _python(pieces: Sequence[Piece]) -> str:
     written: list[str] = []
     for piece in pieces:
         if piece.is_literal:
-            written += [repr(part) + (f" * {number}" if number > 1 else "") for part, number in _runs(piece.text)]
+            written += [
+                repr(part) + (f" * {number}" if number > 1 else "")
+                for part, number in _runs(piece.text)
+            ]
         else:
             written.append(piece.python)
     return " + ".join(written) or "''"
@@ -324,7 +405,10 @@ def _python_bytes(pieces: Sequence[Piece]) -> str:
     for piece in pieces:
         if piece.is_literal:
             runs = _runs(piece.text)
-            written += [repr(part.encode("latin-1")) + (f" * {number}" if number > 1 else "") for part, number in runs]
+            written += [
+                repr(part.encode("latin-1")) + (f" * {number}" if number > 1 else "")
+                for part, number in runs
+            ]
         else:
             written.append(f"{piece.python}.encode()")
     return " + ".join(written)
@@ -332,12 +416,15 @@ def _python_bytes(pieces: Sequence[Piece]) -> str:
 
 def _shell(pieces: Sequence[Piece]) -> str:
     """One word of bash."""
-    return "".join(f'"{piece.shell}"' if piece.shell else _shell_literal(piece.text) for piece in pieces)
+    return "".join(
+        f'"{piece.shell}"' if piece.shell else _shell_literal(piece.text) for piece in pieces
+    )
 
 
 def _shell_literal(text: str) -> str:
     return "".join(
-        f'"$(times {number} {_quoted(part)})"' if number > 1 else _quoted(part) for part, number in _runs(text.replace("\0", ""))
+        f'"$(times {number} {_quoted(part)})"' if number > 1 else _quoted(part)
+        for part, number in _runs(text.replace("\0", ""))
     )
 
 
@@ -356,11 +443,16 @@ def _escaped(letter: str) -> str:
 
 
 def _octal(raw: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 and byte not in b"\\'%" else f"\\0{byte:03o}" for byte in raw)
+    return "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b"\\'%" else f"\\0{byte:03o}" for byte in raw
+    )
 
 
 def _repeated(octal: str) -> str:
-    return "".join(f'"$(times {number} {shlex.quote(part)})"' if number > 1 else shlex.quote(part) for part, number in _runs(octal))
+    return "".join(
+        f'"$(times {number} {shlex.quote(part)})"' if number > 1 else shlex.quote(part)
+        for part, number in _runs(octal)
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- what is sent
@@ -376,22 +468,37 @@ def reproducer(breach: Breach, settings: Settings) -> Reproducer | None:
     written: set[str] = set()
     for step, group in zip(steps[:-1], groups, strict=False):
         for exchange, request in zip(step.exchanges, group, strict=True):
-            request.facts.extend(fact for fact in expects if step.is_judged and _is_expected(fact, exchange, written))
+            request.facts.extend(
+                fact for fact in expects if step.is_judged and _is_expected(fact, exchange, written)
+            )
             if 200 <= exchange.status < 300:
                 written |= _written(exchange)
     _expect_of_the_last(steps[-1], groups[-1], expects, breach)
-    used = b"\n".join((request.call.body or b"") + request.call.url.encode() for group in groups for request in group).lower()
-    fresh = [each for each in breach.fresh if each.encode() in used or each.replace("-", "").encode() in used]
+    used = b"\n".join(
+        (request.call.body or b"") + request.call.url.encode()
+        for group in groups
+        for request in group
+    ).lower()
+    fresh = [
+        each
+        for each in breach.fresh
+        if each.encode() in used or each.replace("-", "").encode() in used
+    ]
     started = [step.started for step in steps]
     return Reproducer(breach, groups, settings, fresh, started[-1] - started[0])
 
 
-def _expect_of_the_last(step: Step, group: list[Request], expects: Sequence[Fact], breach: Breach) -> None:
+def _expect_of_the_last(
+    step: Step, group: list[Request], expects: Sequence[Fact], breach: Breach
+) -> None:
     shows = breach.exchanges[-1]
     for number, (exchange, request) in enumerate(zip(step.exchanges, group, strict=True)):
         for fact in expects:
             is_first_of_all = fact.kind == "statuses" and number == 0
-            if is_first_of_all or (fact.kind != "statuses" and (exchange is shows or fact.scope == "answers" or len(group) == 1)):
+            if is_first_of_all or (
+                fact.kind != "statuses"
+                and (exchange is shows or fact.scope == "answers" or len(group) == 1)
+            ):
                 request.facts.append(fact)
 
 
@@ -402,7 +509,10 @@ def _expected(breach: Breach) -> tuple[Fact, ...]:
     if shows.status == 401:
         return facts
     # A key that the script's user has wrong breaks no promise of the service.
-    return tuple(evolve(fact, when=NOT_401) if fact.kind == "status" and "401" not in fact.value else fact for fact in facts)
+    return tuple(
+        evolve(fact, when=NOT_401) if fact.kind == "status" and "401" not in fact.value else fact
+        for fact in facts
+    )
 
 
 def _is_expected(fact: Fact, exchange: Exchange, written: set[str]) -> bool:
@@ -482,7 +592,9 @@ def causes(breaches: Sequence[Breach]) -> list[list[Breach]]:
     """Breaches that share a contact are probably of one cause; the most telling of each group first."""
     groups: list[list[Breach]] = []
     for breach in breaches:
-        shared = [group for group in groups if any(_subjects(breach) & _subjects(each) for each in group)]
+        shared = [
+            group for group in groups if any(_subjects(breach) & _subjects(each) for each in group)
+        ]
         groups = [group for group in groups if group not in shared]
         groups.append([*(each for group in shared for each in group), breach])
     order = {id(breach): number for number, breach in enumerate(breaches)}

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 # Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
-CHECKS = ["check_credentials", "check_fields", "check_pristo", "check_retainful", "check_transport", "check_properties", "check_shapes"]
+CHECKS = [
+    "check_credentials",
+    "check_fields",
+    "check_pristo",
+    "check_retainful",
+    "check_transport",
+    "check_properties",
+    "check_shapes",
+]
 # Nothing of the caller's: no settings but those of checks.ini, no conftest.py, no plugins but our own and that of Hypothesis.
 PYTEST_OPTIONS = [
     "--noconftest",
@@ -79,9 +87,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def embedded_mock() -> Iterator[dict[str, str]]:
     """The mock in a process of its own, on a free port, with everything that the suite can exercise."""
     fields = [word for each in MOCK_FIELDS for word in ("--custom-field", each)]
-    command = isolated_command("contact_apis.cli", "mock", "--port", "0", "--env", "--second-population", *fields)
+    command = isolated_command(
+        "contact_apis.cli", "mock", "--port", "0", "--env", "--second-population", *fields
+    )
     environment = isolated_environment(os.environ)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+    )
     try:
         assert process.stdout is not None
         variables = {}
@@ -111,7 +123,12 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     environment = isolated_environment(os.environ)
     os.environ.clear()
     os.environ.update(environment)
-    arguments = [*PYTEST_OPTIONS, f"--rootdir={HERE}", f"--config-file={HERE / 'checks.ini'}", f"--hypothesis-seed={settings.seed}"]
+    arguments = [
+        *PYTEST_OPTIONS,
+        f"--rootdir={HERE}",
+        f"--config-file={HERE / 'checks.ini'}",
+        f"--hypothesis-seed={settings.seed}",
+    ]
     arguments += ["--pyargs", *(f"{__package__}.{name}" for name in CHECKS)]
     try:
         code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress(), print_plan)])
@@ -128,7 +145,9 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         outcome.interrupted()
     for service in run.services.values():
         if service.environment_fault is not None:
-            outcome.cannot_run(f"{service.endpoint.base_url} could not be reached any more: {service.environment_fault}.")
+            outcome.cannot_run(
+                f"{service.endpoint.base_url} could not be reached any more: {service.environment_fault}."
+            )
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and run.is_cut:
         return
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
@@ -156,7 +175,9 @@ def print_plan(plan: Plan) -> None:
     say = print
     for notice in settings.notices:
         say(f"Note: {notice}")
-    say(f"Contract run · profile {settings.profile} · seed {settings.seed} (SEED={settings.seed} repeats it)")
+    say(
+        f"Contract run · profile {settings.profile} · seed {settings.seed} (SEED={settings.seed} repeats it)"
+    )
     if settings.selection:
         say(f"  only the clauses of CLAUSE={','.join(settings.selection)}")
     for endpoint in settings.endpoints:
@@ -165,7 +186,9 @@ def print_plan(plan: Plan) -> None:
         takes = f", about {duration(number / settings.rate)}" if settings.rate else ""
         say(f"  {api}: {endpoint.base_url}")
         say(f"    about {number:,} requests{takes} (CONTRACT_MAX_REQUESTS={settings.max_requests})")
-        say(f"    new contacts needed: {plan.contacts(api)} (CONTRACT_NEW_CONTACTS={settings.new_contacts})")
+        say(
+            f"    new contacts needed: {plan.contacts(api)} (CONTRACT_NEW_CONTACTS={settings.new_contacts})"
+        )
         left_out = plan.documented_left_out(api)
         if left_out:
             say(f"    the budget has no room for {listed(left_out)}")

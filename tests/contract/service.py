@@ -20,23 +20,45 @@ import httpx
 from attrs import Factory, define, evolve, frozen
 
 from ..strategies import fixed_id
-from .bounded import LARGEST_BODY, RESPONSE_SECONDS, Deadline, TooLarge, cut_at_deadline, decoded, keep_deadline, read_body
+from .bounded import (
+    LARGEST_BODY,
+    RESPONSE_SECONDS,
+    Deadline,
+    TooLarge,
+    cut_at_deadline,
+    decoded,
+    keep_deadline,
+    read_body,
+)
 from .connection import Route, is_distrust, route_to
 from .expectations import Fact
 from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
-OWN_HEADERS = {"User-Agent": "contact-apis-contract-suite", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+OWN_HEADERS = {
+    "User-Agent": "contact-apis-contract-suite",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 ANSWERED = (Fact("answered", scope="answers"),)
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
 LEAST_AT_ONCE = 2
-ATTEMPTS_AT_ONCE = 5  # of a burst that is throttled, each with half as many requests as the one before
-THROTTLED_AT_ONCE = "the service throttles all but one of the requests that reach it in the same moment"
-PAUSES_FOR_PROXY = (0.2, 1.0)  # seconds before a request is tried again that a proxy did not let through
+ATTEMPTS_AT_ONCE = (
+    5  # of a burst that is throttled, each with half as many requests as the one before
+)
+THROTTLED_AT_ONCE = (
+    "the service throttles all but one of the requests that reach it in the same moment"
+)
+PAUSES_FOR_PROXY = (
+    0.2,
+    1.0,
+)  # seconds before a request is tried again that a proxy did not let through
 KEPT_BODY = 20_000  # bytes of a response's body that are kept once it was judged
-DROPS_EXCUSED = 3  # times that a reused connection may turn out to be closed; after that none is used again
+DROPS_EXCUSED = (
+    3  # times that a reused connection may turn out to be closed; after that none is used again
+)
 
 
 class Breach(AssertionError):
@@ -45,7 +67,9 @@ class Breach(AssertionError):
     latest: ClassVar[Breach | None] = None
     """The last one that was made: Hypothesis drops it where a service that fails now and then confuses its replay."""
 
-    def __init__(self, clause: str, message: str, *exchanges: Exchange, expects: Sequence[Fact] = ()) -> None:
+    def __init__(
+        self, clause: str, message: str, *exchanges: Exchange, expects: Sequence[Fact] = ()
+    ) -> None:
         super().__init__(f"{clause}: {message}")
         self.clause, self.message = clause, message
         self.exchanges = tuple(exchange.kept for exchange in exchanges)
@@ -193,7 +217,9 @@ class Service:
     All sequential requests share one connection, so that whatever a service remembers per connection shows.
     """
 
-    def __init__(self, endpoint: Endpoint, settings: Settings, judge: Callable[[Exchange, bool], None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, settings: Settings, judge: Callable[[Exchange, bool], None]
+    ) -> None:
         self.judge = judge
         self.endpoint = endpoint
         self.settings = settings
@@ -275,7 +301,9 @@ class Service:
         self._next_steps()
         self._end_example()
         has_failed = Breach.latest is not None  # then what failed is sent again, to be made small
-        self._is_idle = self.cut_short is not None or (self.requests_in_check >= self.allowance.requests and not has_failed)
+        self._is_idle = self.cut_short is not None or (
+            self.requests_in_check >= self.allowance.requests and not has_failed
+        )
         self._has_example = True
 
     def _next_steps(self) -> None:
@@ -305,7 +333,11 @@ class Service:
         """Gives a breach the requests of its check or example; the next check starts without."""
         self._end_example()
         self._next_steps()
-        if isinstance(error, Breach) and error.exchanges and error.exchanges[-1].call.url.startswith(self.endpoint.base_url):
+        if (
+            isinstance(error, Breach)
+            and error.exchanges
+            and error.exchanges[-1].call.url.startswith(self.endpoint.base_url)
+        ):
             error.sequence = self._sequence(error)
             error.fresh = tuple(self.fresh)
         self._earlier_steps.clear()
@@ -315,10 +347,17 @@ class Service:
         last = breach.exchanges[-1]
         for steps in reversed(self._earlier_steps):
             for number, step in enumerate(steps):
-                if any(each is last or (len(last.body) >= KEPT_BODY and each == last) for each in step.exchanges):
+                if any(
+                    each is last or (len(last.body) >= KEPT_BODY and each == last)
+                    for each in step.exchanges
+                ):
                     return [*self._needed(breach, steps[: number + 1]), *steps[: number + 1]]
         latest = self._earlier_steps[-1] if self._earlier_steps else []
-        shown = [Step((each,), started=time.monotonic()) for each in breach.exchanges if each.status or each is last]
+        shown = [
+            Step((each,), started=time.monotonic())
+            for each in breach.exchanges
+            if each.status or each is last
+        ]
         return [*self._needed(breach, latest), *latest, *shown]
 
     def sequence_so_far(self, breach: Breach) -> list[Step]:
@@ -341,13 +380,19 @@ class Service:
     def path_for(population: str) -> str:
         return f"/v1/contacts/save/{population}"
 
-    def upsert(self, body: Any, *, population: str | None = None, request_id: str | None = None) -> Call:
+    def upsert(
+        self, body: Any, *, population: str | None = None, request_id: str | None = None
+    ) -> Call:
         """An upsert with the right credentials; ``body`` is JSON, or bytes to be sent as they are."""
         path = self.path if population is None else self.path_for(population)
         headers = [*self.endpoint.credentials.items(), ("Content-Type", "application/json")]
         if request_id is not None:
             headers.append(("X-Request-Id", request_id))
-        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        raw = (
+            body
+            if isinstance(body, bytes)
+            else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        )
         return Call("POST", self.endpoint.base_url + path, tuple(headers), raw)
 
     def can_spare(self, contacts: int = 1) -> bool:
@@ -367,9 +412,13 @@ class Service:
             LeftOut: there are not so many left.
         """
         if not self.can_spare(contacts):
-            raise LeftOut(f"it does not fit into CONTRACT_NEW_CONTACTS={self.settings.new_contacts}")
+            raise LeftOut(
+                f"it does not fit into CONTRACT_NEW_CONTACTS={self.settings.new_contacts}"
+            )
         self.counters.fresh += contacts
-        contact_id = fixed_id(NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}")
+        contact_id = fixed_id(
+            NAMESPACE, f"fresh/{self.settings.seed}/{self.salt}/{purpose}/{self.counters.fresh}"
+        )
         self.fresh.append(contact_id)
         return contact_id
 
@@ -405,7 +454,9 @@ class Service:
         """
         delay = max(self._delay(each, patience.attempts) for each in answers if each.status == 429)
         if patience.waited + delay > LONGEST_WAIT or time.monotonic() + delay > self.ends_at:
-            raise LeftOut(f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help")
+            raise LeftOut(
+                f"the service throttled one request for more than {LONGEST_WAIT:.0f} seconds; a lower CONTRACT_RATE may help"
+            )
         patience.attempts += 1
         patience.waited += delay
         self.counters.waited += delay
@@ -419,7 +470,9 @@ class Service:
             self.counters.retry_after.add("seconds" if text.isdigit() else "date or other")
             with suppress(ValueError, OverflowError):
                 return (
-                    float(text) if text.replace(".", "", 1).isdigit() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+                    float(text)
+                    if text.replace(".", "", 1).isdigit()
+                    else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
                 )
         return float(min(0.1 * 2**attempt, 5.0))
 
@@ -427,17 +480,25 @@ class Service:
         """Makes sure that so many requests may be sent."""
         if self._is_idle:
             raise LeftOut("the property has used its share of the budget")
-        if self.counters.requests + number > self.settings.max_requests or self.requests_in_check + number > self.allowance.most:
-            raise LeftOut(f"it does not fit into CONTRACT_MAX_REQUESTS={self.settings.max_requests}")
+        if (
+            self.counters.requests + number > self.settings.max_requests
+            or self.requests_in_check + number > self.allowance.most
+        ):
+            raise LeftOut(
+                f"it does not fit into CONTRACT_MAX_REQUESTS={self.settings.max_requests}"
+            )
         if time.monotonic() > self.ends_at:
-            raise LeftOut(f"it does not fit into CONTRACT_MAX_SECONDS={self.settings.max_seconds:g}")
+            raise LeftOut(
+                f"it does not fit into CONTRACT_MAX_SECONDS={self.settings.max_seconds:g}"
+            )
 
     def _pace(self, number: int = 1) -> None:
         """Waits until so many requests may be sent in the same moment."""
         self._admit(number)
         counters = self.counters
         interval = max(
-            1 / self.settings.rate if self.settings.rate else 0.0, counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0
+            1 / self.settings.rate if self.settings.rate else 0.0,
+            counters.dynamic_interval if counters.dynamic_interval > 0.001 else 0.0,
         )
         now = time.monotonic()
         wait = counters.last_sent + interval - now
@@ -451,7 +512,10 @@ class Service:
         request = self.client.build_request(
             call.method,
             call.url,
-            headers=[(name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape")) for name, value in call.headers],
+            headers=[
+                (name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape"))
+                for name, value in call.headers
+            ],
             content=call.body,
         )
         reused = counters.requests > 1 and counters.drops <= DROPS_EXCUSED
@@ -475,20 +539,36 @@ class Service:
                     if counters.drops > DROPS_EXCUSED:
                         request.headers["Connection"] = self.client.headers["Connection"] = "close"
                     continue
-                self._gone([call], f"the connection was dropped or garbled instead of an answer ({type(error).__name__})", error)
+                self._gone(
+                    [call],
+                    f"the connection was dropped or garbled instead of an answer ({type(error).__name__})",
+                    error,
+                )
             except httpx.TimeoutException as error:
                 if self.deadline.left <= 0:
-                    self._gone([call], f"the response did not end within {RESPONSE_SECONDS:.0f} seconds", error)
+                    self._gone(
+                        [call],
+                        f"the response did not end within {RESPONSE_SECONDS:.0f} seconds",
+                        error,
+                    )
                 self._gone([call], f"no answer came within {TIMEOUT.read:.0f} seconds", error)
             except TooLarge as error:
                 self._gone([call], f"the response has more than {LARGEST_BODY} bytes", error)
             except httpx.ConnectError as error:
                 self._gone([call], "the connection was refused", error)
             except httpx.HTTPError as error:
-                self._gone([call], f"the answer could not be read as HTTP ({type(error).__name__})", error)
+                self._gone(
+                    [call], f"the answer could not be read as HTTP ({type(error).__name__})", error
+                )
             else:
                 counters.failures_in_a_row = 0
-                return Exchange(call, response.status_code, dict(response.headers), body, time.monotonic() - started)
+                return Exchange(
+                    call,
+                    response.status_code,
+                    dict(response.headers),
+                    body,
+                    time.monotonic() - started,
+                )
 
     def _send_on_route(self, request: httpx.Request) -> httpx.Response:
         """Sends a request; where the way to the service fails before it was sent, it is tried again, and then the run ends."""
@@ -529,7 +609,12 @@ class Service:
 
     def _gone(self, calls: Sequence[Call], message: str, error: Exception) -> NoReturn:
         self.counters.failures_in_a_row += 1
-        breach = Breach(f"{self.api}.answers-every-request", message, *(Exchange(each, 0, {}, b"") for each in calls), expects=ANSWERED)
+        breach = Breach(
+            f"{self.api}.answers-every-request",
+            message,
+            *(Exchange(each, 0, {}, b"") for each in calls),
+            expects=ANSWERED,
+        )
         self._steps.append(Step(breach.exchanges, started=time.monotonic()))
         if self.counters.failures_in_a_row >= 3:
             raise ServiceGone(message) from breach
@@ -541,7 +626,9 @@ class Service:
             self._steps.append(step)
         for exchange in exchanges:
             self.counters.throttled += exchange.status == 429
-            self.counters.statuses[exchange.status] = self.counters.statuses.get(exchange.status, 0) + 1
+            self.counters.statuses[exchange.status] = (
+                self.counters.statuses.get(exchange.status, 0) + 1
+            )
             if exchange.status < 300:
                 with suppress(ValueError, TypeError, KeyError, AttributeError):
                     self.counters.contacts.update(identities(exchange.call))
@@ -565,18 +652,31 @@ class Service:
                     connection = self._opened_connection()
                     connections.append(connection)
                     sockets.append(connection.sock)
-                    connection.putrequest(call.method, urlsplit(call.url).path, skip_accept_encoding=True)
+                    connection.putrequest(
+                        call.method, urlsplit(call.url).path, skip_accept_encoding=True
+                    )
                     for name, value in (*OWN_HEADERS.items(), *call.headers):
                         connection.putheader(name, value)
                     connection.putheader("Content-Length", str(len(call.body)))
                     connection.endheaders(call.body[:-1])
                 for connection, call in zip(connections, calls, strict=True):
                     connection.send((call.body or b"")[-1:])
-                found = [_received(connection, call) for connection, call in zip(connections, calls, strict=True)]
+                found = [
+                    _received(connection, call)
+                    for connection, call in zip(connections, calls, strict=True)
+                ]
         except TooLarge as error:
-            self._gone(calls, f"of {len(calls)} requests at once one has a response of more than {LARGEST_BODY} bytes", error)
+            self._gone(
+                calls,
+                f"of {len(calls)} requests at once one has a response of more than {LARGEST_BODY} bytes",
+                error,
+            )
         except (OSError, http.client.HTTPException, zlib.error) as error:
-            self._gone(calls, f"of {len(calls)} requests at once one was not answered ({type(error).__name__})", error)
+            self._gone(
+                calls,
+                f"of {len(calls)} requests at once one was not answered ({type(error).__name__})",
+                error,
+            )
         finally:
             for connection in connections:
                 connection.close()
@@ -597,7 +697,9 @@ class Service:
         size = len(calls)
         together = 0
         patience = Patience()
-        while len(waiting) > 1 and not (size == LEAST_AT_ONCE and patience.attempts >= ATTEMPTS_AT_ONCE):
+        while len(waiting) > 1 and not (
+            size == LEAST_AT_ONCE and patience.attempts >= ATTEMPTS_AT_ONCE
+        ):
             burst = waiting[:size]
             found = self.send_at_once([calls[number] for number in burst])
             answers.update(zip(burst, found, strict=True))
@@ -624,7 +726,9 @@ def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
         body = response.read(LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
         raise TooLarge
-    return Exchange(call, response.status, headers, decoded(body, headers.get("content-encoding", "")))
+    return Exchange(
+        call, response.status, headers, decoded(body, headers.get("content-encoding", ""))
+    )
 
 
 def _subject(call: Call) -> str:

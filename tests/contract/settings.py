@@ -17,13 +17,24 @@ from attrs import field, frozen
 from contact_apis._http.addresses import is_loopback
 
 from .clauses import APIS, load_clauses, load_specification
-from .history import RESULTS, VERDICTS, ForeignHistory, History, Series, demand_writable, read_history, read_whole
+from .history import (
+    RESULTS,
+    VERDICTS,
+    ForeignHistory,
+    History,
+    Series,
+    demand_writable,
+    read_history,
+    read_whole,
+)
 from .known import KnownViolation, NotKnown, read_known
 from .masking import masked
 
 Profile = Literal["quick", "ci", "deep"]
 KNOWN_FILE = "known-violations.yaml"
-SHORTEST_ACCOUNT_ID = 4  # characters: a shorter one is a part of any word and number, and is not masked
+SHORTEST_ACCOUNT_ID = (
+    4  # characters: a shorter one is a part of any word and number, and is not masked
+)
 LARGEST_RESULTS = 64 * 1024 * 1024  # bytes
 SECRETS = {
     "PRISTO_API_KEY": 1,
@@ -71,7 +82,11 @@ class Endpoint:
         """The names of the variables that hold credentials and what tells whose account it is, by their values."""
         keys = zip(self.credentials.values(), ("API_KEY", "APP_ID"), strict=False)
         values = dict(keys)
-        accounts = {self.population: "POPULATION_ID", self.second_population: "SECOND_POPULATION_ID", self.list_id: "LIST_ID"}
+        accounts = {
+            self.population: "POPULATION_ID",
+            self.second_population: "SECOND_POPULATION_ID",
+            self.list_id: "LIST_ID",
+        }
         for value, name in accounts.items():
             if len(value) >= SHORTEST_ACCOUNT_ID:
                 values.setdefault(value, name)
@@ -131,7 +146,15 @@ class Settings:
     @property
     def series(self) -> list[Series]:
         """Which nights of the history this run belongs to, an API each."""
-        return [Series(self.target, "mock" if self.target == "mock" else each.service, each.api, self.profile) for each in self.endpoints]
+        return [
+            Series(
+                self.target,
+                "mock" if self.target == "mock" else each.service,
+                each.api,
+                self.profile,
+            )
+            for each in self.endpoints
+        ]
 
     @property
     def known_clauses(self) -> dict[str, KnownViolation]:
@@ -183,7 +206,11 @@ def selected_clauses(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _apis_of(patterns: tuple[str, ...]) -> str:
     """The APIs that have the clauses that these patterns match; all of them where there are no patterns."""
-    matched = [clause.api for clause in load_clauses().values() if any(fnmatchcase(clause.id, each) for each in patterns)]
+    matched = [
+        clause.api
+        for clause in load_clauses().values()
+        if any(fnmatchcase(clause.id, each) for each in patterns)
+    ]
     return ",".join(api for api in APIS if api in matched) or "both"
 
 
@@ -202,8 +229,14 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
     endpoints = tuple(_endpoint(api, environ) for api in selected_apis(environ))
     selection = selected_clauses(environ)
     for pattern in selection:
-        if not any(fnmatchcase(clause.id, pattern) for clause in load_clauses().values() if clause.api in [each.api for each in endpoints]):
-            raise CannotRun(f"CLAUSE={pattern} matches no clause of the API that is selected; leave API out, or choose the other.")
+        if not any(
+            fnmatchcase(clause.id, pattern)
+            for clause in load_clauses().values()
+            if clause.api in [each.api for each in endpoints]
+        ):
+            raise CannotRun(
+                f"CLAUSE={pattern} matches no clause of the API that is selected; leave API out, or choose the other."
+            )
     told = environ.get("CONTRACT_GENTLE")
     is_gentle = _is_yes(told) if told else not all(each.is_loopback for each in endpoints)
     seed = environ.get("SEED")
@@ -213,8 +246,12 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
 
     history = _history(environ, reports)
     known, about_known = _known(environ, target)
-    previous, about_previous = _previous(environ.get("PREVIOUS"), [endpoint.api for endpoint in endpoints])
-    notices = tuple(notice for notice in (history.notice, about_known, about_previous) if notice is not None)
+    previous, about_previous = _previous(
+        environ.get("PREVIOUS"), [endpoint.api for endpoint in endpoints]
+    )
+    notices = tuple(
+        notice for notice in (history.notice, about_known, about_previous) if notice is not None
+    )
     return Settings(
         target="mock" if target == "mock" else "live",
         endpoints=endpoints,
@@ -241,7 +278,9 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
         value = (environ.get(f"{api.upper()}_{name}") or "").strip()
         if not value:
             other = "retainful" if api == "pristo" else "pristo"
-            raise CannotRun(f"{api.upper()}_{name} is not set; set it, or choose the other API alone with API={other}.")
+            raise CannotRun(
+                f"{api.upper()}_{name} is not set; set it, or choose the other API alone with API={other}."
+            )
         return value
 
     def may(name: str) -> str:
@@ -252,10 +291,20 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CannotRun(f"{api.upper()}_BASE_URL is no http or https address.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise CannotRun(f"{api.upper()}_BASE_URL is plain http, which is accepted for loopback alone; use https.")
+        raise CannotRun(
+            f"{api.upper()}_BASE_URL is plain http, which is accepted for loopback alone; use https."
+        )
     document = load_specification(api)
-    headers = [document["components"]["securitySchemes"][name]["name"] for name in document["security"][0]]
-    credentials = dict(zip(headers, [need("API_KEY"), *([need("APP_ID")] if api == "retainful" else [])], strict=True))
+    headers = [
+        document["components"]["securitySchemes"][name]["name"] for name in document["security"][0]
+    ]
+    credentials = dict(
+        zip(
+            headers,
+            [need("API_KEY"), *([need("APP_ID")] if api == "retainful" else [])],
+            strict=True,
+        )
+    )
     if api == "pristo":
         return Endpoint(
             api,
@@ -263,7 +312,9 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
             credentials,
             population=need("POPULATION_ID"),
             second_population=may("SECOND_POPULATION_ID"),
-            custom_fields=tuple(each.strip() for each in may("CUSTOM_FIELDS").split(",") if each.strip()),
+            custom_fields=tuple(
+                each.strip() for each in may("CUSTOM_FIELDS").split(",") if each.strip()
+            ),
         )
     return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
 
@@ -275,11 +326,17 @@ def _previous(name: str | None, apis: list[str]) -> tuple[dict[str, Any] | None,
     try:
         results = json.loads(read_whole(Path(name), LARGEST_RESULTS))
     except ForeignHistory as reason:
-        raise CannotRun(f"PREVIOUS={name} {reason}; name the results.json of an earlier run.") from None
+        raise CannotRun(
+            f"PREVIOUS={name} {reason}; name the results.json of an earlier run."
+        ) from None
     except OSError as error:
-        raise CannotRun(f"PREVIOUS={name} cannot be read ({error.strerror}); name the results.json of an earlier run.") from None
+        raise CannotRun(
+            f"PREVIOUS={name} cannot be read ({error.strerror}); name the results.json of an earlier run."
+        ) from None
     except (ValueError, RecursionError):
-        raise CannotRun(f"PREVIOUS={name} is not JSON; name the results.json of an earlier run.") from None
+        raise CannotRun(
+            f"PREVIOUS={name} is not JSON; name the results.json of an earlier run."
+        ) from None
     fault = _fault_of_results(results)
     if fault is not None:
         raise CannotRun(
@@ -287,12 +344,18 @@ def _previous(name: str | None, apis: list[str]) -> tuple[dict[str, Any] | None,
             " name the results.json of a run of this one, or leave PREVIOUS out."
         )
     if results["verdict"] == "could-not-run":
-        return None, f"PREVIOUS={name} is of a run that could not tell, so nothing is compared with it."
+        return (
+            None,
+            f"PREVIOUS={name} is of a run that could not tell, so nothing is compared with it.",
+        )
     missing = [api for api in apis if api not in apis_of_results(results)]
     if missing == apis:
         return None, f"PREVIOUS={name} is of a run of another API, so nothing is compared with it."
     if missing:
-        return dict(results), f"PREVIOUS={name} is of a run without {' and '.join(missing)}, which is not compared with it."
+        return (
+            dict(results),
+            f"PREVIOUS={name} is of a run without {' and '.join(missing)}, which is not compared with it.",
+        )
     return dict(results), None
 
 
@@ -338,20 +401,29 @@ def _history(environ: Mapping[str, str], reports: Path) -> History:
         history = read_history(path)
         demand_writable(path)
     except ForeignHistory as reason:
-        raise CannotRun(f"HISTORY={path} {reason}; name another file with HISTORY, or move this one away.") from None
+        raise CannotRun(
+            f"HISTORY={path} {reason}; name another file with HISTORY, or move this one away."
+        ) from None
     except OSError as error:
-        raise CannotRun(f"HISTORY={path} cannot be read and written ({error.strerror}); name another file with HISTORY.") from None
+        raise CannotRun(
+            f"HISTORY={path} cannot be read and written ({error.strerror}); name another file with HISTORY."
+        ) from None
     return history
 
 
-def _known(environ: Mapping[str, str], target: str) -> tuple[tuple[KnownViolation, ...], str | None]:
+def _known(
+    environ: Mapping[str, str], target: str
+) -> tuple[tuple[KnownViolation, ...], str | None]:
     """The known violations: those of ``KNOWN``, or of the file in this folder, which is about live services."""
     name = environ.get("KNOWN") or KNOWN_FILE
     if not environ.get("KNOWN"):
         if not os.path.lexists(name):
             return (), None
         if target == "mock":
-            return (), f"{name} is about live services and not applied to the embedded mock (KNOWN={name} applies it)."
+            return (
+                (),
+                f"{name} is about live services and not applied to the embedded mock (KNOWN={name} applies it).",
+            )
     try:
         return read_known(Path(name)), None
     except NotKnown as reason:
@@ -378,7 +450,9 @@ def series_of(environ: Mapping[str, str]) -> list[Series]:
     for api in selected_apis(environ):
         address = (environ.get(f"{api.upper()}_BASE_URL") or "").rstrip("/")
         try:
-            service = masked(Endpoint(api, address, {}).service, secrets_in(environ)) if address else ""
+            service = (
+                masked(Endpoint(api, address, {}).service, secrets_in(environ)) if address else ""
+            )
         except ValueError:
             service = ""
         found.append(Series(target, "mock" if target == "mock" else service, api, profile))

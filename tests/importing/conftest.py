@@ -36,7 +36,12 @@ Command = Callable[..., Done]
 
 def called(*words: object, stdin: bytes = b"", service: Service | None = None) -> Done:
     """Calls the command within this process, which takes a hundredth of the time."""
-    done = CliRunner().invoke(app, [str(each) for each in words], input=stdin, env=None if service is None else {**service.env})
+    done = CliRunner().invoke(
+        app,
+        [str(each) for each in words],
+        input=stdin,
+        env=None if service is None else {**service.env},
+    )
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Done(done.exit_code, done.stdout, done.stderr)

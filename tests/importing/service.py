@@ -58,7 +58,12 @@ class Service:
         self.up()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.down()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -103,12 +108,21 @@ class Service:
         """Status, headers and body for a request; or the way in which it is not answered."""
         now = self._loop.time()
         self.times.append(now)
-        contact = body["contact"]["id"] if "contact" in body else body["identifiers"][0]["id"] if body else "nobody"
+        contact = (
+            body["contact"]["id"]
+            if "contact" in body
+            else body["identifiers"][0]["id"]
+            if body
+            else "nobody"
+        )
         self.sent[contact].append(body)
         if self.status is not None:
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
             return self.status, headers, {"error": {"code": "no", "message": "scripted"}}
-        if self.capacity is not None and sum(each > now - 1 for each in self.times[-self.capacity - 1 :]) > self.capacity:
+        if (
+            self.capacity is not None
+            and sum(each > now - 1 for each in self.times[-self.capacity - 1 :]) > self.capacity
+        ):
             return 429, {"Retry-After": self.retry_after or "1"}, {"error": {"code": "slow_down"}}
         fault = self._random.choice(FAULTS) if self._random.random() < self.faults else ""
         if fault in ("429", "500"):

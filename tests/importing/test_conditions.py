@@ -39,12 +39,22 @@ def contact(number: int) -> str:
 
 def content(numbers: Iterable[int], name: str = "Ada") -> str:
     """A file of contacts."""
-    return "id,email,name\n" + "".join(f"{contact(each)},user{each}@example.com,{name}\n" for each in numbers)
+    return "id,email,name\n" + "".join(
+        f"{contact(each)},user{each}@example.com,{name}\n" for each in numbers
+    )
 
 
-def run(path: Path, service: Service, *options: object, rest: str = "", limit: Callable[[], None] | None = None) -> Any:
+def run(
+    path: Path,
+    service: Service,
+    *options: object,
+    rest: str = "",
+    limit: Callable[[], None] | None = None,
+) -> Any:
     """The command as a user starts it, in a process of its own; ``rest`` is what follows it on the line."""
-    words = " ".join(map(str, [sys.executable, "-m", "contact_apis", "import", path, "--to", "pristo", *options]))
+    words = " ".join(
+        map(str, [sys.executable, "-m", "contact_apis", "import", path, "--to", "pristo", *options])
+    )
     return subprocess.run(
         ["bash", "-c", f"{words} {rest}"],
         env={**os.environ, **service.env},
@@ -93,7 +103,11 @@ def removed(path: Path) -> None:
 @pytest.mark.parametrize("rows", [10, ROWS])
 @pytest.mark.parametrize("change", [replaced, cut_short, extended, rewritten, removed])
 def test_a_file_that_changes_while_it_is_read(
-    command: Command, file: File, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], rows: int
+    command: Command,
+    file: File,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+    rows: int,
 ) -> None:
     """Either nothing is sent, in one sentence, or what was sent is one state of the file; the next run sends what it holds then."""
     path = file(content(range(rows)))
@@ -121,7 +135,9 @@ def test_a_file_that_changes_while_it_is_read(
         again = command("import", path, "--to", "pristo", service=service)
         lines = path.read_text("utf-8").splitlines()[1:]
         assert again.code == 0
-        held = {contact: bodies[-1]["contact"]["name"] for contact, bodies in service.applied.items()}
+        held = {
+            contact: bodies[-1]["contact"]["name"] for contact, bodies in service.applied.items()
+        }
         assert held == {line.split(",")[0]: line.split(",")[2] for line in lines}
 
 
@@ -132,12 +148,21 @@ def test_a_row_has_a_bound(file: File) -> None:
     later = file(gzip.compress(b"id,name\n" + b"a" * (1 << 26)), "later.csv.gz")
     twice = file(gzip.compress(gzip.compress(b"id\n")), "twice.csv.gz")
     with Service() as service:
-        for path, sentence in ((endless, "more than"), (objects, "more than"), (later, "more than"), (twice, "compressed twice")):
+        for path, sentence in (
+            (endless, "more than"),
+            (objects, "more than"),
+            (later, "more than"),
+            (twice, "compressed twice"),
+        ):
             words = ["x", "import", str(path), "--to", "pristo"]
             measured = f"import sys\nfrom contact_apis.cli import main\nsys.argv = {words!r}\n"
             measured += "try:\n main()\nfinally:\n print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
             done = subprocess.run(
-                [sys.executable, "-c", measured], env={**os.environ, **service.env}, capture_output=True, text=True, check=False
+                [sys.executable, "-c", measured],
+                env={**os.environ, **service.env},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert done.returncode == 2, done.stderr
             assert sentence in done.stderr
@@ -158,18 +183,29 @@ def test_all_missing_fields_are_named_at_once(command: Command, file: File) -> N
     """One run says everything that is missing, and every column that fits nothing."""
     done = command("import", file("firstname,nonsense\nAda,x\n"), "--to", "retainful", "--dry-run")
     assert done.code == 2
-    for name in ("'nonsense'", "listIds", "email or phone", "consent.createdAt", "consent.ip", "consent.source"):
+    for name in (
+        "'nonsense'",
+        "listIds",
+        "email or phone",
+        "consent.createdAt",
+        "consent.ip",
+        "consent.source",
+    ):
         assert name in done.err
     assert "firstName" not in done.err
 
 
-@pytest.mark.parametrize("member", ["ada@example.com", "+44 20 7946 0958", "\x1b[31mred", "x" * 500, "a\u202eb"])
+@pytest.mark.parametrize(
+    "member", ["ada@example.com", "+44 20 7946 0958", "\x1b[31mred", "x" * 500, "a\u202eb"]
+)
 def test_names_of_members_are_nobodys_data(command: Command, file: File, member: str) -> None:
     """The name of a JSON member is not written as it is where it is an address, a number, or moves the cursor."""
     rows = [{"id": contact(1), member: "x"}, {"contact": {"id": contact(1), member: "x"}}]
     for number, row in enumerate(rows):
         path = file(json.dumps(row) + "\n", f"{number}.jsonl")
-        for options in ((), ("--custom", member)) if number == 0 and member.isprintable() else ((),):
+        for options in (
+            ((), ("--custom", member)) if number == 0 and member.isprintable() else ((),)
+        ):
             done = command("import", path, "--to", "pristo", "--dry-run", *options)
             assert done.code in (0, 1, 2)
             assert member not in done.out + done.err
@@ -195,18 +231,35 @@ def test_what_is_printed_moves_no_cursor(text: str) -> None:
     assert not text.isprintable() or shown == text
 
 
-@pytest.mark.parametrize("row", [["a\0b"], {"name": "a\0b"}, {"a\0b": "x"}, {"custom": ["x", {"y": "\0"}]}])
+@pytest.mark.parametrize(
+    "row", [["a\0b"], {"name": "a\0b"}, {"a\0b": "x"}, {"custom": ["x", {"y": "\0"}]}]
+)
 def test_a_nul_is_refused(command: Command, file: File, row: Any) -> None:
     """A NUL character in a cell, in a member or in its name is named, wherever it is."""
-    text = f"id,name\n{contact(1)},{row[0]}\n" if isinstance(row, list) else json.dumps({"id": contact(1), **row}) + "\n"
-    done = command("import", file(text, "in.csv" if isinstance(row, list) else "in.jsonl"), "--to", "pristo", "--dry-run")
+    text = (
+        f"id,name\n{contact(1)},{row[0]}\n"
+        if isinstance(row, list)
+        else json.dumps({"id": contact(1), **row}) + "\n"
+    )
+    done = command(
+        "import",
+        file(text, "in.csv" if isinstance(row, list) else "in.jsonl"),
+        "--to",
+        "pristo",
+        "--dry-run",
+    )
     assert done.code == 1
     assert "has a NUL character" in done.out
 
 
 def test_an_escape_that_is_spelled_is_no_nul(command: Command, file: File) -> None:
     """A backslash, a u and four zeros are text."""
-    assert command("import", file(f"id,name\n{contact(1)},\\u0000\n"), "--to", "pristo", "--dry-run").code == 0
+    assert (
+        command(
+            "import", file(f"id,name\n{contact(1)},\\u0000\n"), "--to", "pristo", "--dry-run"
+        ).code
+        == 0
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- rejections
@@ -222,7 +275,11 @@ class Picky(Service):
 
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], object] | str:
         if not body:
-            return (self.code if self.blocks_the_probe else 400), {"Content-Type": "text/html"}, self.page
+            return (
+                (self.code if self.blocks_the_probe else 400),
+                {"Content-Type": "text/html"},
+                self.page,
+            )
         if self.blocked(body):
             self.times.append(0.0)
             return self.code, {"Content-Type": "text/html"}, self.page
@@ -260,15 +317,22 @@ def test_a_403_of_the_api_for_everything_is_about_credentials(command: Command, 
     assert (done.code, "credentials were refused" in done.out) == (3, True)
 
 
-@pytest.mark.parametrize(("rows", "code", "sent"), [(600, 6, 2 * _import.WINDOW), (_import.WINDOW - 1, 1, _import.WINDOW)])
-def test_one_reason_for_everything_stops_it(command: Command, file: File, rows: int, code: int, sent: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "code", "sent"),
+    [(600, 6, 2 * _import.WINDOW), (_import.WINDOW - 1, 1, _import.WINDOW)],
+)
+def test_one_reason_for_everything_stops_it(
+    command: Command, file: File, rows: int, code: int, sent: int
+) -> None:
     """A wrong population rejects every row: after a window the import stops and says why; a short file comes to its end."""
     path = file(content(range(rows)))
     with Service(status=400) as service:
         done = command("import", path, "--to", "pristo", service=service)
         assert done.code == code
         assert len(service.times) <= sent
-        assert ("rejected for the same reason: Pristo returned 400: no: scripted" in done.out) == (code == 6)
+        assert ("rejected for the same reason: Pristo returned 400: no: scripted" in done.out) == (
+            code == 6
+        )
         service.status = None
         assert command("import", path, "--to", "pristo", service=service).code == 0
     assert len(service.applied) == rows
@@ -288,7 +352,9 @@ def test_going_on_is_an_option(command: Command, file: File) -> None:
 # ------------------------------------------------------------------------------------------------ disks and streams
 
 
-def test_outcomes_wait_for_a_full_disk(command: Command, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_wait_for_a_full_disk(
+    command: Command, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was received while the disk was full is written once there is room: the next run sends only what never went out."""
     monkeypatch.setattr(_import, "DISK_PATIENCE", 3.0)
     full = [False]
@@ -315,7 +381,10 @@ def test_outcomes_wait_for_a_full_disk(command: Command, file: File, monkeypatch
         assert Counter(map(len, service.sent.values())) == {1: 1000}
 
 
-@pytest.mark.parametrize("shell", [">/dev/full", ">&- 2>&-", "2>/dev/full", "2>&-", "2>&1 | head -n 1; exit ${PIPESTATUS[0]}"])
+@pytest.mark.parametrize(
+    "shell",
+    [">/dev/full", ">&- 2>&-", "2>/dev/full", "2>&-", "2>&1 | head -n 1; exit ${PIPESTATUS[0]}"],
+)
 def test_streams_that_cannot_be_written(file: File, tmp_path: Path, shell: str) -> None:
     """A full or closed output does not stop an import, nor change its exit code."""
     results = tmp_path / "results.jsonl"
@@ -335,13 +404,20 @@ def test_the_exit_code_is_the_imports(file: File, code: int) -> None:
 
 
 @pytest.mark.parametrize("option", ["--results", "--failed"])
-def test_a_link_is_replaced_itself(command: Command, file: File, tmp_path: Path, option: str) -> None:
+def test_a_link_is_replaced_itself(
+    command: Command, file: File, tmp_path: Path, option: str
+) -> None:
     """A report named by a symbolic link takes the link's place; what it led to stays as it was."""
     target, link = tmp_path / "precious", tmp_path / "link"
     target.write_text("precious", "utf-8")
     link.symlink_to(target)
     with Service() as service:
-        assert command("import", file(content([1])), "--to", "pristo", option, link, service=service).code == 0
+        assert (
+            command(
+                "import", file(content([1])), "--to", "pristo", option, link, service=service
+            ).code
+            == 0
+        )
     assert target.read_text("utf-8") == "precious"
     assert not link.is_symlink()
 
@@ -366,7 +442,18 @@ def test_the_journals_own_files_are_no_targets(command: Command, file: File) -> 
     path = file(content([1]))
     with Service() as service:
         for suffix in (".journal", ".journal-wal", ".journal-shm"):
-            assert command("import", path, "--to", "pristo", "--results", f"{path}{suffix}", service=service).code == 2
+            assert (
+                command(
+                    "import",
+                    path,
+                    "--to",
+                    "pristo",
+                    "--results",
+                    f"{path}{suffix}",
+                    service=service,
+                ).code
+                == 2
+            )
 
 
 @pytest.mark.parametrize("descriptors", [8, 10, 12, 16, 24, 40])

@@ -40,7 +40,13 @@ ROUNDS = int(os.environ.get("IMPORT_ROUNDS", "300"))
 PARTS = 10
 SLEEP = asyncio.sleep
 SENT = {"accepted"}
-CONSTANTS = {"listIds": "a", "consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import", "subscribed": "true"}
+CONSTANTS = {
+    "listIds": "a",
+    "consent.createdAt": "2024-03-21",
+    "consent.ip": "192.0.2.7",
+    "consent.source": "import",
+    "subscribed": "true",
+}
 
 
 class Killed(BaseException):
@@ -67,7 +73,11 @@ class Row:
 
     @property
     def line(self) -> str:
-        members = {"firstName": self.name, "email": self.emails and f"{self.emails}@example.com", "phone": self.phones}
+        members = {
+            "firstName": self.name,
+            "email": self.emails and f"{self.emails}@example.com",
+            "phone": self.phones,
+        }
         members |= {"city": self.city, "triggerWelcomeEmail": "yes" if self.welcome else ""}
         return json.dumps({name: value for name, value in members.items() if value}) + "\n"
 
@@ -170,9 +180,19 @@ class Model:
 
 
 def request(path: Path, **options: Any) -> Request:
-    usual: dict[str, Any] = dict.fromkeys(("encoding", "limit", "rate", "journal", "results", "failed"))
+    usual: dict[str, Any] = dict.fromkeys(
+        ("encoding", "limit", "rate", "journal", "results", "failed")
+    )
     usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
-    usual |= {"columns": {}, "constants": CONSTANTS, "custom": [], "ignored": [], "concurrency": 4, "max_retries": 0, "timeout": 5.0}
+    usual |= {
+        "columns": {},
+        "constants": CONSTANTS,
+        "custom": [],
+        "ignored": [],
+        "concurrency": 4,
+        "max_retries": 0,
+        "timeout": 5.0,
+    }
     usual |= {"phones": PhoneRules(), "words": {}}
     return Request(file=str(path), to="retainful", **{**usual, "keep_going": True, **options})
 
@@ -202,14 +222,23 @@ class History:
         self.fresh += 1
         name = self.chance.choice(["Bad", "Ada", "Ada", "Ada", "Ada", "Ada"])
         identities = self.chance.choice(
-            [("a", ""), ("b", ""), ("", "+442079460001"), ("a", "+442079460001"), ("b", "+442079460002"), ("c", "")]
+            [
+                ("a", ""),
+                ("b", ""),
+                ("", "+442079460001"),
+                ("a", "+442079460001"),
+                ("b", "+442079460002"),
+                ("c", ""),
+            ]
         )
         return Row(f"{name}{self.fresh}", *identities, welcome=self.chance.random() < 0.4)
 
     def edit(self) -> None:
         """Changes the file as people do."""
         rows, chance = self.rows, self.chance
-        kind = chance.choice(["add", "add", "change", "remove", "move", "again", "column", "revert"])
+        kind = chance.choice(
+            ["add", "add", "change", "remove", "move", "again", "column", "revert"]
+        )
         if kind == "add" or not rows:
             rows.insert(chance.randint(0, len(rows)), self.new_row())
         elif kind == "remove":
@@ -219,7 +248,16 @@ class History:
         elif kind == "again":
             rows.append(chance.choice(rows))
         elif kind == "column":
-            self.rows = [Row(each.name, each.emails, each.phones, each.welcome, chance.choice(["London", "Paris"])) for each in rows]
+            self.rows = [
+                Row(
+                    each.name,
+                    each.emails,
+                    each.phones,
+                    each.welcome,
+                    chance.choice(["London", "Paris"]),
+                )
+                for each in rows
+            ]
         elif kind == "revert" and self.model.by_body:
             rows[chance.randrange(len(rows))] = chance.choice(list(self.model.by_body.values()))
         else:
@@ -229,7 +267,9 @@ class History:
         self.path.write_text("".join(each.line for each in self.rows))
         # One row for each body, whatever asks for an e-mail.
         for place, row in enumerate(self.rows):
-            known = self.model.by_body.setdefault((row.name, frozenset(row.identities), row.city), row)
+            known = self.model.by_body.setdefault(
+                (row.name, frozenset(row.identities), row.city), row
+            )
             self.rows[place] = known
 
     def go(self) -> None:
@@ -258,7 +298,17 @@ class History:
         options["concurrency"] = chance.choice([1, 4, 64])
         options["max_retries"] = chance.choice([0, 0, 1])
         what = chance.choice(
-            ["usual"] * 6 + ["kill", "kill", "signal", "full disk", "changing file", "failed rows", "failed rows", "lost wal"]
+            ["usual"] * 6
+            + [
+                "kill",
+                "kill",
+                "signal",
+                "full disk",
+                "changing file",
+                "failed rows",
+                "failed rows",
+                "lost wal",
+            ]
         )
         if what in ("kill", "lost wal"):
             self.killed(lose_wal=what == "lost wal", **options)
@@ -374,22 +424,37 @@ class History:
 
     def reported_lines(self) -> Iterator[tuple[int, str]]:
         if self.results.exists():
-            yield from ((each["line"], each["state"]) for each in map(json.loads, self.results.read_text().splitlines()))
+            yield from (
+                (each["line"], each["state"])
+                for each in map(json.loads, self.results.read_text().splitlines())
+            )
 
     def perhaps_unknown(self) -> set[tuple[object, ...]]:
         """The contents of which a response was lost, or perhaps not noted any more."""
-        return self.cut | {each.content for each in self.model.log if each.interrupted or not each.known}
+        return self.cut | {
+            each.content for each in self.model.log if each.interrupted or not each.known
+        }
 
-    def check_run(self, sent: list[Sent], options: dict[str, Any], unknown: set[tuple[object, ...]]) -> None:
+    def check_run(
+        self, sent: list[Sent], options: dict[str, Any], unknown: set[tuple[object, ...]]
+    ) -> None:
         """I1 and I6 of the results, I3, I4 and I5 of what was sent."""
         states = dict(self.reported_lines())
-        expected = len(self.rows) if options.get("limit") is None else min(options["limit"], len(self.rows))
+        expected = (
+            len(self.rows)
+            if options.get("limit") is None
+            else min(options["limit"], len(self.rows))
+        )
         assert list(states) == list(range(1, expected + 1)), "I1: one state a row"
         for line, state in states.items():
             self.check_state(line, state)
         self.check_mails(sent, options, unknown)
         self.check_order(sent)
-        if self.before is not None and self.before_content == self.path.read_text() and not options.get("resend_welcome"):
+        if (
+            self.before is not None
+            and self.before_content == self.path.read_text()
+            and not options.get("resend_welcome")
+        ):
             self.check_nothing_again(sent, self.before)
         self.check_last_words(states)
         self.before, self.before_content = states, self.path.read_text()
@@ -409,15 +474,23 @@ class History:
         else:
             assert state in ("failed", "refused", "pending"), state
 
-    def check_mails(self, sent: list[Sent], options: dict[str, Any], unknown: set[tuple[object, ...]]) -> None:
+    def check_mails(
+        self, sent: list[Sent], options: dict[str, Any], unknown: set[tuple[object, ...]]
+    ) -> None:
         """I4: no second welcome e-mail to what the service has as one contact."""
         for place, each in enumerate(sent):
             if not each.welcome:
                 continue
             before = self.model.log[: len(self.model.log) - len(sent) + place]
             whose = connected(each.identities, before)
-            earlier = [other for other in before if other.welcome and other.perhaps and other.identities & whose]
-            if options.get("resend_welcome") or (options.get("retry_unknown") and each.content in unknown):
+            earlier = [
+                other
+                for other in before
+                if other.welcome and other.perhaps and other.identities & whose
+            ]
+            if options.get("resend_welcome") or (
+                options.get("retry_unknown") and each.content in unknown
+            ):
                 earlier = [other for other in earlier if other.run == each.run]
             assert not earlier, f"I4: a second welcome e-mail: {each}, after {earlier}"
 
@@ -434,23 +507,36 @@ class History:
     def check_nothing_again(self, sent: list[Sent], before: dict[int, str]) -> None:
         """I3: what had succeeded is sent again only behind an earlier row of its contact that may have been written since."""
         for line, row in enumerate(self.rows, 1):
-            if before.get(line) not in SENT or [other.content for other in self.rows].count(row.content) > 1:
+            if (
+                before.get(line) not in SENT
+                or [other.content for other in self.rows].count(row.content) > 1
+            ):
                 continue
-            again = next((place for place, each in enumerate(sent) if each.content == row.content), None)
+            again = next(
+                (place for place, each in enumerate(sent) if each.content == row.content), None
+            )
             if again is None:
                 continue
             whose = connected(row.identities, self.model.log, self.rows)
             ahead = {other.content for other in self.rows[: line - 1] if other.identities & whose}
-            assert any(each.content in ahead and each.perhaps for each in sent[:again]), f"I3: {row} was sent again"
+            assert any(each.content in ahead and each.perhaps for each in sent[:again]), (
+                f"I3: {row} was sent again"
+            )
 
     def check_last_words(self, states: dict[int, str], *, past: bool = False) -> None:
         """I2: nothing older was carried out after the last row of a contact that is reported a success."""
         for line, row in enumerate(self.rows, 1):
             whose = connected(row.identities, [each for each in self.model.log if each.applied])
-            later = [place for place in range(line + 1, len(self.rows) + 1) if self.rows[place - 1].identities & whose]
+            later = [
+                place
+                for place in range(line + 1, len(self.rows) + 1)
+                if self.rows[place - 1].identities & whose
+            ]
             if states.get(line) not in SENT or any(states.get(place) in SENT for place in later):
                 continue
-            last = [each.content for each in self.model.log if each.applied and each.identities & whose][-1]
+            last = [
+                each.content for each in self.model.log if each.applied and each.identities & whose
+            ][-1]
             allowed = {row.content} | {self.rows[place - 1].content for place in later}
             assert last in allowed, f"I2: {last} was carried out after {row}{' by --failed' * past}"
 
@@ -459,11 +545,15 @@ class History:
         states = dict(self.reported_lines())
         for line, row in enumerate(self.rows, 1):
             bad = row.name.startswith("Bad")
-            assert states[line] == ("refused" if bad else "accepted"), f"I1: {row} is {states[line]}"
+            assert states[line] == ("refused" if bad else "accepted"), (
+                f"I1: {row} is {states[line]}"
+            )
         self.check_last_words(states)
         before = len(self.model.log)
         self.once()
-        assert all(each.content[0].startswith("Bad") for each in self.model.log[before:]), "I3: sent again at the end"
+        assert all(each.content[0].startswith("Bad") for each in self.model.log[before:]), (
+            "I3: sent again at the end"
+        )
 
 
 async def no_sleep(_: float) -> None:
@@ -472,7 +562,9 @@ async def no_sleep(_: float) -> None:
 
 def connected(identities: set[str], log: list[Sent], rows: list[Row] | None = None) -> set[str]:
     """All identities of a contact, by the requests that may have been carried out and by the file."""
-    groups = [each.identities for each in log if each.perhaps] + [each.identities for each in rows or []]
+    groups = [each.identities for each in log if each.perhaps] + [
+        each.identities for each in rows or []
+    ]
     found, before = set(identities), 0
     while len(found) != before:
         before = len(found)
@@ -483,7 +575,9 @@ def connected(identities: set[str], log: list[Sent], rows: list[Row] | None = No
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_random_history_keeps_all_guarantees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+def test_a_random_history_keeps_all_guarantees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
     """I1 to I6 hold after every run, whatever came between."""
     for name, value in (("API_KEY", "key"), ("APP_ID", "app"), ("BASE_URL", "http://127.0.0.1:1")):
         monkeypatch.setenv(f"RETAINFUL_{name}", value)

@@ -45,14 +45,36 @@ class Picky(Service):
         return sum(mail for _, mail in self.order)
 
 
-def row(name: str, *, email: str | None = None, phone: str | None = None, welcome: bool = False, **more: str) -> str:
-    consent = {"consent.createdAt": "2024-03-21", "consent.ip": "192.0.2.7", "consent.source": "import"}
+def row(
+    name: str,
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    welcome: bool = False,
+    **more: str,
+) -> str:
+    consent = {
+        "consent.createdAt": "2024-03-21",
+        "consent.ip": "192.0.2.7",
+        "consent.source": "import",
+    }
     found = {"firstName": name, "email": email, "phone": phone, "listIds": ["a"], **more, **consent}
     return json.dumps({**found, **({"triggerWelcomeEmail": True} if welcome else {})}) + "\n"
 
 
 def retainful(path: Path, service: Service, *words: object) -> dict[str, Any]:
-    return called("import", path, "--to", "retainful", "--set", "subscribed=true", "--output", "json", *words, service=service).told
+    return called(
+        "import",
+        path,
+        "--to",
+        "retainful",
+        "--set",
+        "subscribed=true",
+        "--output",
+        "json",
+        *words,
+        service=service,
+    ).told
 
 
 @pytest.mark.parametrize("change", ["nothing", "edited", "removed"])
@@ -63,13 +85,21 @@ def test_a_rejected_row_before_it_does_not_repeat_a_row(file: File, change: str)
     with Picky(rejects={"Bad", "Worse"}) as service:
         for _ in range(4):
             retainful(path, service)
-            path.write_text({"nothing": bad, "edited": row("Worse", email="a@example.com"), "removed": ""}[change] + good)
+            path.write_text(
+                {"nothing": bad, "edited": row("Worse", email="a@example.com"), "removed": ""}[
+                    change
+                ]
+                + good
+            )
     assert service.order == [("Ada", True)]
 
 
 def test_an_earlier_row_that_gets_in_later_does_not_win(file: File) -> None:
     """The later one is sent once more behind it, without a second e-mail; after that nothing is."""
-    path = file(row("Old", email="a@example.com") + row("New", email="a@example.com", welcome=True), "in.jsonl")
+    path = file(
+        row("Old", email="a@example.com") + row("New", email="a@example.com", welcome=True),
+        "in.jsonl",
+    )
     with Picky(rejects={"Old"}) as service:
         retainful(path, service)
         service.rejects.clear()
@@ -97,7 +127,9 @@ def test_an_added_column_sends_no_second_welcome(file: File, tmp_path: Path) -> 
 def test_one_welcome_for_a_contact_of_several_rows(file: File) -> None:
     """All that rows connect is one contact, whichever identity they name."""
     both = row("Ada", email="a@example.com", phone="+442079460001", welcome=True)
-    others = row("Ada", phone="+442079460001", welcome=True) + row("Ada", email="a@example.com", welcome=True)
+    others = row("Ada", phone="+442079460001", welcome=True) + row(
+        "Ada", email="a@example.com", welcome=True
+    )
     path = file(both + both + others + row("Bob", email="b@example.com", welcome=True), "in.jsonl")
     with Picky() as service:
         assert retainful(path, service)["accepted"] == 5
@@ -108,7 +140,10 @@ def test_one_welcome_for_a_contact_of_several_rows(file: File) -> None:
 def test_failed_rows_and_the_first_command_again(file: File, tmp_path: Path, named: bool) -> None:
     """Imported under their own name they belong to the journal of the first import, so no e-mail goes out twice."""
     path, failed = (
-        file(row("Ada", email="a@example.com", welcome=True) + row("Bob", email="b@example.com"), "in.jsonl"),
+        file(
+            row("Ada", email="a@example.com", welcome=True) + row("Bob", email="b@example.com"),
+            "in.jsonl",
+        ),
         tmp_path / "f.jsonl",
     )
     with Picky(rejects={"Ada"}) as service:
@@ -119,7 +154,9 @@ def test_failed_rows_and_the_first_command_again(file: File, tmp_path: Path, nam
         assert retainful(path, service)["skipped"] == 2
         Path(f"{path}.journal").unlink()
         if not named:
-            gone = called("import", failed, "--to", "retainful", "--set", "subscribed=true", service=service)
+            gone = called(
+                "import", failed, "--to", "retainful", "--set", "subscribed=true", service=service
+            )
             assert (gone.code, "which is not there" in gone.err) == (2, True)
     assert sorted(service.order) == [("Ada", True), ("Bob", False)]
 
@@ -144,11 +181,16 @@ def test_a_limit_keeps_the_last_word_behind_it(file: File) -> None:
 
 
 @pytest.mark.parametrize("bridge", [False, True])
-def test_failed_rows_that_a_later_one_has_overtaken(file: File, tmp_path: Path, bridge: bool) -> None:
+def test_failed_rows_that_a_later_one_has_overtaken(
+    file: File, tmp_path: Path, bridge: bool
+) -> None:
     """They are left out whichever identity the two share, and also where they share one only through a row that was written."""
     both = row("Link", email="a@example.com", phone="+442079460001")
     later = row("New", email="a@example.com", phone=None if bridge else "+442079460001")
-    path, failed = file((both if bridge else "") + row("Old", phone="+442079460001") + later, "in.jsonl"), tmp_path / "f.jsonl"
+    path, failed = (
+        file((both if bridge else "") + row("Old", phone="+442079460001") + later, "in.jsonl"),
+        tmp_path / "f.jsonl",
+    )
     with Picky(rejects={"Old"}) as service:
         retainful(path, service, "--failed", failed)
     assert failed.read_text() == ""
@@ -159,7 +201,9 @@ def version_1(tmp_path: Path, service: Service) -> Path:
     path = tmp_path / "in.jsonl"
     shutil.copy(DATA / "journal-v1.jsonl", path)
     journal, env = Path(f"{path}.journal"), service.env
-    client = AsyncRetainful(api_key="x", app_id=env["RETAINFUL_APP_ID"], base_url=env["RETAINFUL_BASE_URL"])
+    client = AsyncRetainful(
+        api_key="x", app_id=env["RETAINFUL_APP_ID"], base_url=env["RETAINFUL_BASE_URL"]
+    )
     target = str(client._target()[1])  # noqa: SLF001 # what the journal is bound to
     shutil.copy(DATA / "journal-v1", journal)
     with closing(sqlite3.connect(journal)) as db, db:
@@ -173,15 +217,25 @@ def test_a_journal_of_version_1_goes_on(tmp_path: Path) -> None:
         path = version_1(tmp_path, service)
         told = retainful(path, service)
         assert (told["skipped"], told["unknown"], told["accepted"]) == (1, 1, 4)
-        assert sorted(service.order) == [("Cleo", False), ("Cleo", True), ("Dan", False), ("Eve", False)]
-        path.write_text(path.read_text().replace('"Ada"', '"Ada Maria"').replace('"Bob"', '"Robert"'))
+        assert sorted(service.order) == [
+            ("Cleo", False),
+            ("Cleo", True),
+            ("Dan", False),
+            ("Eve", False),
+        ]
+        path.write_text(
+            path.read_text().replace('"Ada"', '"Ada Maria"').replace('"Bob"', '"Robert"')
+        )
         assert retainful(path, service)["without_welcome"] == 2
 
 
 @pytest.fixture
 def imported(file: File) -> Iterator[tuple[Path, Picky]]:
     """An input that was imported."""
-    path = file(row("Ada", email="a@example.com", welcome=True) + row("Bob", email="b@example.com"), "in.jsonl")
+    path = file(
+        row("Ada", email="a@example.com", welcome=True) + row("Bob", email="b@example.com"),
+        "in.jsonl",
+    )
     with Picky() as service:
         retainful(path, service)
         path.write_text(path.read_text() + row("Cleo", email="c@example.com"))
@@ -225,12 +279,24 @@ def test_a_damaged_journal_is_refused(imported: tuple[Path, Picky], damage: str)
 
 
 @pytest.mark.parametrize("column", ["name", "error", "request_id"])
-def test_text_that_is_none_is_never_quoted(imported: tuple[Path, Picky], tmp_path: Path, column: str) -> None:
+def test_text_that_is_none_is_never_quoted(
+    imported: tuple[Path, Picky], tmp_path: Path, column: str
+) -> None:
     """A text that cannot be read is replaced in the results, and no error has it."""
     path, service = imported
     with closing(sqlite3.connect(f"{path}.journal")) as db, db:
         db.execute(f"UPDATE row SET {column} = CAST(CAST('secret' AS BLOB) || x'ff' AS TEXT)")  # noqa: S608 # a name of this test
-    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", "--results", tmp_path / "r", service=service)
+    done = called(
+        "import",
+        path,
+        "--to",
+        "retainful",
+        "--set",
+        "subscribed=true",
+        "--results",
+        tmp_path / "r",
+        service=service,
+    )
     assert done.code == 0
     assert "secret" not in done.err + done.out
 
@@ -260,12 +326,24 @@ def test_a_journal_without_its_wal_is_refused(tmp_path: Path, lost: str) -> None
     again.close()
 
 
-def test_whose_the_journal_is(imported: tuple[Path, Picky], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whose_the_journal_is(
+    imported: tuple[Path, Picky], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A link and another user's file are refused; one that others may read is closed to them."""
     path, service = imported
     journal, link = Path(f"{path}.journal"), tmp_path / "link"
     link.symlink_to(journal)
-    done = called("import", path, "--to", "retainful", "--set", "subscribed=true", "--journal", link, service=service)
+    done = called(
+        "import",
+        path,
+        "--to",
+        "retainful",
+        "--set",
+        "subscribed=true",
+        "--journal",
+        link,
+        service=service,
+    )
     assert (done.code, "is a symbolic link" in done.err) == (2, True)
     beside = Path(f"{path}.journal-wal")
     beside.symlink_to(tmp_path / "elsewhere")
@@ -277,7 +355,9 @@ def test_whose_the_journal_is(imported: tuple[Path, Picky], tmp_path: Path, monk
         Journal(tmp_path / "pipe", {})
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        done = called("import", path, "--to", "retainful", "--set", "subscribed=true", service=service)
+        done = called(
+            "import", path, "--to", "retainful", "--set", "subscribed=true", service=service
+        )
     assert (done.code, "belongs to another user" in done.err) == (2, True)
     assert len(service.order) == 2
     journal.chmod(0o666)
@@ -306,11 +386,18 @@ def test_a_welcome_is_on_the_disk_before_it_is_sent(tmp_path: Path) -> None:
 def steps(tmp_path: Path, kind: str, count: int) -> int:
     """How much SQLite does, in thousands of its instructions, for the second run over rows of one contact, and for those that failed."""
     path, identical = tmp_path / f"{kind}{count}", kind == "identical"
-    rows = [Planned(line, "a", ("a",), b"{}" if identical else b"%d" % line, b"{}", True, None) for line in range(count)]
+    rows = [
+        Planned(line, "a", ("a",), b"{}" if identical else b"%d" % line, b"{}", True, None)
+        for line in range(count)
+    ]
     journal = Journal(path, {})
     journal.plan(rows, retry_unknown=False)
     for due in list(journal.due()):
-        ended = Ended(due.id, "accepted", 200, None, None) if identical else Ended(due.id, "failed", 503, None, "no")
+        ended = (
+            Ended(due.id, "accepted", 200, None, None)
+            if identical
+            else Ended(due.id, "failed", 503, None, "no")
+        )
         journal.note([], [(due.id, 1)])
         journal.note([ended], [])
     journal.close()
@@ -323,7 +410,9 @@ def steps(tmp_path: Path, kind: str, count: int) -> int:
 
     again._db.set_progress_handler(count_one, 1000)  # noqa: SLF001 # there is no other way to count
     again.plan(rows, retry_unknown=False)
-    assert len(list(again.unsuccessful(pending=True, unrepeatable=True))) == (0 if identical else count)
+    assert len(list(again.unsuccessful(pending=True, unrepeatable=True))) == (
+        0 if identical else count
+    )
     again.close()
     return done[0]
 

@@ -19,17 +19,37 @@ from tests.strategies import damaged_inputs
 from .conftest import Command, called, results_in
 
 IDS = [f"4b4fd4b2-7c6d-4e5a-9a9a-0000000000{number:02}" for number in range(10, 22)]
-CSV = "id,email,name,phone\n" + "".join(f"{each},user{each[-2:]}@example.com,Zoë,+442079460123\n" for each in IDS)
-LINES = "".join(f'{{"id": "{each}", "email": "user{each[-2:]}@example.com", "name": "Zoë"}}\n' for each in IDS)
+CSV = "id,email,name,phone\n" + "".join(
+    f"{each},user{each[-2:]}@example.com,Zoë,+442079460123\n" for each in IDS
+)
+LINES = "".join(
+    f'{{"id": "{each}", "email": "user{each[-2:]}@example.com", "name": "Zoë"}}\n' for each in IDS
+)
 EXAMPLES = int(os.environ.get("IMPORT_INPUTS", "150"))
 
 
 def dry(content: bytes, name: str) -> None:
     """A dry run over an input, in which every row that is still whole has to turn up."""
     with TemporaryDirectory() as folder:
-        path, results, failed = Path(folder) / name, Path(folder) / "results.jsonl", Path(folder) / "failed"
+        path, results, failed = (
+            Path(folder) / name,
+            Path(folder) / "results.jsonl",
+            Path(folder) / "failed",
+        )
         path.write_bytes(content)
-        done = called("import", path, "--to", "pristo", "--dry-run", "--output", "json", "--results", results, "--failed", failed)
+        done = called(
+            "import",
+            path,
+            "--to",
+            "pristo",
+            "--dry-run",
+            "--output",
+            "json",
+            "--results",
+            results,
+            "--failed",
+            failed,
+        )
         if done.code == 2:
             assert done.err.splitlines()[-1].startswith("contact-apis: ")
             assert not done.out
@@ -50,10 +70,18 @@ def dry(content: bytes, name: str) -> None:
             if name.endswith(".csv")
             else ("", "", plain.decode(encoding, "replace").lower())
         )
-        assert [each for each in IDS if each in text and each not in header and each not in taken and each not in told] == []
+        assert [
+            each
+            for each in IDS
+            if each in text and each not in header and each not in taken and each not in told
+        ] == []
 
 
-quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+quick = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @quick
@@ -85,16 +113,35 @@ def test_no_json_lines_are_too_damaged(content: bytes) -> None:
     dry(content, "in.jsonl")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"]
+)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("compressed", [False, True])
 def test_encoding_and_delimiter_are_found_out_and_said(
-    command: Command, file: Callable[..., Path], tmp_path: Path, encoding: str, delimiter: str, compressed: bool
+    command: Command,
+    file: Callable[..., Path],
+    tmp_path: Path,
+    encoding: str,
+    delimiter: str,
+    compressed: bool,
 ) -> None:
     """Whatever a spreadsheet saves is read as it was meant, and it is said how it was read."""
     data = CSV.replace(",", delimiter).encode(encoding)
-    path = file(gzip.compress(data) if compressed else data, "in.csv.gz" if compressed else "in.csv")
-    done = command("import", path, "--to", "pristo", "--dry-run", "--output", "json", "--results", tmp_path / "r")
+    path = file(
+        gzip.compress(data) if compressed else data, "in.csv.gz" if compressed else "in.csv"
+    )
+    done = command(
+        "import",
+        path,
+        "--to",
+        "pristo",
+        "--dry-run",
+        "--output",
+        "json",
+        "--results",
+        tmp_path / "r",
+    )
     assert done.told["fit"] == len(IDS)
     assert (encoding in done.err) or (encoding == "utf-32" and "utf-32" in done.err)
     assert {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter] in done.err
@@ -102,14 +149,26 @@ def test_encoding_and_delimiter_are_found_out_and_said(
 
 
 @given(
-    st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=1), min_size=1, max_size=5)
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+            min_size=1,
+            max_size=1,
+        ),
+        min_size=1,
+        max_size=5,
+    )
 )
 @settings(max_examples=50, deadline=None)
 def test_what_is_written_as_failed_can_be_imported_again(names: list[list[str]]) -> None:
     """The file of failed rows has the rows as they were, a reason in front, and is an input of the same command."""
     with TemporaryDirectory() as folder:
-        path, failed, again = (Path(folder) / name for name in ("in.jsonl", "failed.jsonl", "again.jsonl"))
-        path.write_text("".join(f'{{"id": "no uuid", "name": {_quoted(name)}}}\n' for (name,) in names), "utf-8")
+        path, failed, again = (
+            Path(folder) / name for name in ("in.jsonl", "failed.jsonl", "again.jsonl")
+        )
+        path.write_text(
+            "".join(f'{{"id": "no uuid", "name": {_quoted(name)}}}\n' for (name,) in names), "utf-8"
+        )
         first = called("import", path, "--to", "pristo", "--dry-run", "--failed", failed)
         second = called("import", failed, "--to", "pristo", "--dry-run", "--failed", again)
         assert first.code == second.code == 1
@@ -124,8 +183,20 @@ def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def test_files_with_contacts_are_for_their_owner_alone(command: Command, file: Callable[..., Path], tmp_path: Path) -> None:
+def test_files_with_contacts_are_for_their_owner_alone(
+    command: Command, file: Callable[..., Path], tmp_path: Path
+) -> None:
     """Results and failed rows are made with mode 0600."""
     path = file(CSV + "x,y,z,a\n")
-    command("import", path, "--to", "pristo", "--dry-run", "--results", tmp_path / "r", "--failed", tmp_path / "f")
+    command(
+        "import",
+        path,
+        "--to",
+        "pristo",
+        "--dry-run",
+        "--results",
+        tmp_path / "r",
+        "--failed",
+        tmp_path / "f",
+    )
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("r", "f")} == {0o600}

@@ -26,12 +26,18 @@ singles = st.lists(contents.map(lambda each: (each[0][:1], each[1])), max_size=7
 
 def rows(content: Iterable[Content], *, repeatable: bool = True) -> list[Planned]:
     return [
-        Planned(line, whom[0], whom, f"{whom} {what}".encode(), b"source", repeatable, None) for line, (whom, what) in enumerate(content, 2)
+        Planned(line, whom[0], whom, f"{whom} {what}".encode(), b"source", repeatable, None)
+        for line, (whom, what) in enumerate(content, 2)
     ]
 
 
 def run(
-    path: Path, content: list[Content], service: list[Content], *, stop_after: int | None = None, fail: frozenset[int] = frozenset()
+    path: Path,
+    content: list[Content],
+    service: list[Content],
+    *,
+    stop_after: int | None = None,
+    fail: frozenset[int] = frozenset(),
 ) -> int:
     """One run over an input, which may end early; how many rows were sent."""
     journal = Journal(path, {})
@@ -57,11 +63,37 @@ def last_words(content: list[Content]) -> dict[str, Content]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(singles, st.none() | st.integers(0, 6), st.frozensets(st.integers(1, 7), max_size=2)), min_size=1, max_size=5))
-@example([([(("a",), "1"), (("a",), "2"), (("a",), "1")], None, frozenset()), ([(("a",), "1")], None, frozenset())])
-@example([([(("a",), "1")], None, frozenset()), ([(("a",), "2")], None, frozenset()), ([(("a",), "1")], None, frozenset())])
-@example([([(("a",), "1"), (("a",), "2")], None, frozenset({1})), ([(("a",), "1"), (("a",), "2")], None, frozenset())])
-def test_the_last_word_wins(history: list[tuple[list[Content], int | None, frozenset[int]]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            singles, st.none() | st.integers(0, 6), st.frozensets(st.integers(1, 7), max_size=2)
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+@example(
+    [
+        ([(("a",), "1"), (("a",), "2"), (("a",), "1")], None, frozenset()),
+        ([(("a",), "1")], None, frozenset()),
+    ]
+)
+@example(
+    [
+        ([(("a",), "1")], None, frozenset()),
+        ([(("a",), "2")], None, frozenset()),
+        ([(("a",), "1")], None, frozenset()),
+    ]
+)
+@example(
+    [
+        ([(("a",), "1"), (("a",), "2")], None, frozenset({1})),
+        ([(("a",), "1"), (("a",), "2")], None, frozenset()),
+    ]
+)
+def test_the_last_word_wins(
+    history: list[tuple[list[Content], int | None, frozenset[int]]],
+) -> None:
     """After any history of inputs, failures and interruptions, a run that ends leaves each contact as the input has it last."""
     service: list[Content] = []
     with TemporaryDirectory() as folder:
@@ -79,14 +111,18 @@ def test_the_last_word_wins(history: list[tuple[list[Content], int | None, froze
 @given(st.lists(inputs, min_size=1, max_size=4))
 @example([[(("b", "a"), "1")], [(("a",), "1")], [(("b", "a"), "1")]])
 @example([[(("a",), "1")], [(("b", "a"), "1"), (("a",), "1")]])
-def test_contacts_that_share_one_of_several_identities_keep_their_order(history: list[list[Content]]) -> None:
+def test_contacts_that_share_one_of_several_identities_keep_their_order(
+    history: list[list[Content]],
+) -> None:
     """Also where two rows share only one of the things that a contact is recognised by, the later one has the last word on it."""
     service: list[Content] = []
     with TemporaryDirectory() as folder:
         path = Path(folder) / "journal"
         for content in history:
             run(path, content, service)
-        assert last_words(service)[next(iter(last_words(history[-1])), "a")] if history[-1] else True
+        assert (
+            last_words(service)[next(iter(last_words(history[-1])), "a")] if history[-1] else True
+        )
         said = last_words(service)
         assert {each: said[each] for each in last_words(history[-1])} == last_words(history[-1])
         assert run(path, history[-1], service) == 0
@@ -108,8 +144,12 @@ def test_every_row_has_one_result(content: list[Content]) -> None:
     ]
 
 
-@pytest.mark.parametrize(("repeatable", "retry", "again"), [(True, False, 1), (False, False, 0), (False, True, 1)])
-def test_what_was_in_flight_may_have_been_written(tmp_path: Path, repeatable: bool, retry: bool, again: int) -> None:
+@pytest.mark.parametrize(
+    ("repeatable", "retry", "again"), [(True, False, 1), (False, False, 0), (False, True, 1)]
+)
+def test_what_was_in_flight_may_have_been_written(
+    tmp_path: Path, repeatable: bool, retry: bool, again: int
+) -> None:
     """After a run that just ended it counts as unknown, and is sent again where that does no harm or was asked for."""
     planned = rows([(("a",), "1")], repeatable=repeatable)
     killed = Journal(tmp_path / "journal", {})

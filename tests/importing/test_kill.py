@@ -22,7 +22,9 @@ from .service import Service
 RUNS = int(os.environ.get("IMPORT_KILLS", "3"))
 ROWS = int(os.environ.get("IMPORT_ROWS", "1500"))
 RETRIES = 6
-PATIENCE = 120 + ROWS // 5  # seconds after which an import hangs, on a machine that has much else to do
+PATIENCE = (
+    120 + ROWS // 5
+)  # seconds after which an import hangs, on a machine that has much else to do
 
 
 def contact(number: int) -> str:
@@ -38,15 +40,33 @@ def written(path: Path, rows: int, chance: random.Random) -> dict[str, list[dict
             number = chance.randrange(max(1, line)) if line % 10 == 9 else line
             name = chance.choice(["Ada", "Bob"])
             file.write(f"{contact(number)},user{number}@example.com,{name}\n")
-            bodies.setdefault(contact(number), []).append({"id": contact(number), "email": f"user{number}@example.com", "name": name})
+            bodies.setdefault(contact(number), []).append(
+                {"id": contact(number), "email": f"user{number}@example.com", "name": name}
+            )
     return bodies
 
 
 def started(path: Path, service: Service, *options: str) -> subprocess.Popen[str]:
     """The command as a user starts it, in a process of its own."""
-    words = [sys.executable, "-m", "contact_apis", "import", str(path), "--to", "pristo", "--timeout", "1", "--max-retries", str(RETRIES)]
+    words = [
+        sys.executable,
+        "-m",
+        "contact_apis",
+        "import",
+        str(path),
+        "--to",
+        "pristo",
+        "--timeout",
+        "1",
+        "--max-retries",
+        str(RETRIES),
+    ]
     return subprocess.Popen(
-        [*words, *options], env={**os.environ, **service.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*words, *options],
+        env={**os.environ, **service.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -56,7 +76,9 @@ def in_flight(journal: Path) -> set[str]:
         return set()
     with closing(sqlite3.connect(journal)) as db:
         try:
-            return {name for (name,) in db.execute("SELECT name FROM row WHERE state = 'in flight'")}
+            return {
+                name for (name,) in db.execute("SELECT name FROM row WHERE state = 'in flight'")
+            }
         except sqlite3.OperationalError:  # killed before the tables were there
             return set()
 
@@ -65,7 +87,11 @@ def in_flight(journal: Path) -> set[str]:
 def test_a_kill_loses_nothing(tmp_path: Path, seed: int) -> None:
     """Killed at a random moment and run again until it ends: one final state a row, the last content of each contact in the service."""
     chance = random.Random(seed)  # chooses a moment, hides nothing
-    path, journal, results = tmp_path / "in.csv", tmp_path / "in.csv.journal", tmp_path / "results.jsonl"
+    path, journal, results = (
+        tmp_path / "in.csv",
+        tmp_path / "in.csv.journal",
+        tmp_path / "results.jsonl",
+    )
     bodies = written(path, ROWS, chance)
     interrupted: Counter[str] = Counter()
     with Service(latency=0.005, faults=0.02, seed=seed) as service:
@@ -90,7 +116,9 @@ def test_a_kill_loses_nothing(tmp_path: Path, seed: int) -> None:
         assert len(service.sent[name]) <= allowed
         if not interrupted[name]:
             # What ended before a kill is not sent again after it: each row is carried out once, but for attempts whose answer was lost.
-            assert _without_repeats([each["contact"] for each in service.applied[name]]) == _without_repeats(wanted)
+            assert _without_repeats(
+                [each["contact"] for each in service.applied[name]]
+            ) == _without_repeats(wanted)
 
 
 def _without_repeats(values: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -112,7 +140,9 @@ def test_a_service_that_is_down_for_a_while(tmp_path: Path) -> None:
         with started(path, service, "--results", str(results)) as again:
             again.communicate(timeout=60)
         assert again.returncode == 0
-    assert all(service.applied[name][-1]["contact"] == wanted[-1] for name, wanted in bodies.items())
+    assert all(
+        service.applied[name][-1]["contact"] == wanted[-1] for name, wanted in bodies.items()
+    )
     assert len(results.read_text().splitlines()) == 1000
 
 
@@ -131,7 +161,9 @@ def test_a_short_outage_is_waited_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_lets_what_is_in_flight_end(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_a_signal_lets_what_is_in_flight_end(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     """No request is cut, none is unknown, the results are written, and the next run sends only the rest."""
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
     written(path, 1000, random.Random(3))
@@ -158,7 +190,9 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
     written(path, 50, random.Random(4))
     with Service(latency=20) as service:
-        with started(path, service, "--results", str(results), "--concurrency", "8", "--timeout", "30") as running:
+        with started(
+            path, service, "--results", str(results), "--concurrency", "8", "--timeout", "30"
+        ) as running:
             while len(service.times) < 8:
                 time.sleep(0.01)
             for _ in range(2):

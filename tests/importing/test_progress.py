@@ -8,7 +8,9 @@ from contact_apis._importing import progress as _progress
 from contact_apis._importing.progress import INTERVAL, Watch
 
 
-def test_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With what is done, at what rate, how long it takes, and what did not make it; also while no row ends."""
     now = 1000.0
     monkeypatch.setattr(_progress, "monotonic", lambda: now)

@@ -28,7 +28,9 @@ def start(path: Path, service: Service, *options: str, before: str = "") -> subp
     for number in NUMBERS:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, _nothing)
-    words = f"{before} {sys.executable} -m contact_apis import {path} --to pristo {' '.join(options)}"
+    words = (
+        f"{before} {sys.executable} -m contact_apis import {path} --to pristo {' '.join(options)}"
+    )
     return subprocess.Popen(
         ["bash", "-c", f"exec {words}"],
         env={**os.environ, **service.env},
@@ -52,7 +54,9 @@ def test_a_signal_at_any_moment(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # chooses a moment, hides nothing
     number = NUMBERS[seed % len(NUMBERS)]
     path, results = tmp_path / "in.csv", tmp_path / "results.jsonl"
-    path.write_text("id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(ROWS)), "utf-8")
+    path.write_text(
+        "id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(ROWS)), "utf-8"
+    )
     with Service(latency=0.002) as service:
         with start(path, service, "--results", str(results)) as running:
             wanted = ROWS if seed % 2 else chance.randrange(1, ROWS)
@@ -78,7 +82,9 @@ def test_a_signal_at_any_moment(tmp_path: Path, seed: int) -> None:
 def test_a_signal_while_rows_are_checked(tmp_path: Path) -> None:
     """Nothing is sent then, and the next run has every row in."""
     path = tmp_path / "in.csv"
-    path.write_text("id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(30_000)), "utf-8")
+    path.write_text(
+        "id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(30_000)), "utf-8"
+    )
     with Service() as service:
         with start(path, service, "--dry-run") as running:
             time.sleep(0.9)
@@ -91,7 +97,9 @@ def test_a_signal_while_rows_are_checked(tmp_path: Path) -> None:
 def test_who_ignores_a_hang_up_is_left_alone(tmp_path: Path) -> None:
     """Under ``nohup`` a closed session does not end the import."""
     path = tmp_path / "in.csv"
-    path.write_text("id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(ROWS)), "utf-8")
+    path.write_text(
+        "id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(ROWS)), "utf-8"
+    )
     with Service(latency=0.05) as service:
         with start(path, service, "--concurrency", "16", before="nohup") as running:
             while len(service.times) < 20:

@@ -29,7 +29,9 @@ from .test_conditions import ROWS, Picky, contact, content, run
 File = Callable[..., Path]
 
 
-def test_a_file_that_changes_behind_a_limit(command: Command, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_behind_a_limit(
+    command: Command, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where only the first rows are taken: a file that was replaced meanwhile is not sent, and the next run sends what it holds."""
     path = file(content(range(ROWS)))
     mapped = ColumnMapping.of_cells
@@ -71,9 +73,14 @@ def test_an_open_quote_over_many_short_lines(file: File, start: bytes) -> None:
     path = file(gzip.compress(start + b"a\n" * (1 << 24)), "open.csv.gz")
     measured = f"import sys\nfrom contact_apis.cli import main\nsys.argv = {['x', 'import', str(path), '--to', 'pristo', '--dry-run']!r}\n"
     measured += "try:\n main()\nfinally:\n print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
-    done = subprocess.run([sys.executable, "-c", measured], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", measured], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2, done.stderr
-    assert f"the row that begins in line {start.count(bytes([10])) + 1} of open.csv.gz is too long" in done.stderr
+    assert (
+        f"the row that begins in line {start.count(bytes([10])) + 1} of open.csv.gz is too long"
+        in done.stderr
+    )
     assert int(done.stdout.split()[-1]) < 300 * 1024  # KiB, at their most
 
 
@@ -99,7 +106,15 @@ def test_a_key_that_is_revoked_meanwhile(command: Command, file: File) -> None:
             return service.blocks_the_probe
 
         service.blocked = blocked
-        done = command("import", file(content(range(1000))), "--to", "pristo", "--concurrency", 8, service=service)
+        done = command(
+            "import",
+            file(content(range(1000))),
+            "--to",
+            "pristo",
+            "--concurrency",
+            8,
+            service=service,
+        )
         assert (done.code, "credentials were refused" in done.out) == (3, True)
         assert len(service.times) < 100 + 2 * _import.FORBIDDEN + 8
 
@@ -112,7 +127,9 @@ def test_many_403s_of_rows_do_not_stop_it(command: Command, file: File) -> None:
         service.blocked = lambda body: body["contact"]["id"] in bad
         done = command("import", path, "--to", "pristo", service=service)
         assert (done.code, len(service.applied)) == (1, 180)
-        assert command("import", path, "--to", "pristo", service=service).code == 1  # and so they do alone
+        assert (
+            command("import", path, "--to", "pristo", service=service).code == 1
+        )  # and so they do alone
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 422, 202])
@@ -123,10 +140,27 @@ def test_one_reason_is_known_in_whatever_words(command: Command, file: File, sta
         def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], object] | str:
             self.times.append(0.0)
             who = body["contact"]["id"] if body else ""
-            return status, {"Location": "/"}, {"error": {"code": "no", "message": f"{who} ({len(self.times)}) is not of this population"}}
+            return (
+                status,
+                {"Location": "/"},
+                {
+                    "error": {
+                        "code": "no",
+                        "message": f"{who} ({len(self.times)}) is not of this population",
+                    }
+                },
+            )
 
     with Wordy() as service:
-        done = command("import", file(content(range(600))), "--to", "pristo", "--max-retries", 0, service=service)
+        done = command(
+            "import",
+            file(content(range(600))),
+            "--to",
+            "pristo",
+            "--max-retries",
+            0,
+            service=service,
+        )
     assert done.code == 6
     assert len(service.times) <= 2 * _import.WINDOW
     assert f"returned {status}" in done.out.splitlines()[-1]
@@ -139,7 +173,9 @@ def test_what_went_in_before_counts(command: Command, file: File) -> None:
         service.blocked = lambda body: body["contact"]["name"] == "Bad"
         path = file(content(range(10)) + content(range(10, 210), "Bad").partition("\n")[2])
         assert command("import", path, "--to", "pristo", service=service).code == 1
-        path.write_text(path.read_text("utf-8") + content(range(300, 310)).partition("\n")[2], "utf-8")
+        path.write_text(
+            path.read_text("utf-8") + content(range(300, 310)).partition("\n")[2], "utf-8"
+        )
         assert command("import", path, "--to", "pristo", service=service).code == 1
         assert len(service.applied) == 20
 
@@ -153,7 +189,12 @@ def test_a_disk_that_is_full_before_anything_is_sent(file: File) -> None:
     limit = 100_000
     with Service() as service:
         for options in ((), ("--dry-run",)):
-            done = run(path, service, *options, limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+            done = run(
+                path,
+                service,
+                *options,
+                limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            )
             assert (done.returncode, service.times) == (5, []), done.stderr
             assert "Traceback" not in done.stderr
             assert "nothing was sent" in done.stderr.splitlines()[-1]
@@ -161,7 +202,9 @@ def test_a_disk_that_is_full_before_anything_is_sent(file: File) -> None:
         assert len(service.times) == 3000
 
 
-def test_a_disk_that_is_full_at_the_very_end(command: Command, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_at_the_very_end(
+    command: Command, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where only the last note finds no room, the summary tells what went in and the exit code that something was not noted."""
 
     def complete(self: Journal, fingerprint: str | None) -> None:
@@ -181,12 +224,24 @@ def test_a_disk_that_is_full_at_the_very_end(command: Command, file: File, monke
 def test_a_terminal_that_goes_away(file: File) -> None:
     """A session that is closed ends the import by SIGHUP with 129: what is in flight ends, the rest goes in with the next run."""
     path = file(content(range(1000)))
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # what this process ignores, as under nohup, its children would ignore
+    if (
+        signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    ):  # what this process ignores, as under nohup, its children would ignore
         signal.signal(signal.SIGHUP, lambda *_: None)
     terminal, side = pty.openpty()
     with Service(latency=0.02) as service:
         process = subprocess.Popen(
-            [sys.executable, "-m", "contact_apis", "import", str(path), "--to", "pristo", "--concurrency", "16"],
+            [
+                sys.executable,
+                "-m",
+                "contact_apis",
+                "import",
+                str(path),
+                "--to",
+                "pristo",
+                "--concurrency",
+                "16",
+            ],
             env={**os.environ, **service.env},
             stdin=side,
             stdout=side,
@@ -211,7 +266,19 @@ def test_descriptors_that_run_out_meanwhile(file: File, tmp_path: Path) -> None:
     path, results = file(content(range(1500))), tmp_path / "results.jsonl"
     with Service(latency=0.01) as service:
         process = subprocess.Popen(
-            [sys.executable, "-m", "contact_apis", "import", str(path), "--to", "pristo", "--max-retries", "0", "--results", str(results)],
+            [
+                sys.executable,
+                "-m",
+                "contact_apis",
+                "import",
+                str(path),
+                "--to",
+                "pristo",
+                "--max-retries",
+                "0",
+                "--results",
+                str(results),
+            ],
             env={**os.environ, **service.env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -18,7 +18,10 @@ from tests.mutants.matrix import LEAST_SHARE, limits, run_all, uncovered, write_
 
 def main() -> int:
     """Reads the command line; the result is the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Runs the contract suite against broken services.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description="Runs the contract suite against broken services.",
+    )
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("list", help="name all mutants and variants")
     serve = commands.add_parser("serve", help="serve one of them until interrupted")
@@ -27,7 +30,10 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "list":
         for each in load().values():
-            print(f"{each.name}: {each.says}" + ("" if each.is_variant else f" ({', '.join(sorted(each.right))})"))
+            print(
+                f"{each.name}: {each.says}"
+                + ("" if each.is_variant else f" ({', '.join(sorted(each.right))})")
+            )
         return 0
     if arguments.command == "serve":
         return _serve(arguments.name, arguments.port)
@@ -56,17 +62,26 @@ def _matrix() -> int:
         each
         for each in load().values()
         if (os.environ.get("API") or "both") in ("both", each.api)
-        and (os.environ.get("KIND") or "both") in ("both", "variants" if each.is_variant else "mutants")
+        and (os.environ.get("KIND") or "both")
+        in ("both", "variants" if each.is_variant else "mutants")
         and any(text in each.name for text in texts)
     ][:: int(os.environ.get("EVERY") or 1)]
     if limits() not in LEAST_SHARE:
         print(f"LIMITS={limits()} is not valid; it is none or live", file=sys.stderr)
         return 2
     if not subjects:
-        print("no subject has such a name; python -m tests.mutants list names them all", file=sys.stderr)
+        print(
+            "no subject has such a name; python -m tests.mutants list names them all",
+            file=sys.stderr,
+        )
         return 2
     seed = int(os.environ.get("SEED") or 1)
-    verdicts = run_all(subjects, seed=seed, jobs=int(os.environ.get("JOBS") or 3), say=lambda text: print(text, flush=True))
+    verdicts = run_all(
+        subjects,
+        seed=seed,
+        jobs=int(os.environ.get("JOBS") or 3),
+        say=lambda text: print(text, flush=True),
+    )
     matrix = write_matrix(Path(os.environ.get("REPORTS") or "reports/mutants"), verdicts, seed=seed)
     missing = uncovered()
     for clause in missing:

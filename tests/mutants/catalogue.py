@@ -58,7 +58,9 @@ class Seen:
 
     def answer(self, body: Any) -> None:
         """Sets the body."""
-        self.body = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        self.body = (
+            body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        )
 
 
 Twist = Callable[[Seen], Awaitable[None] | None]
@@ -101,7 +103,9 @@ def subjects(
         apis = [api for api in APIS if issubclass(service, HONEST[api])]
     for api in apis:
         right = frozenset(clause.format(api=api) for clause in clauses)
-        yield Subject(f"{api}.{name}", api, says, right, service or HONEST[api], setup, twist, protocol)
+        yield Subject(
+            f"{api}.{name}", api, says, right, service or HONEST[api], setup, twist, protocol
+        )
 
 
 def of_service(service: type[MockService], *clauses: str) -> Iterator[Subject]:
@@ -164,7 +168,9 @@ class SubjectServer(MockServer):
             served = subject.service(key, app)
         if subject.setup is not None:
             subject.setup(served)
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it would complain of is done on purpose
+        logging.getLogger("uvicorn.error").setLevel(
+            logging.CRITICAL
+        )  # what it would complain of is done on purpose
         self._server.config.app = Stage(served, subject.twist, self._die)
         self._server.config.http = subject.protocol
 
@@ -191,10 +197,19 @@ class Stage:
             more = message.get("more_body", False)
         body = b"".join(parts)
         connection = str(scope["client"])
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request = Request(scope["method"], scope["path"], {**headers, ":connection": connection}, body[:BODY_LIMIT])
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        request = Request(
+            scope["method"],
+            scope["path"],
+            {**headers, ":connection": connection},
+            body[:BODY_LIMIT],
+        )
         self.number += 1
-        before = getattr(self.served, "before", None)  # for the few that wait between looking and writing
+        before = getattr(
+            self.served, "before", None
+        )  # for the few that wait between looking and writing
         if before is not None:
             await before(request)
         answer = self.app.answer(request, None, too_large=len(body) > BODY_LIMIT)
@@ -204,7 +219,9 @@ class Stage:
             self.number,
             answer.status,
             {**answer.headers, "Content-Type": "application/json"},
-            b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+            b""
+            if answer.body is None
+            else json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "surrogatepass"),
             self.memory,
         )
         if self.change is not None:
@@ -234,16 +251,30 @@ class Stage:
             while (await receive())["type"] != "http.disconnect":
                 pass
             return
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in seen.headers.items()]
+        headers = [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in seen.headers.items()
+        ]
         if seen.end != "chunked" and seen.status != 204:
             headers.append((b"content-length", str(len(seen.body)).encode()))
         await send({"type": "http.response.start", "status": seen.status, "headers": headers})
         if seen.end == "cut":
-            await send({"type": "http.response.body", "body": seen.body[: len(seen.body) // 2], "more_body": True})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": seen.body[: len(seen.body) // 2],
+                    "more_body": True,
+                }
+            )
             transport.close()
             return
         for start in range(0, len(seen.body), 7) if seen.end == "chunked" else ():
-            await send({"type": "http.response.body", "body": seen.body[start : start + 7], "more_body": True})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": seen.body[start : start + 7],
+                    "more_body": True,
+                }
+            )
         rest = b"" if seen.end == "chunked" or seen.status == 204 else seen.body
         await send({"type": "http.response.body", "body": rest})
         if seen.end == "then-close":

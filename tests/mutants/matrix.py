@@ -65,7 +65,13 @@ def variables_for(subject: Subject, seed: int, reports: str) -> dict[str, str]:
     """
     own = ("PRISTO_", "RETAINFUL_", "CONTRACT_", "PREVIOUS", "HISTORY", "CLAUSE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    told = {"TARGET": "live", "API": subject.api, "PROFILE": "quick", "SEED": str(seed), "REPORTS": reports}
+    told = {
+        "TARGET": "live",
+        "API": subject.api,
+        "PROFILE": "quick",
+        "SEED": str(seed),
+        "REPORTS": reports,
+    }
     if limits() == "live":
         told |= {"PROFILE": "ci", "CONTRACT_GENTLE": "1", "CONTRACT_RATE": "0"}
     return {**kept, **told, "FAILFAST": "0" if subject.is_variant else "1"}
@@ -81,7 +87,13 @@ def warm_up() -> None:
 
     Not the checks: Hypothesis gives them the settings that hold when they are imported, and those are the run's.
     """
-    for name in ("_hypothesis_pytestplugin", "hypothesis.stateful", "pytest", "schemathesis", "tests.contract.plugin"):
+    for name in (
+        "_hypothesis_pytestplugin",
+        "hypothesis.stateful",
+        "pytest",
+        "schemathesis",
+        "tests.contract.plugin",
+    ):
         import_module(name)
     # pytest imports its own plugins one by one when it starts.
     for name in default_plugins:
@@ -96,7 +108,12 @@ def warm_up() -> None:
 
 def start_up_seconds(jobs: int) -> float:
     """How long a run takes that finds nobody at its address: what forked ones are spared. As many at once as later."""
-    told = {"TARGET": "live", "API": "retainful", "PROFILE": "quick", "RETAINFUL_BASE_URL": "http://127.0.0.1:9"}
+    told = {
+        "TARGET": "live",
+        "API": "retainful",
+        "PROFILE": "quick",
+        "RETAINFUL_BASE_URL": "http://127.0.0.1:9",
+    }
     told |= dict.fromkeys(("RETAINFUL_API_KEY", "RETAINFUL_APP_ID", "RETAINFUL_LIST_ID"), "nobody")
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
@@ -150,7 +167,9 @@ class Job:
         server = FORK.Process(target=_serve, args=(self.subject, tell), daemon=True)
         server.start()
         env = told.recv()
-        process = FORK.Process(target=_judge, args=(self.subject, self.seed, self.folder.name, env), daemon=True)
+        process = FORK.Process(
+            target=_judge, args=(self.subject, self.seed, self.folder.name, env), daemon=True
+        )
         process.start()
         object.__setattr__(self, "server", server)
         object.__setattr__(self, "process", process)
@@ -170,7 +189,11 @@ class Job:
             if results.exists():
                 return _verdict(self.subject, json.loads(results.read_text("utf-8")), seconds)
             said = Path(folder, "said").read_text("utf-8", "replace")[-500:]
-        return _verdict(self.subject, {"verdict": "none", "reason": said, "failures": [], "requests": 0}, seconds)
+        return _verdict(
+            self.subject,
+            {"verdict": "none", "reason": said, "failures": [], "requests": 0},
+            seconds,
+        )
 
 
 def _verdict(subject: Subject, results: dict[str, Any], seconds: float) -> Verdict:
@@ -184,11 +207,20 @@ def _verdict(subject: Subject, results: dict[str, Any], seconds: float) -> Verdi
         outcome = "killed" if clause in subject.right else "wrong clause"
     message = first["message"] if first else results["reason"]
     return Verdict(
-        subject.name, subject.says, tuple(sorted(subject.right)), outcome, clause, message, results["requests"], round(seconds, 2)
+        subject.name,
+        subject.says,
+        tuple(sorted(subject.right)),
+        outcome,
+        clause,
+        message,
+        results["requests"],
+        round(seconds, 2),
     )
 
 
-def run_all(subjects: Sequence[Subject], *, seed: int, jobs: int, say: Callable[[str], None]) -> list[Verdict]:
+def run_all(
+    subjects: Sequence[Subject], *, seed: int, jobs: int, say: Callable[[str], None]
+) -> list[Verdict]:
     """Judges all subjects, some at a time, and tells of each when it is done."""
     start_up = start_up_seconds(jobs)
     warm_up()
@@ -210,13 +242,19 @@ def _tell(verdict: Verdict, say: Callable[[str], None]) -> None:
     what = f"{verdict.outcome} by {verdict.clause}" if verdict.clause else verdict.outcome
     say(f"{mark} {verdict.name}: {what}, {verdict.requests} requests, {verdict.seconds:.1f} s")
     if not verdict.is_good:
-        say(f"    {verdict.says}\n    right: {', '.join(verdict.right) or 'no clause'}; said: {verdict.message}")
+        say(
+            f"    {verdict.says}\n    right: {', '.join(verdict.right) or 'no clause'}; said: {verdict.message}"
+        )
 
 
 def uncovered() -> list[str]:
     """The documented clauses that no mutant breaks."""
     broken = {clause for each in load().values() for clause in each.right}
-    return [each.id for each in load_clauses().values() if each.evidence == "documented" and each.id not in broken]
+    return [
+        each.id
+        for each in load_clauses().values()
+        if each.evidence == "documented" and each.id not in broken
+    ]
 
 
 def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
@@ -225,13 +263,16 @@ def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     mutants = [each for each in verdicts if each.right]
     variants = [each for each in verdicts if not each.right]
     counts = {
-        each: sum(verdict.outcome == each for verdict in verdicts) for each in ("killed", "wrong clause", "survived", "conforms", "accused")
+        each: sum(verdict.outcome == each for verdict in verdicts)
+        for each in ("killed", "wrong clause", "survived", "conforms", "accused")
     }
     lines = []
     for title, group in (("mutants", mutants), ("variants", variants)):
         if group:
             seconds = statistics.median(each.seconds for each in group)
-            lines.append(f"{len(group)} {title}: median {seconds:.1f} s, {statistics.median(each.requests for each in group):.0f} requests")
+            lines.append(
+                f"{len(group)} {title}: median {seconds:.1f} s, {statistics.median(each.requests for each in group):.0f} requests"
+            )
     lines.append(", ".join(f"{number} {what}" for what, number in counts.items()))
     share = counts["killed"] / len(mutants) if mutants else 1.0
     if limits() == "live":
@@ -241,13 +282,18 @@ def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
             f" {alarms} false alarm{'' if alarms == 1 else 's'} on {len(variants)} variants"
         )
     bad = [each for each in verdicts if not each.is_good]
-    lines += [f"✗ {each.name}: {each.outcome}" + (f" ({each.clause})" if each.clause else "") for each in bad]
+    lines += [
+        f"✗ {each.name}: {each.outcome}" + (f" ({each.clause})" if each.clause else "")
+        for each in bad
+    ]
     return {
         "mutants": len(mutants),
         "variants": len(variants),
         "counts": counts,
         "median_seconds": statistics.median(each.seconds for each in mutants) if mutants else None,
-        "median_requests": statistics.median(each.requests for each in mutants) if mutants else None,
+        "median_requests": statistics.median(each.requests for each in mutants)
+        if mutants
+        else None,
         "good": counts["accused"] == 0 and share >= LEAST_SHARE[limits()],
         "lines": lines,
     }
@@ -255,14 +301,25 @@ def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
 
 def write_matrix(folder: Path, verdicts: Sequence[Verdict], *, seed: int) -> dict[str, Any]:
     """Writes ``matrix.json`` and ``index.html``."""
-    matrix = {"seed": seed, "summary": summarise(verdicts), "uncovered": uncovered(), "subjects": [asdict(each) for each in verdicts]}
+    matrix = {
+        "seed": seed,
+        "summary": summarise(verdicts),
+        "uncovered": uncovered(),
+        "subjects": [asdict(each) for each in verdicts],
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "matrix.json").write_text(json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "matrix.json").write_text(
+        json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     (folder / "index.html").write_text(render(matrix), "utf-8")
     return matrix
 
 
 def render(matrix: dict[str, Any]) -> str:
     """One self-contained page of the matrix."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(matrix=matrix, clauses=load_clauses())
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        matrix=matrix, clauses=load_clauses()
+    )

@@ -64,7 +64,11 @@ class RepeatIsAConflict(PristoMock):
     """An upsert that changes nothing is answered 409."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        known = any(self.merge(each, body["contact"]) == each for kept in self.stored.values() for each in kept.values())
+        known = any(
+            self.merge(each, body["contact"]) == each
+            for kept in self.stored.values()
+            for each in kept.values()
+        )
         if known and len(body["contact"]) > 1:
             return self.error(operation, 409, "conflict", "There is nothing to change.")
         return super().act(operation, request, body)
@@ -74,7 +78,11 @@ class RepeatIsRefused(PristoMock):
     """An upsert that changes nothing is answered 400."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        known = any(self.merge(each, body["contact"]) == each for kept in self.stored.values() for each in kept.values())
+        known = any(
+            self.merge(each, body["contact"]) == each
+            for kept in self.stored.values()
+            for each in kept.values()
+        )
         if known and len(body["contact"]) > 4:
             return self.error(operation, 400, "nothing", "There is nothing to change.")
         return super().act(operation, request, body)
@@ -84,7 +92,9 @@ class EmptyUpdateIsRefused(PristoMock):
     """An update that gives nothing but the id is refused."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        if len(body["contact"]) == 1 and any(UUID(body["contact"]["id"]) in kept for kept in self.stored.values()):
+        if len(body["contact"]) == 1 and any(
+            UUID(body["contact"]["id"]) in kept for kept in self.stored.values()
+        ):
             return self.error(operation, 400, "nothing", "There is nothing to change.")
         return super().act(operation, request, body)
 
@@ -153,7 +163,11 @@ def _member_lost(member: str) -> type[PristoMock]:
     class Lost(PristoMock):
         def merge(self, stored: Json, given: Json) -> Json:
             merged = super().merge(stored, given)
-            return merged if member in given else {name: value for name, value in merged.items() if name != member}
+            return (
+                merged
+                if member in given
+                else {name: value for name, value in merged.items() if name != member}
+            )
 
     return Lost
 
@@ -187,7 +201,10 @@ def _members_not_shown() -> Iterator[Subject]:
     """For each member: responses do not show it."""
     for member in ("email", "phone", "language", "name", "lastName", "customFields"):
         yield from subjects(
-            f"{member}-not-shown", f"Answers do not show {member}.", ["pristo.answer-shows-whole-contact"], service=_member_hidden(member)
+            f"{member}-not-shown",
+            f"Answers do not show {member}.",
+            ["pristo.answer-shows-whole-contact"],
+            service=_member_hidden(member),
         )
 
 
@@ -211,7 +228,9 @@ class LeftOutIsEmptied(PristoMock):
     def merge(self, stored: Json, given: Json) -> Json:
         merged = super().merge(stored, given)
         return {
-            name: value if name in given or name == "customFields" else "" for name, value in merged.items() if name != "email" or value
+            name: value if name in given or name == "customFields" else ""
+            for name, value in merged.items()
+            if name != "email" or value
         }
 
 
@@ -257,7 +276,11 @@ class UpdateOfEmailForgetsPhone(PristoMock):
 
     def merge(self, stored: Json, given: Json) -> Json:
         merged = super().merge(stored, given)
-        if given.get("email", stored.get("email")) != stored.get("email") and "phone" not in given and stored:
+        if (
+            given.get("email", stored.get("email")) != stored.get("email")
+            and "phone" not in given
+            and stored
+        ):
             merged.pop("phone", None)
         return merged
 
@@ -329,7 +352,10 @@ class CustomKeysAreLowered(PristoMock):
     def show(self, stored: Json, given: Json, before: Json) -> Json:
         if "customFields" not in stored:
             return stored
-        return {**stored, "customFields": {key.upper(): value for key, value in stored["customFields"].items()}}
+        return {
+            **stored,
+            "customFields": {key.upper(): value for key, value in stored["customFields"].items()},
+        }
 
 
 class CustomFieldsShareAValue(PristoMock):
@@ -338,15 +364,33 @@ class CustomFieldsShareAValue(PristoMock):
     def merge(self, stored: Json, given: Json) -> Json:
         merged = super().merge(stored, given)
         if given.get("customFields"):
-            merged["customFields"] = dict.fromkeys(merged["customFields"], list(given["customFields"].values())[-1])
+            merged["customFields"] = dict.fromkeys(
+                merged["customFields"], list(given["customFields"].values())[-1]
+            )
         return merged
 
 
 SHOWN: dict[str, tuple[str, Callable[[Json], Any], str]] = {
-    "further-member": ("a member that the schema does not know", lambda contact: {**contact, "createdAt": "2026-01-01T00:00:00Z"}, ""),
-    "internal-number": ("an internal number beside the id", lambda contact: {**contact, "_id": 7}, ""),
-    "number-for-id": ("a number for the id", lambda contact: {**contact, "id": UUID(contact["id"]).int % 1000}, ""),
-    "id-without-hyphens": ("the id in another notation", lambda contact: {**contact, "id": "urn:" + contact["id"]}, ""),
+    "further-member": (
+        "a member that the schema does not know",
+        lambda contact: {**contact, "createdAt": "2026-01-01T00:00:00Z"},
+        "",
+    ),
+    "internal-number": (
+        "an internal number beside the id",
+        lambda contact: {**contact, "_id": 7},
+        "",
+    ),
+    "number-for-id": (
+        "a number for the id",
+        lambda contact: {**contact, "id": UUID(contact["id"]).int % 1000},
+        "",
+    ),
+    "id-without-hyphens": (
+        "the id in another notation",
+        lambda contact: {**contact, "id": "urn:" + contact["id"]},
+        "",
+    ),
     "array-for-contact": ("an array for the contact", lambda contact: [contact], ""),
     "text-for-contact": ("the contact as JSON in a text", json.dumps, ""),
     "null-for-contact": ("null for the contact", lambda contact: None, ""),
@@ -355,11 +399,17 @@ SHOWN: dict[str, tuple[str, Callable[[Json], Any], str]] = {
         lambda contact: {**contact, "customFields": [*contact.get("customFields", {}).items()]},
         "",
     ),
-    "null-for-custom-fields": ("null for custom fields that were never given", lambda contact: {"customFields": None, **contact}, ""),
+    "null-for-custom-fields": (
+        "null for custom fields that were never given",
+        lambda contact: {"customFields": None, **contact},
+        "",
+    ),
     "numbers-for-custom-values": (
         "custom values that look like numbers as numbers",
         lambda contact: {
-            name: {key: int(each) if each.isdigit() else each for key, each in value.items()} if name == "customFields" else value
+            name: {key: int(each) if each.isdigit() else each for key, each in value.items()}
+            if name == "customFields"
+            else value
             for name, value in contact.items()
         },
         "pristo.answer-shows-what-was-sent",
@@ -368,7 +418,11 @@ SHOWN: dict[str, tuple[str, Callable[[Json], Any], str]] = {
         "the phone as a number",
         lambda contact: {
             **contact,
-            "phone": int(contact.get("phone", "0").strip("+") if contact.get("phone", "0").strip("+").isdecimal() else 0),
+            "phone": int(
+                contact.get("phone", "0").strip("+")
+                if contact.get("phone", "0").strip("+").isdecimal()
+                else 0
+            ),
         },
         "",
     ),
@@ -377,7 +431,11 @@ SHOWN: dict[str, tuple[str, Callable[[Json], Any], str]] = {
         lambda contact: {**contact, "email": contact.get("email", "ada").partition("@")[0]},
         "",
     ),
-    "long-custom-value": ("a custom value of 300 characters", lambda contact: {**contact, "customFields": {"notes": "x" * 300}}, ""),
+    "long-custom-value": (
+        "a custom value of 300 characters",
+        lambda contact: {**contact, "customFields": {"notes": "x" * 300}},
+        "",
+    ),
 }
 
 
@@ -421,8 +479,13 @@ class PopulationIsComparedAsText(PristoMock):
     """A population in capitals is another population."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        if self.path_values(operation, request)[0].lower() != self.path_values(operation, request)[0]:
-            return self.error(operation, 400, "unknown_population", "The population does not exist.")
+        if (
+            self.path_values(operation, request)[0].lower()
+            != self.path_values(operation, request)[0]
+        ):
+            return self.error(
+                operation, 400, "unknown_population", "The population does not exist."
+            )
         return super().act(operation, request, body)
 
 
@@ -435,24 +498,58 @@ def _keyed(key: Callable[[Json], Any]) -> type[PristoMock]:
 
 
 TELLING: dict[str, tuple[str, Callable[[Json], Any]]] = {
-    "email": ("the email, where there is one", lambda contact: contact.get("email") or UUID(contact["id"])),
-    "phone": ("the phone, where there is one", lambda contact: contact.get("phone") or UUID(contact["id"])),
-    "name": ("the name, where there is one", lambda contact: contact.get("name") or UUID(contact["id"])),
+    "email": (
+        "the email, where there is one",
+        lambda contact: contact.get("email") or UUID(contact["id"]),
+    ),
+    "phone": (
+        "the phone, where there is one",
+        lambda contact: contact.get("phone") or UUID(contact["id"]),
+    ),
+    "name": (
+        "the name, where there is one",
+        lambda contact: contact.get("name") or UUID(contact["id"]),
+    ),
     "first-part": ("the first eight digits of the id", lambda contact: UUID(contact["id"]).hex[:8]),
-    "last-part": ("the last twelve digits of the id", lambda contact: UUID(contact["id"]).hex[-12:]),
-    "all-but-the-last-digit": ("the id without its last digit", lambda contact: UUID(contact["id"]).hex[:-1]),
-    "all-but-the-first-digit": ("the id without its first digit", lambda contact: UUID(contact["id"]).hex[1:]),
-    "half-the-bits": ("the lower half of the id", lambda contact: UUID(contact["id"]).int & ((1 << 64) - 1)),
+    "last-part": (
+        "the last twelve digits of the id",
+        lambda contact: UUID(contact["id"]).hex[-12:],
+    ),
+    "all-but-the-last-digit": (
+        "the id without its last digit",
+        lambda contact: UUID(contact["id"]).hex[:-1],
+    ),
+    "all-but-the-first-digit": (
+        "the id without its first digit",
+        lambda contact: UUID(contact["id"]).hex[1:],
+    ),
+    "half-the-bits": (
+        "the lower half of the id",
+        lambda contact: UUID(contact["id"]).int & ((1 << 64) - 1),
+    ),
     "the-upper-half": ("the upper half of the id", lambda contact: UUID(contact["id"]).int >> 64),
-    "a-floating-number": ("the id as a floating-point number", lambda contact: float(UUID(contact["id"]).int)),
+    "a-floating-number": (
+        "the id as a floating-point number",
+        lambda contact: float(UUID(contact["id"]).int),
+    ),
 }
 
 
 def _told_apart_wrongly() -> Iterator[Subject]:
     """Contacts told apart by something else than their id."""
     for name, (what, key) in TELLING.items():
-        clauses = ["pristo.id-identifies", "pristo.create-answers-201", "pristo.update-answers-200", "pristo.update-keeps-the-rest"]
-        yield from subjects(f"told-apart-by-{name}", f"Contacts are told apart by {what}.", clauses, service=_keyed(key))
+        clauses = [
+            "pristo.id-identifies",
+            "pristo.create-answers-201",
+            "pristo.update-answers-200",
+            "pristo.update-keeps-the-rest",
+        ]
+        yield from subjects(
+            f"told-apart-by-{name}",
+            f"Contacts are told apart by {what}.",
+            clauses,
+            service=_keyed(key),
+        )
 
 
 class AnEmailMovesToItsNewContact(PristoMock):
@@ -461,7 +558,11 @@ class AnEmailMovesToItsNewContact(PristoMock):
     def merge(self, stored: Json, given: Json) -> Json:
         for kept in self.stored.values():
             for each in kept.values():
-                if "email" in given and each.get("email") == given["email"] and each["id"] != given["id"]:
+                if (
+                    "email" in given
+                    and each.get("email") == given["email"]
+                    and each["id"] != given["id"]
+                ):
                     del each["email"]
         return super().merge(stored, given)
 
@@ -506,7 +607,9 @@ class SecondPopulationIsUnknown(PristoMock):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         if UUID(self.path_values(operation, request)[0]) != next(iter(self.stored)):
-            return self.error(operation, 400, "unknown_population", "The population does not exist.")
+            return self.error(
+                operation, 400, "unknown_population", "The population does not exist."
+            )
         return super().act(operation, request, body)
 
 
@@ -526,10 +629,14 @@ class Writing(PristoMock):
     def write(self, operation: Operation, request: Request, contact: Json) -> None:
         population = UUID(self.path_values(operation, request)[0])
         kept = self.stored[population]
-        kept[UUID(contact["id"])] = self.merge(kept.get(UUID(contact["id"]), {}), {**contact, "id": str(UUID(contact["id"]))})
+        kept[UUID(contact["id"])] = self.merge(
+            kept.get(UUID(contact["id"]), {}), {**contact, "id": str(UUID(contact["id"]))}
+        )
 
 
-def _writes(reason: Callable[[Response, Request], bool], what: Callable[[Json, bool], Json | None]) -> type[PristoMock]:
+def _writes(
+    reason: Callable[[Response, Request], bool], what: Callable[[Json, bool], Json | None]
+) -> type[PristoMock]:
     class Writes(Writing):
         def handle(self, operation: Operation, request: Request) -> Response:
             answer = super().handle(operation, request)
@@ -546,26 +653,52 @@ def _writes(reason: Callable[[Response, Request], bool], what: Callable[[Json, b
 
 def _sound(contact: Json) -> Json:
     """What of a contact could be stored if each member were judged alone."""
-    plain = {name: value for name, value in contact.items() if name != "customFields" and isinstance(value, str)}
+    plain = {
+        name: value
+        for name, value in contact.items()
+        if name != "customFields" and isinstance(value, str)
+    }
     kept: Json = {name: value for name, value in plain.items() if name != "email" or "@" in value}
     if isinstance(contact.get("customFields"), dict):
-        kept["customFields"] = {key: value for key, value in contact["customFields"].items() if isinstance(value, str) and len(value) < 256}
+        kept["customFields"] = {
+            key: value
+            for key, value in contact["customFields"].items()
+            if isinstance(value, str) and len(value) < 256
+        }
     return kept
 
 
 REASONS: dict[str, tuple[str, Callable[[Response, Request], bool]]] = {
-    "no-key": ("without a key", lambda answer, request: answer.status == 401 and "x-api-key" not in request.headers),
-    "a-wrong-key": ("with a wrong key", lambda answer, request: answer.status == 401 and "x-api-key" in request.headers),
+    "no-key": (
+        "without a key",
+        lambda answer, request: answer.status == 401 and "x-api-key" not in request.headers,
+    ),
+    "a-wrong-key": (
+        "with a wrong key",
+        lambda answer, request: answer.status == 401 and "x-api-key" in request.headers,
+    ),
     "a-bad-email": ("with a bad email", lambda answer, request: "email" in answer.reason),
     "a-bad-phone": ("with a bad phone", lambda answer, request: "phone" in answer.reason),
-    "bad-custom-fields": ("with custom fields that are no object", lambda answer, request: "customFields must" in answer.reason),
-    "a-long-custom-value": ("with a custom value that is too long", lambda answer, request: "characters" in answer.reason),
-    "a-bad-correlation-id": ("with a bad X-Request-Id", lambda answer, request: "x-request-id" in answer.reason),
+    "bad-custom-fields": (
+        "with custom fields that are no object",
+        lambda answer, request: "customFields must" in answer.reason,
+    ),
+    "a-long-custom-value": (
+        "with a custom value that is too long",
+        lambda answer, request: "characters" in answer.reason,
+    ),
+    "a-bad-correlation-id": (
+        "with a bad X-Request-Id",
+        lambda answer, request: "x-request-id" in answer.reason,
+    ),
 }
 WRITTEN: dict[str, tuple[str, Callable[[Json, bool], Json | None]]] = {
     "new": ("creates the contact", lambda contact, known: None if known else _sound(contact)),
     "known": ("updates the contact", lambda contact, known: _sound(contact) if known else None),
-    "id": ("creates the contact, empty", lambda contact, known: None if known else {"id": contact["id"]}),
+    "id": (
+        "creates the contact, empty",
+        lambda contact, known: None if known else {"id": contact["id"]},
+    ),
 }
 
 
@@ -583,7 +716,11 @@ def _refusals_that_write() -> Iterator[Subject]:
 
 
 def _part(*members: str) -> Callable[[Json, bool], Json | None]:
-    return lambda contact, known: {name: value for name, value in _sound(contact).items() if name in ("id", *members)} if known else None
+    return lambda contact, known: (
+        {name: value for name, value in _sound(contact).items() if name in ("id", *members)}
+        if known
+        else None
+    )
 
 
 def _refusals_that_write_a_member() -> Iterator[Subject]:
@@ -646,7 +783,10 @@ def correlation_id_comes_back_on_update_alone(seen: Seen) -> None:
 
 def correlation_id_of_the_request_before(seen: Seen) -> None:
     """The X-Request-Id is that of the request before."""
-    seen.headers["X-Request-Id"], seen.memory["id"] = seen.memory.get("id", str(uuid4())), seen.headers["X-Request-Id"]
+    seen.headers["X-Request-Id"], seen.memory["id"] = (
+        seen.memory.get("id", str(uuid4())),
+        seen.headers["X-Request-Id"],
+    )
 
 
 async def correlation_ids_mixed_up_at_once(seen: Seen) -> None:
@@ -705,7 +845,9 @@ class AllCreateAtOnce(Racing):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return Response(201 if _looked.get() is None and answer.status < 300 else answer.status, answer.body)
+        return Response(
+            201 if _looked.get() is None and answer.status < 300 else answer.status, answer.body
+        )
 
 
 class NoneCreatesAtOnce(Racing):
@@ -722,7 +864,11 @@ class ConflictAtOnce(Racing):
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
         lost = _looked.get() is None and answer.status == 200
-        return self.error(operation, 409, "conflict", "The contact was created meanwhile.") if lost else answer
+        return (
+            self.error(operation, 409, "conflict", "The contact was created meanwhile.")
+            if lost
+            else answer
+        )
 
 
 class FailsAtOnce(Racing):
@@ -730,7 +876,11 @@ class FailsAtOnce(Racing):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return self.error(operation, 500, "unique", "duplicate key value") if _looked.get() is None and answer.status == 200 else answer
+        return (
+            self.error(operation, 500, "unique", "duplicate key value")
+            if _looked.get() is None and answer.status == 200
+            else answer
+        )
 
 
 class RefusesAtOnce(Racing):
@@ -738,7 +888,11 @@ class RefusesAtOnce(Racing):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         answer = super().act(operation, request, body)
-        return self.error(operation, 400, "busy", "The contact is locked.") if _looked.get() is None and answer.status == 200 else answer
+        return (
+            self.error(operation, 400, "busy", "The contact is locked.")
+            if _looked.get() is None and answer.status == 200
+            else answer
+        )
 
 
 class UpdatesAreLostAtOnce(Racing):
@@ -816,11 +970,18 @@ def _limits_counted_otherwise() -> Iterator[Subject]:
         ("utf-16-units", "units of UTF-16", lambda text: len(text.encode("utf-16-le")) // 2),
         ("graphemes", "letters with all their marks", _graphemes),
         ("composed-characters", "characters after composition", _composed),
-        ("latin-bytes", "bytes of Latin-1, other characters not at all", lambda text: len(text.encode("latin-1", "ignore"))),
+        (
+            "latin-bytes",
+            "bytes of Latin-1, other characters not at all",
+            lambda text: len(text.encode("latin-1", "ignore")),
+        ),
         ("words", "characters without blanks", lambda text: len(text.replace("x", ""))),
     ):
         yield from subjects(
-            f"limit-counts-{name}", f"The limit of custom values counts {what}.", ["pristo.custom-value-limit"], service=_counted(count)
+            f"limit-counts-{name}",
+            f"The limit of custom values counts {what}.",
+            ["pristo.custom-value-limit"],
+            service=_counted(count),
         )
 
 
@@ -856,7 +1017,9 @@ class LimitOfAllFieldsTogether(Limited):
     """The limit holds for all custom values of a request together."""
 
     def long(self, fields: dict[str, str], known: bool) -> bool:
-        return any(len(each) > 255 for each in fields.values()) or sum(map(len, fields.values())) > 256
+        return (
+            any(len(each) > 255 for each in fields.values()) or sum(map(len, fields.values())) > 256
+        )
 
 
 class LongValuesAreCut(Limited):
@@ -877,7 +1040,9 @@ class UnknownMembersAreDropped(PristoMock):
         body, faults = super().read_body(operation, request)
         kept = [each for each in faults if "is not a field of the contract" not in each]
         if len(kept) < len(faults):
-            body["contact"] = {name: value for name, value in body["contact"].items() if name in _KNOWN}
+            body["contact"] = {
+                name: value for name, value in body["contact"].items() if name in _KNOWN
+            }
         return body, kept
 
 
@@ -898,10 +1063,26 @@ MUTANTS: tuple[Subject, ...] = (
     *of_service(StatusesSwapped, "pristo.create-answers-201", "pristo.update-answers-200"),
     *of_service(UpdateAnswers204, "pristo.documented-statuses"),
     *of_service(RepeatIsAConflict, "pristo.documented-statuses"),
-    *of_service(RepeatIsRefused, "pristo.repeat-changes-nothing", "pristo.update-answers-200", "pristo.operation"),
-    *of_service(EmptyUpdateIsRefused, "pristo.operation", "pristo.optional-fields", "pristo.id-compared-as-uuid"),
-    *of_service(EachFifthUpdateCreates, "pristo.update-answers-200", "pristo.repeat-changes-nothing"),
-    *of_service(UpdateReplacesTheContact, "pristo.update-keeps-the-rest", "pristo.answer-shows-whole-contact"),
+    *of_service(
+        RepeatIsRefused,
+        "pristo.repeat-changes-nothing",
+        "pristo.update-answers-200",
+        "pristo.operation",
+    ),
+    *of_service(
+        EmptyUpdateIsRefused,
+        "pristo.operation",
+        "pristo.optional-fields",
+        "pristo.id-compared-as-uuid",
+    ),
+    *of_service(
+        EachFifthUpdateCreates, "pristo.update-answers-200", "pristo.repeat-changes-nothing"
+    ),
+    *of_service(
+        UpdateReplacesTheContact,
+        "pristo.update-keeps-the-rest",
+        "pristo.answer-shows-whole-contact",
+    ),
     *of_service(CustomFieldsAreReplaced, "pristo.update-keeps-the-rest"),
     *of_service(CustomFieldsAreDropped, "pristo.update-keeps-the-rest"),
     *of_service(FirstValueStays, "pristo.update-replaces-what-was-given"),
@@ -915,15 +1096,46 @@ MUTANTS: tuple[Subject, ...] = (
     *of_service(ForgetsAfterSixtyOthers, "pristo.update-answers-200"),
     *of_service(ForgetsFieldsAfterSixtyOthers, "pristo.update-keeps-the-rest"),
     *of_service(UpdateOfEmailForgetsPhone, "pristo.update-keeps-the-rest"),
-    *of_service(RepeatAppends, "pristo.repeat-changes-nothing", "pristo.answer-shows-what-was-sent", "pristo.text-unchanged"),
-    *of_service(AnswerShowsTheStateBefore, "pristo.update-replaces-what-was-given", "pristo.answer-shows-what-was-sent"),
-    *of_service(AnswerShowsTheRequest, "pristo.answer-shows-whole-contact", "pristo.update-keeps-the-rest"),
-    *of_service(AnswerShowsAnotherId, "pristo.answer-shows-what-was-sent", "pristo.update-answers-200"),
-    *of_service(AnswerShowsThePreviousContact, "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact"),
+    *of_service(
+        RepeatAppends,
+        "pristo.repeat-changes-nothing",
+        "pristo.answer-shows-what-was-sent",
+        "pristo.text-unchanged",
+    ),
+    *of_service(
+        AnswerShowsTheStateBefore,
+        "pristo.update-replaces-what-was-given",
+        "pristo.answer-shows-what-was-sent",
+    ),
+    *of_service(
+        AnswerShowsTheRequest, "pristo.answer-shows-whole-contact", "pristo.update-keeps-the-rest"
+    ),
+    *of_service(
+        AnswerShowsAnotherId, "pristo.answer-shows-what-was-sent", "pristo.update-answers-200"
+    ),
+    *of_service(
+        AnswerShowsThePreviousContact,
+        "pristo.answer-shows-what-was-sent",
+        "pristo.answer-shows-whole-contact",
+    ),
     *of_service(AnswerHasNoId, "pristo.answer-shows-whole-contact", "pristo.answer-fits-schema"),
-    *of_service(NamesAreSwapped, "pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-replaces-what-was-given"),
-    *of_service(CustomKeysAreLowered, "pristo.answer-shows-what-was-sent", "pristo.answer-shows-whole-contact"),
-    *of_service(CustomFieldsShareAValue, "pristo.answer-shows-what-was-sent", "pristo.text-unchanged", "pristo.update-keeps-the-rest"),
+    *of_service(
+        NamesAreSwapped,
+        "pristo.answer-shows-what-was-sent",
+        "pristo.text-unchanged",
+        "pristo.update-replaces-what-was-given",
+    ),
+    *of_service(
+        CustomKeysAreLowered,
+        "pristo.answer-shows-what-was-sent",
+        "pristo.answer-shows-whole-contact",
+    ),
+    *of_service(
+        CustomFieldsShareAValue,
+        "pristo.answer-shows-what-was-sent",
+        "pristo.text-unchanged",
+        "pristo.update-keeps-the-rest",
+    ),
     *_wrong_forms_shown(),
     *of_twist(success_is_an_array, "pristo.answer-fits-schema", apis=PRISTO),
     *of_service(IdsAreComparedAsText, "pristo.id-compared-as-uuid"),
@@ -943,13 +1155,27 @@ MUTANTS: tuple[Subject, ...] = (
     *of_twist(correlation_id_is_no_uuid, "pristo.answer-request-id-is-uuid", apis=PRISTO),
     *of_twist(made_correlation_id_is_no_uuid, "pristo.answer-request-id-is-uuid", apis=PRISTO),
     *of_twist(missing_correlation_id_is_empty, "pristo.answer-request-id-is-uuid", apis=PRISTO),
-    *of_twist(correlation_id_is_prefixed, "pristo.answer-request-id-is-uuid", "pristo.request-id-comes-back", apis=PRISTO),
-    *of_twist(correlation_id_comes_back_on_creation_alone, "pristo.request-id-comes-back", apis=PRISTO),
-    *of_twist(correlation_id_comes_back_on_update_alone, "pristo.request-id-comes-back", apis=PRISTO),
+    *of_twist(
+        correlation_id_is_prefixed,
+        "pristo.answer-request-id-is-uuid",
+        "pristo.request-id-comes-back",
+        apis=PRISTO,
+    ),
+    *of_twist(
+        correlation_id_comes_back_on_creation_alone, "pristo.request-id-comes-back", apis=PRISTO
+    ),
+    *of_twist(
+        correlation_id_comes_back_on_update_alone, "pristo.request-id-comes-back", apis=PRISTO
+    ),
     *of_twist(correlation_id_of_the_request_before, "pristo.request-id-comes-back", apis=PRISTO),
     *of_twist(correlation_ids_mixed_up_at_once, "pristo.request-id-comes-back", apis=PRISTO),
     *of_service(CorrelationIdsAreRefused, "pristo.operation", "pristo.request-id-is-uuid"),
-    *of_service(CorrelationIdsMakeIdempotent, "pristo.operation", "pristo.request-id-comes-back", "pristo.documented-statuses"),
+    *of_service(
+        CorrelationIdsMakeIdempotent,
+        "pristo.operation",
+        "pristo.request-id-comes-back",
+        "pristo.documented-statuses",
+    ),
     *of_service(AllCreateAtOnce, "pristo.concurrent-creates-once"),
     *of_service(NoneCreatesAtOnce, "pristo.concurrent-creates-once"),
     *of_service(ConflictAtOnce, "pristo.concurrent-creates-once", "pristo.documented-statuses"),
@@ -957,7 +1183,12 @@ MUTANTS: tuple[Subject, ...] = (
     *of_service(RefusesAtOnce, "pristo.concurrent-creates-once"),
     *of_service(UpdatesAreLostAtOnce, "pristo.update-keeps-the-rest"),
     *of_service(CreationsAreLostAtOnce, "pristo.update-keeps-the-rest"),
-    *of_service(ContactsMixedUpAtOnce, "pristo.id-identifies", "pristo.answer-shows-what-was-sent", "pristo.concurrent-creates-once"),
+    *of_service(
+        ContactsMixedUpAtOnce,
+        "pristo.id-identifies",
+        "pristo.answer-shows-what-was-sent",
+        "pristo.concurrent-creates-once",
+    ),
     *_limits_counted_otherwise(),
     *of_service(LimitOfTheFirstFieldAlone, "pristo.custom-value-limit"),
     *of_service(LimitOfTheLastFieldAlone, "pristo.custom-value-limit"),

@@ -39,7 +39,11 @@ class Guarded(RetainfulMock):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         found = self.objection(body, any(key in self.known for key in _keys(body)))
-        return self.error(operation, found[0], "refused", found[1]) if found else super().act(operation, request, body)
+        return (
+            self.error(operation, found[0], "refused", found[1])
+            if found
+            else super().act(operation, request, body)
+        )
 
 
 # ------------------------------------------------------------------------------------------- created and updated
@@ -81,7 +85,11 @@ class FirstNameNeverChanges(Guarded):
 
     def objection(self, body: Json, known: bool) -> tuple[int, str] | None:
         stored = next((self.known[key] for key in _keys(body) if key in self.known), None)
-        return (400, "The first name is another.") if stored and stored["firstName"] != body["firstName"] else None
+        return (
+            (400, "The first name is another.")
+            if stored and stored["firstName"] != body["firstName"]
+            else None
+        )
 
 
 class UpdateNeedsTheSameMembers(Guarded):
@@ -96,7 +104,11 @@ class FirstIdentifierMustBeEmail(Guarded):
     """The first identifier must be an email."""
 
     def objection(self, body: Json, known: bool) -> tuple[int, str] | None:
-        return (400, "The first identifier is no email.") if body["identifiers"][0]["type"] != "email" else None
+        return (
+            (400, "The first identifier is no email.")
+            if body["identifiers"][0]["type"] != "email"
+            else None
+        )
 
 
 class ChannelMustBeOfItsIdentifier(Guarded):
@@ -114,9 +126,14 @@ class UnsubscribedStaysUnsubscribed(Guarded):
         gone = self.__dict__.setdefault("gone", set())
         for each in body["identifiers"]:
             statuses = {kind: channel.get("status") for kind, channel in each["channels"].items()}
-            if any((each["id"], kind) in gone and status == "subscribed" for kind, status in statuses.items()):
+            if any(
+                (each["id"], kind) in gone and status == "subscribed"
+                for kind, status in statuses.items()
+            ):
                 return 400, "This address unsubscribed."
-            gone |= {(each["id"], kind) for kind, status in statuses.items() if status == "unsubscribed"}
+            gone |= {
+                (each["id"], kind) for kind, status in statuses.items() if status == "unsubscribed"
+            }
         return None
 
 
@@ -145,7 +162,11 @@ TEXTS: dict[str, tuple[str, str]] = {
 def _refusing(pattern: str, *members: str) -> type[RetainfulMock]:
     class Refusing(Guarded):
         def objection(self, body: Json, known: bool) -> tuple[int, str] | None:
-            return (400, "The text is not taken.") if any(re.search(pattern, str(body.get(name, ""))) for name in members) else None
+            return (
+                (400, "The text is not taken.")
+                if any(re.search(pattern, str(body.get(name, ""))) for name in members)
+                else None
+            )
 
     return Refusing
 
@@ -155,7 +176,10 @@ def _names_refused() -> Iterator[Subject]:
     for name, (what, pattern) in TEXTS.items():
         clauses = ["retainful.text-accepted", "retainful.operation", UPDATED]
         yield from subjects(
-            f"names-{name}-refused", f"Names {what} are refused.", clauses, service=_refusing(pattern, "firstName", "lastName")
+            f"names-{name}-refused",
+            f"Names {what} are refused.",
+            clauses,
+            service=_refusing(pattern, "firstName", "lastName"),
         )
 
 
@@ -188,21 +212,33 @@ class ConflictAtOnce(Waiting):
     """Of several upserts at once all but one are answered 409."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        return self.error(operation, 409, "conflict", "Try again.") if self.present else super().act(operation, request, body)
+        return (
+            self.error(operation, 409, "conflict", "Try again.")
+            if self.present
+            else super().act(operation, request, body)
+        )
 
 
 class RefusedAtOnce(Waiting):
     """Of several upserts at once all but one are answered 400."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        return self.error(operation, 400, "locked", "Try again.") if self.present else super().act(operation, request, body)
+        return (
+            self.error(operation, 400, "locked", "Try again.")
+            if self.present
+            else super().act(operation, request, body)
+        )
 
 
 class FailsAtOnce(Waiting):
     """Of several upserts at once all but one are answered 500."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        return self.error(operation, 500, "deadlock", "Try again.") if self.present else super().act(operation, request, body)
+        return (
+            self.error(operation, 500, "deadlock", "Try again.")
+            if self.present
+            else super().act(operation, request, body)
+        )
 
 
 class HangsAtOnce(Waiting):
@@ -225,12 +261,19 @@ class UntrueAtOnce(Waiting):
 # ----------------------------------------------------------------------------------------------------------- refused
 
 
-def _writes(reason: Callable[[Response, Request], bool], *, known: bool | None = None) -> type[RetainfulMock]:
+def _writes(
+    reason: Callable[[Response, Request], bool], *, known: bool | None = None
+) -> type[RetainfulMock]:
     class Writes(RetainfulMock):
         def handle(self, operation: Operation, request: Request) -> Response:
             answer = super().handle(operation, request)
             body = _body(request)
-            if body and answer.status >= 400 and "identifier of type email" not in answer.reason and reason(answer, request):
+            if (
+                body
+                and answer.status >= 400
+                and "identifier of type email" not in answer.reason
+                and reason(answer, request)
+            ):
                 keys = _keys(body)
                 stored = next((self.known[key] for key in keys if key in self.known), None)
                 if known is None or known == (stored is not None):
@@ -241,19 +284,52 @@ def _writes(reason: Callable[[Response, Request], bool], *, known: bool | None =
 
 
 REASONS: dict[str, tuple[str, Callable[[Response, Request], bool]]] = {
-    "no-api-key": ("without an API key", lambda answer, request: answer.status == 401 and "retainful-api-key" not in request.headers),
-    "a-wrong-api-key": ("with a wrong API key", lambda answer, request: request.headers.get("retainful-api-key") == "wrong"),
-    "no-app-id": ("without an App ID", lambda answer, request: answer.status == 401 and "retainful-app-id" not in request.headers),
-    "a-wrong-app-id": ("with a wrong App ID", lambda answer, request: request.headers.get("retainful-app-id") == "wrong"),
-    "no-first-name": ("without a first name", lambda answer, request: "firstName is missing" in answer.reason),
+    "no-api-key": (
+        "without an API key",
+        lambda answer, request: answer.status == 401 and "retainful-api-key" not in request.headers,
+    ),
+    "a-wrong-api-key": (
+        "with a wrong API key",
+        lambda answer, request: request.headers.get("retainful-api-key") == "wrong",
+    ),
+    "no-app-id": (
+        "without an App ID",
+        lambda answer, request: answer.status == 401 and "retainful-app-id" not in request.headers,
+    ),
+    "a-wrong-app-id": (
+        "with a wrong App ID",
+        lambda answer, request: request.headers.get("retainful-app-id") == "wrong",
+    ),
+    "no-first-name": (
+        "without a first name",
+        lambda answer, request: "firstName is missing" in answer.reason,
+    ),
     "a-bad-city": ("with a city that is no text", lambda answer, request: "city" in answer.reason),
-    "a-bad-birth-date": ("with a bad birth date", lambda answer, request: "birthDate" in answer.reason),
-    "a-bad-identifier": ("with a bad identifier", lambda answer, request: "identifiers[" in answer.reason),
-    "bad-lists": ("with lists that are none", lambda answer, request: "listIds must" in answer.reason),
+    "a-bad-birth-date": (
+        "with a bad birth date",
+        lambda answer, request: "birthDate" in answer.reason,
+    ),
+    "a-bad-identifier": (
+        "with a bad identifier",
+        lambda answer, request: "identifiers[" in answer.reason,
+    ),
+    "bad-lists": (
+        "with lists that are none",
+        lambda answer, request: "listIds must" in answer.reason,
+    ),
     "no-lists": ("without lists", lambda answer, request: "listIds is missing" in answer.reason),
-    "a-bad-country": ("with a bad country code", lambda answer, request: "countryCode" in answer.reason),
-    "a-bad-trigger": ("with a bad triggerWelcomeEmail", lambda answer, request: "triggerWelcomeEmail" in answer.reason),
-    "bad-consent": ("with a consent that lacks something", lambda answer, request: "consent" in answer.reason),
+    "a-bad-country": (
+        "with a bad country code",
+        lambda answer, request: "countryCode" in answer.reason,
+    ),
+    "a-bad-trigger": (
+        "with a bad triggerWelcomeEmail",
+        lambda answer, request: "triggerWelcomeEmail" in answer.reason,
+    ),
+    "bad-consent": (
+        "with a consent that lacks something",
+        lambda answer, request: "consent" in answer.reason,
+    ),
     "any-reason": ("for whatever reason", lambda answer, request: True),
 }
 
@@ -262,7 +338,10 @@ def _refusals_that_write() -> Iterator[Subject]:
     """Refused requests that are stored, by the reason for the refusal."""
     for name, (when, test) in REASONS.items():
         yield from subjects(
-            f"{name}-writes", f"A request that is refused {when} is stored.", ["retainful.refused-writes-nothing"], service=_writes(test)
+            f"{name}-writes",
+            f"A request that is refused {when} is stored.",
+            ["retainful.refused-writes-nothing"],
+            service=_writes(test),
         )
 
 
@@ -287,7 +366,9 @@ class PhoneOfAKnownContactIsRefused(RetainfulMock):
         keys = _keys(body)
         if not any(kind == "email" for kind, _ in keys):
             if any(key in self.known for key in keys):
-                return self.error(operation, 400, "email_required", "An identifier of type email is needed.")
+                return self.error(
+                    operation, 400, "email_required", "An identifier of type email is needed."
+                )
             return Response(200, {"status": True})
         return super().act(operation, request, body)
 
@@ -319,12 +400,24 @@ MUTANTS: tuple[Subject, ...] = (
     *of_service(RepeatIsRefused, UPDATED, "retainful.operation", "retainful.examples-accepted"),
     *of_service(FirstNameNeverChanges, UPDATED, "retainful.examples-accepted"),
     *of_service(UpdateNeedsTheSameMembers, UPDATED, "retainful.examples-accepted"),
-    *of_service(FirstIdentifierMustBeEmail, "retainful.several-identifiers", UPDATED, "retainful.examples-accepted"),
     *of_service(
-        ChannelMustBeOfItsIdentifier, "retainful.channel-forms-accepted", "retainful.several-identifiers", "retainful.examples-accepted"
+        FirstIdentifierMustBeEmail,
+        "retainful.several-identifiers",
+        UPDATED,
+        "retainful.examples-accepted",
+    ),
+    *of_service(
+        ChannelMustBeOfItsIdentifier,
+        "retainful.channel-forms-accepted",
+        "retainful.several-identifiers",
+        "retainful.examples-accepted",
     ),
     *of_service(UnsubscribedStaysUnsubscribed, "retainful.channel-forms-accepted"),
-    *of_service(NumberIsAnotherIdentifier, "retainful.identifier-id-is-string-or-number", "retainful.several-identifiers"),
+    *of_service(
+        NumberIsAnotherIdentifier,
+        "retainful.identifier-id-is-string-or-number",
+        "retainful.several-identifiers",
+    ),
     *_names_refused(),
     *_text_beyond_ascii_refused(),
     *subjects(
@@ -342,5 +435,10 @@ MUTANTS: tuple[Subject, ...] = (
     *_refusals_that_write_by_contact(),
     *of_service(PhoneOfAKnownContactIsRefused, "retainful.email-to-create"),
     *of_twist(phone_alone_is_not_found, "retainful.documented-statuses", apis=("retainful",)),
-    *of_service(PathIsAnother, "retainful.operation", "retainful.optional-fields", "retainful.documented-statuses"),
+    *of_service(
+        PathIsAnother,
+        "retainful.operation",
+        "retainful.optional-fields",
+        "retainful.documented-statuses",
+    ),
 )

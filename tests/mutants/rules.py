@@ -13,7 +13,10 @@ from contact_apis._vendors.retainful.mock import RetainfulMock
 from tests.contract.clauses import Clause, load_clauses, load_specification, resolve_pointer
 from tests.mutants.catalogue import Subject, subjects
 
-DONE: dict[str, Json] = {"pristo": {}, "retainful": {"status": True}}  # the least that a success may say
+DONE: dict[str, Json] = {
+    "pristo": {},
+    "retainful": {"status": True},
+}  # the least that a success may say
 
 
 class ForgivingPristo(PristoMock):
@@ -36,7 +39,11 @@ class ForgivingRetainful(RetainfulMock):
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         try:
-            return super().act(operation, request, body) if body["identifiers"] else Response(200, DONE["retainful"])
+            return (
+                super().act(operation, request, body)
+                if body["identifiers"]
+                else Response(200, DONE["retainful"])
+            )
         except (AttributeError, KeyError, TypeError, ValueError):
             return Response(200, DONE["retainful"])
 
@@ -47,7 +54,10 @@ def _texts(value: Any) -> Any:
     return str(value) if isinstance(value, (bool, int, float, list)) else value
 
 
-FORGIVING: dict[str, type[MockService]] = {"pristo": ForgivingPristo, "retainful": ForgivingRetainful}
+FORGIVING: dict[str, type[MockService]] = {
+    "pristo": ForgivingPristo,
+    "retainful": ForgivingRetainful,
+}
 
 
 def with_specification(change: Callable[[Json], None]) -> Callable[[MockService], None]:
@@ -106,7 +116,10 @@ def is_rule(clause: Clause) -> bool:
     return (
         (clause.kind, clause.evidence) == ("schema", "documented")
         and not clause.at.endswith("/properties")
-        and not any(part in clause.at for part in ("/responses", "/headers/", "Response", "schemas/Accepted", "schemas/Error"))
+        and not any(
+            part in clause.at
+            for part in ("/responses", "/headers/", "Response", "schemas/Accepted", "schemas/Error")
+        )
     )
 
 
@@ -123,8 +136,16 @@ def _missing_rules() -> Iterator[Subject]:
             change, says = replaced(clause.at, True), "A request without X-Request-Id is refused."
         else:
             says = f"Ignores the rule: {clause.says}"
-            change = replaced(clause.at, _looser(node)) if isinstance(node, dict) else removed(clause.at)
-        yield from subjects(f"no-rule-{short(clause)}", says, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change))
+            change = (
+                replaced(clause.at, _looser(node)) if isinstance(node, dict) else removed(clause.at)
+            )
+        yield from subjects(
+            f"no-rule-{short(clause)}",
+            says,
+            [clause.id],
+            service=FORGIVING[clause.api],
+            setup=with_specification(change),
+        )
 
 
 def _looser(node: Json) -> Json:
@@ -138,7 +159,9 @@ def _loosened_types() -> Iterator[Subject]:
     """For each typed member: null taken for left out; for each object: an array taken for it."""
     for clause in filter(is_rule, load_clauses().values()):
         place = clause.at.removesuffix("/type")
-        if place == clause.at or place.endswith("/properties"):  # the second is a member that is called type
+        if place == clause.at or place.endswith(
+            "/properties"
+        ):  # the second is a member that is called type
             continue
         node = resolve_pointer(load_specification(clause.api), place)
         for name, says, change in (
@@ -148,7 +171,11 @@ def _loosened_types() -> Iterator[Subject]:
             if name == "null-taken" or node["type"] == "object":
                 text = f"Although it should not be, {says} at {place.rpartition('/')[2]}."
                 yield from subjects(
-                    f"{short(clause)}-{name}", text, [clause.id], service=FORGIVING[clause.api], setup=with_specification(change)
+                    f"{short(clause)}-{name}",
+                    text,
+                    [clause.id],
+                    service=FORGIVING[clause.api],
+                    setup=with_specification(change),
                 )
 
 
@@ -158,7 +185,9 @@ def _required_though_optional() -> Iterator[Subject]:
         contact = load_specification(api)["components"]["schemas"]["Contact"]
         for name in contact["properties"]:
             if name not in contact["required"]:
-                change = updated("/components/schemas/Contact", required=[*contact["required"], name])
+                change = updated(
+                    "/components/schemas/Contact", required=[*contact["required"], name]
+                )
                 clauses = [f"{api}.optional-fields"]
                 yield from subjects(
                     f"{name}-required",
@@ -399,21 +428,39 @@ RETAINFUL_ROWS: list[Row] = [
         "A number is taken for a birth date.",
         ["birth-date-is-date"],
         f"{CONTACT}/birthDate",
-        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}, {"type": "integer"}]},
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+                {"type": "integer"},
+            ]
+        },
     ),
     (
         "created-at-as-number",
         "A number is taken for a creation date.",
         ["created-at-is-date"],
         f"{CONTACT}/createdAt",
-        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}, {"type": "integer"}]},
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+                {"type": "integer"},
+            ]
+        },
     ),
     (
         "consent-time-as-number",
         "A number is taken for a consent's time.",
         ["consent-time-is-date-time"],
         f"{CONSENT}/properties/createdAt",
-        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}, {"type": "integer"}]},
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+                {"type": "integer"},
+            ]
+        },
     ),
     (
         "consent-time-in-any-words",
@@ -434,7 +481,12 @@ RETAINFUL_ROWS: list[Row] = [
         "Any text without a digit is taken for a creation date.",
         ["created-at-is-date"],
         f"{CONTACT}/createdAt",
-        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": r"^\D+$"}]},
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": r"^\D+$"},
+            ]
+        },
     ),
 ]
 
@@ -524,7 +576,13 @@ PRISTO_ROWS: list[Row] = [
         f"{CONTACT}/lastName",
         {"pattern": "^[ -ÿ]*$"},
     ),
-    ("ampersand-refused", "An ampersand in a name is refused.", ["text-unchanged"], f"{CONTACT}/name", {"not": {"pattern": "&"}}),
+    (
+        "ampersand-refused",
+        "An ampersand in a name is refused.",
+        ["text-unchanged"],
+        f"{CONTACT}/name",
+        {"not": {"pattern": "&"}},
+    ),
     (
         "apostrophe-refused",
         "An apostrophe in a last name is refused.",
@@ -616,7 +674,13 @@ PRISTO_ROWS: list[Row] = [
         f"{CONTACT}/id",
         {"format": "any", "minLength": 36, "maxLength": 36},
     ),
-    ("ids-may-be-short", "Short ids are taken.", ["id-is-uuid"], f"{CONTACT}/id", {"format": "any", "maxLength": 36}),
+    (
+        "ids-may-be-short",
+        "Short ids are taken.",
+        ["id-is-uuid"],
+        f"{CONTACT}/id",
+        {"format": "any", "maxLength": 36},
+    ),
     (
         "population-in-small-letters",
         "The population in capital letters is refused.",
@@ -646,7 +710,13 @@ def _other_rules() -> Iterator[Subject]:
     for api, rows in (("retainful", RETAINFUL_ROWS), ("pristo", PRISTO_ROWS)):
         for name, says, clauses, pointer, changes in rows:
             setup = with_specification(updated(pointer, **changes))
-            yield from subjects(name, says, [f"{api}.{each}" for each in clauses], service=FORGIVING[api], setup=setup)
+            yield from subjects(
+                name,
+                says,
+                [f"{api}.{each}" for each in clauses],
+                service=FORGIVING[api],
+                setup=setup,
+            )
 
 
 MUTANTS: tuple[Subject, ...] = (

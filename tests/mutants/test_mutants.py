@@ -111,8 +111,13 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", FEW)
 def test_the_suite_is_right_about(name: str, matrix: Path) -> None:
     """Mutants are convicted by a clause that they break, variants are not accused."""
-    subjects = {each["name"]: each for each in json.loads((matrix / "matrix.json").read_text("utf-8"))["subjects"]}
-    assert subjects[name]["outcome"] == ("conforms" if load()[name].is_variant else "killed"), subjects[name]
+    subjects = {
+        each["name"]: each
+        for each in json.loads((matrix / "matrix.json").read_text("utf-8"))["subjects"]
+    }
+    assert subjects[name]["outcome"] == ("conforms" if load()[name].is_variant else "killed"), (
+        subjects[name]
+    )
 
 
 def test_the_matrix_is_a_page(matrix: Path) -> None:

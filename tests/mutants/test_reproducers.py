@@ -21,7 +21,17 @@ SAMPLE = [
     "pristo.key-connection-remembered",
     "retainful.known-contact-is-a-conflict",
 ]
-ABOUT_STATE = ("update", "create", "repeat", "refused-writes", "id-", "populations", "concurrent", "answer-shows", "existing")
+ABOUT_STATE = (
+    "update",
+    "create",
+    "repeat",
+    "refused-writes",
+    "id-",
+    "populations",
+    "concurrent",
+    "answer-shows",
+    "existing",
+)
 
 
 def chosen() -> list[str]:
@@ -31,33 +41,71 @@ def chosen() -> list[str]:
     return [
         each.name
         for each in load().values()
-        if any(clause.partition(".")[2].startswith(ABOUT_STATE) for clause in each.right) or each.name in SAMPLE
+        if any(clause.partition(".")[2].startswith(ABOUT_STATE) for clause in each.right)
+        or each.name in SAMPLE
     ]
 
 
 @pytest.mark.parametrize("name", chosen())
-def test_a_reproducer_shows_the_violation_on_a_fresh_service_and_none_on_an_honest_one(run: Run, tmp_path: Path, name: str) -> None:
+def test_a_reproducer_shows_the_violation_on_a_fresh_service_and_none_on_an_honest_one(
+    run: Run, tmp_path: Path, name: str
+) -> None:
     """In bash and in Python, with nothing but the variables that the suite reads."""
     subject, honest = load()[name], load()[f"{name.partition('.')[0]}.honest"]
     with SubjectServer(subject) as server:
-        variables = {**server.env, "TARGET": "live", "API": subject.api, "PROFILE": "quick", "SEED": "1", "FAILFAST": "1"}
+        variables = {
+            **server.env,
+            "TARGET": "live",
+            "API": subject.api,
+            "PROFILE": "quick",
+            "SEED": "1",
+            "FAILFAST": "1",
+        }
         run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **variables)
     (failure,) = json.loads((tmp_path / "results.json").read_bytes())["failures"]
-    for command in (["bash", f"{failure['clause']}.sh"], [sys.executable, f"{failure['clause']}.py"]):
-        for service, code, words in ((subject, 1, f"violation shown: {failure['clause']}: "), (honest, 0, "no violation: ")):
+    for command in (
+        ["bash", f"{failure['clause']}.sh"],
+        [sys.executable, f"{failure['clause']}.py"],
+    ):
+        for service, code, words in (
+            (subject, 1, f"violation shown: {failure['clause']}: "),
+            (honest, 0, "no violation: "),
+        ):
             with SubjectServer(service) as server:
                 done = run(command[0], tmp_path / "reproducers" / command[1], **server.env)
-            assert (done.returncode, done.stdout.startswith(words)) == (code, True), (command, service.name, done.stdout, done.stderr)
+            assert (done.returncode, done.stdout.startswith(words)) == (code, True), (
+                command,
+                service.name,
+                done.stdout,
+                done.stderr,
+            )
 
 
 def test_a_reproducer_without_its_variables_says_which_is_missing(run: Run, tmp_path: Path) -> None:
     """Neither a violation nor none: exit code 2."""
     subject = load()["pristo.create-answers200"]
     with SubjectServer(subject) as server:
-        variables = {**server.env, "TARGET": "live", "API": "pristo", "PROFILE": "quick", "SEED": "1", "FAILFAST": "1"}
+        variables = {
+            **server.env,
+            "TARGET": "live",
+            "API": "pristo",
+            "PROFILE": "quick",
+            "SEED": "1",
+            "FAILFAST": "1",
+        }
         run("python", "-m", "tests.contract", REPORTS=str(tmp_path), **variables)
     for command in ("bash", sys.executable):
-        script = tmp_path / "reproducers" / f"pristo.create-answers-201.{'sh' if command == 'bash' else 'py'}"
-        done = subprocess.run([command, script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+        script = (
+            tmp_path
+            / "reproducers"
+            / f"pristo.create-answers-201.{'sh' if command == 'bash' else 'py'}"
+        )
+        done = subprocess.run(
+            [command, script],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 2
         assert done.stdout.startswith("could not tell: PRISTO_")

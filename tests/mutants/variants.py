@@ -43,7 +43,11 @@ def other_member_order(seen: Seen) -> None:
     """Members of answers stand in another order."""
 
     def turned(value: Any) -> Any:
-        return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+        return (
+            {key: turned(value[key]) for key in reversed(value)}
+            if isinstance(value, dict)
+            else value
+        )
 
     seen.answer(turned(seen.json()))
 
@@ -60,7 +64,13 @@ def capitals_in_media_type(seen: Seen) -> None:
 
 def more_headers(seen: Seen) -> None:
     """Answers have more headers than anybody asked for."""
-    seen.headers |= {"X-Powered-By": "PHP/5.6", "Cache-Control": "no-store", "X-RateLimit-Remaining": "0", "Vary": "Origin", "ETag": '"1"'}
+    seen.headers |= {
+        "X-Powered-By": "PHP/5.6",
+        "Cache-Control": "no-store",
+        "X-RateLimit-Remaining": "0",
+        "Vary": "Origin",
+        "ETag": '"1"',
+    }
     seen.headers |= {
         "Set-Cookie": "session=1; Path=/",
         "Link": "</>; rel=next",
@@ -99,7 +109,10 @@ def closes_each_hundredth_unannounced(seen: Seen) -> None:
 
 def http_1_0(seen: Seen) -> None:
     """Answers are HTTP/1.0, without a length, up to the end of the connection."""
-    head = [f"HTTP/1.0 {seen.status} OK", *(f"{name}: {value}" for name, value in seen.headers.items())]
+    head = [
+        f"HTTP/1.0 {seen.status} OK",
+        *(f"{name}: {value}" for name, value in seen.headers.items()),
+    ]
     seen.body = "\r\n".join([*head, "", ""]).encode("latin-1") + seen.body
     seen.end = "raw"
 
@@ -147,12 +160,18 @@ def _throttled() -> Iterator[Subject]:
         ):
 
             def _set(service: Any, told: str = told) -> None:
-                service.retry_after = lambda: formatdate(time.time() + 1, usegmt=True) if told == "date" else told
+                service.retry_after = lambda: (
+                    formatdate(time.time() + 1, usegmt=True) if told == "date" else told
+                )
 
             if (name, base) in (("date", RetainfulMock), ("nothing", PristoMock)):
                 continue
             yield from subjects(
-                f"throttled-{name}", f"More than 40 requests a second are answered 429, {says}.", [], service=throttling(base), setup=_set
+                f"throttled-{name}",
+                f"More than 40 requests a second are answered 429, {says}.",
+                [],
+                service=throttling(base),
+                setup=_set,
             )
 
 
@@ -179,13 +198,21 @@ def errors_are_bare(seen: Seen) -> None:
 def errors_say_more(seen: Seen) -> None:
     """Errors have further members at both levels."""
     if not seen.accepted:
-        seen.answer({"error": {**seen.json()["error"], "details": [1, None]}, "status": seen.status, "requestId": None})
+        seen.answer(
+            {
+                "error": {**seen.json()["error"], "details": [1, None]},
+                "status": seen.status,
+                "requestId": None,
+            }
+        )
 
 
 def successes_say_more(seen: Seen) -> None:
     """Successes have a member beside `contact`."""
     if seen.accepted:
-        seen.answer({**seen.json(), "created": seen.status == 201, "meta": {"at": "2026-01-01T00:00:00Z"}})
+        seen.answer(
+            {**seen.json(), "created": seen.status == 201, "meta": {"at": "2026-01-01T00:00:00Z"}}
+        )
 
 
 def no_correlation_id(seen: Seen) -> None:
@@ -233,7 +260,9 @@ def other_statuses_for_what_is_undeclared(seen: Seen) -> None:
 # -------------------------------------------------------------------------------- strict on everything inferred
 
 
-def refusing(base: type[MockService], objection: Callable[[Any, Request], bool]) -> type[MockService]:
+def refusing(
+    base: type[MockService], objection: Callable[[Any, Request], bool]
+) -> type[MockService]:
     """A service with one more reason to answer 400."""
 
     class Refusing(base):  # type: ignore[misc, valid-type]  # the same difference for either API
@@ -261,28 +290,53 @@ def _names(body: Any) -> list[str]:
 
 
 OBJECTIONS: dict[str, tuple[str, Callable[[Any, Request], bool]]] = {
-    "blank-text": ("empty or blank text", lambda body, request: any(not each.strip() for each in _texts(body))),
-    "blanks-at-the-ends": ("blanks at the ends of text", lambda body, request: any(each != each.strip() for each in _texts(body))),
+    "blank-text": (
+        "empty or blank text",
+        lambda body, request: any(not each.strip() for each in _texts(body)),
+    ),
+    "blanks-at-the-ends": (
+        "blanks at the ends of text",
+        lambda body, request: any(each != each.strip() for each in _texts(body)),
+    ),
     "controls": (
         "control characters and the like",
-        lambda body, request: any(unicodedata.category(letter) in ("Cc", "Cn", "Co", "Cs") for each in _texts(body) for letter in each),
+        lambda body, request: any(
+            unicodedata.category(letter) in ("Cc", "Cn", "Co", "Cs")
+            for each in _texts(body)
+            for letter in each
+        ),
     ),
     "formats": (
         "characters without width",
-        lambda body, request: any(unicodedata.category(letter) == "Cf" for each in _texts(body) for letter in each),
+        lambda body, request: any(
+            unicodedata.category(letter) == "Cf" for each in _texts(body) for letter in each
+        ),
     ),
-    "long-names": ("names of more than 100 characters", lambda body, request: any(len(each) > 100 for each in _names(body))),
+    "long-names": (
+        "names of more than 100 characters",
+        lambda body, request: any(len(each) > 100 for each in _names(body)),
+    ),
     "odd-names": (
         "names with digits or marks that no name has",
-        lambda body, request: any(re.search(r'[\d<>"\\%;#+{}\[\]]|  ', each) for each in _names(body)),
+        lambda body, request: any(
+            re.search(r'[\d<>"\\%;#+{}\[\]]|  ', each) for each in _names(body)
+        ),
     ),
     "emoji-names": (
         "names with emoji",
-        lambda body, request: any(unicodedata.category(letter) == "So" for each in _names(body) for letter in each),
+        lambda body, request: any(
+            unicodedata.category(letter) == "So" for each in _names(body) for letter in each
+        ),
     ),
     "large-bodies": ("bodies of more than 20 KB", lambda body, request: len(request.body) > 20_000),
-    "duplicate-members": ("a member that is there twice", lambda body, request: _has_duplicates(request.body)),
-    "no-user-agent": ("requests without a User-Agent", lambda body, request: not request.headers.get("user-agent")),
+    "duplicate-members": (
+        "a member that is there twice",
+        lambda body, request: _has_duplicates(request.body),
+    ),
+    "no-user-agent": (
+        "requests without a User-Agent",
+        lambda body, request: not request.headers.get("user-agent"),
+    ),
     "unknown-members": ("members that are not described", lambda body, request: _has_unknown(body)),
 }
 
@@ -294,13 +348,37 @@ def _has_duplicates(body: bytes) -> bool:
 
 
 _DESCRIBED = {"contact", "id", "email", "phone", "language", "name", "lastName", "customFields"}
-_DESCRIBED |= {"firstName", "birthDate", "city", "countryCode", "country", "provinceCode", "state", "postalCode", "gender", "createdAt"}
-_DESCRIBED |= {"triggerWelcomeEmail", "listIds", "identifiers", "type", "channels", "consent", "status", "ip", "source"}
+_DESCRIBED |= {
+    "firstName",
+    "birthDate",
+    "city",
+    "countryCode",
+    "country",
+    "provinceCode",
+    "state",
+    "postalCode",
+    "gender",
+    "createdAt",
+}
+_DESCRIBED |= {
+    "triggerWelcomeEmail",
+    "listIds",
+    "identifiers",
+    "type",
+    "channels",
+    "consent",
+    "status",
+    "ip",
+    "source",
+}
 
 
 def _has_unknown(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(key not in _DESCRIBED or (key != "customFields" and _has_unknown(each)) for key, each in value.items())
+        return any(
+            key not in _DESCRIBED or (key != "customFields" and _has_unknown(each))
+            for key, each in value.items()
+        )
     return any(map(_has_unknown, value)) if isinstance(value, list) else False
 
 
@@ -308,7 +386,10 @@ def _refusing_the_undocumented() -> Iterator[Subject]:
     """Services that refuse something that no document describes, each at one API; both have one that refuses all of it."""
     for number, (name, (what, objection)) in enumerate(OBJECTIONS.items()):
         yield from subjects(
-            f"refuses-{name}", f"The service refuses {what}.", [], service=refusing((PristoMock, RetainfulMock)[number % 2], objection)
+            f"refuses-{name}",
+            f"The service refuses {what}.",
+            [],
+            service=refusing((PristoMock, RetainfulMock)[number % 2], objection),
         )
 
 
@@ -326,16 +407,31 @@ STRICT_PRISTO = with_specification(
         updated("/components/schemas/ContactUpsertRequest", additionalProperties=False),
     )
 )
-_TIME = [{"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", "format": "date-time"}]
-_TIMES = (f"{_CONTACT}/birthDate", f"{_CONTACT}/createdAt", "/components/schemas/Consent/properties/createdAt")
+_TIME = [
+    {
+        "type": "string",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        "format": "date-time",
+    }
+]
+_TIMES = (
+    f"{_CONTACT}/birthDate",
+    f"{_CONTACT}/createdAt",
+    "/components/schemas/Consent/properties/createdAt",
+)
 _CLOSED = ("Contact", "Identifier", "Channels", "Channel", "Consent")
 STRICT_RETAINFUL = with_specification(
     all_of(
         *(updated(f"/components/schemas/{each}", additionalProperties=False) for each in _CLOSED),
         *(updated(each, anyOf=_TIME) for each in _TIMES),
         updated("/components/schemas/Channel", required=["status"]),
-        updated("/components/schemas/Channel/properties/status", enum=["subscribed", "unsubscribed"]),
-        updated("/components/schemas/Consent/properties/ip", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}]),
+        updated(
+            "/components/schemas/Channel/properties/status", enum=["subscribed", "unsubscribed"]
+        ),
+        updated(
+            "/components/schemas/Consent/properties/ip",
+            anyOf=[{"format": "ipv4"}, {"format": "ipv6"}],
+        ),
         updated(f"{_CONTACT}/countryCode", pattern="^[A-Z]{2}$"),
         updated(f"{_CONTACT}/listIds", minItems=1),
     )
@@ -343,15 +439,25 @@ STRICT_RETAINFUL = with_specification(
 
 
 def _not_plain(body: Any, request: Request) -> bool:
-    wrong = any(each["type"] == "email" and not re.fullmatch(r"[^@\s]+@[^@\s]+\.\w+", str(each["id"])) for each in body["identifiers"])
-    return _everything(body, request) or wrong or any(each != "NdrDSPTeIvRMEtzufwDyKMWjmcOMsOxkxTCs" for each in body["listIds"])
+    wrong = any(
+        each["type"] == "email" and not re.fullmatch(r"[^@\s]+@[^@\s]+\.\w+", str(each["id"]))
+        for each in body["identifiers"]
+    )
+    return (
+        _everything(body, request)
+        or wrong
+        or any(each != "NdrDSPTeIvRMEtzufwDyKMWjmcOMsOxkxTCs" for each in body["listIds"])
+    )
 
 
 class IdsOfNoVersionAreRefused(PristoMock):
     """The nil and the maximal UUID, and others without a version, are refused."""
 
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
-        if UUID(body["contact"]["id"]).version is None or UUID(body["contact"]["id"]).int == (1 << 128) - 1:
+        if (
+            UUID(body["contact"]["id"]).version is None
+            or UUID(body["contact"]["id"]).int == (1 << 128) - 1
+        ):
             return self.error(operation, 400, "invalid_request", "The id is of no version.")
         return super().act(operation, request, body)
 
@@ -362,7 +468,10 @@ class DuplicateEmailsAreRefused(PristoMock):
     def act(self, operation: Operation, request: Request, body: Any) -> Response:
         given = body["contact"]
         kept = self.stored.get(UUID(self.path_values(operation, request)[0]), {})
-        if "email" in given and any(each.get("email") == given["email"] and key != UUID(given["id"]) for key, each in kept.items()):
+        if "email" in given and any(
+            each.get("email") == given["email"] and key != UUID(given["id"])
+            for key, each in kept.items()
+        ):
             return self.error(operation, 400, "email_taken", "Another contact has this email.")
         return super().act(operation, request, body)
 
@@ -415,7 +524,10 @@ class UnknownMembersAreCustomFields(PristoMock):
             if not all(isinstance(value, str) and len(value) < 256 for value in more.values()):
                 return body, faults
             contact = {name: value for name, value in body["contact"].items() if name in known}
-            body["contact"] = {**contact, "customFields": {**more, **contact.get("customFields", {})}}
+            body["contact"] = {
+                **contact,
+                "customFields": {**more, **contact.get("customFields", {})},
+            }
         return body, kept
 
 
@@ -431,7 +543,9 @@ class OtherFormsOfUuidsAreTaken(PristoMock):
     """A UUID in braces, as a URN or without hyphens is taken, and shown in the usual form."""
 
     def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
-        found = re.search(rb'"id": "(\{[0-9a-f-]{36}\}|urn:uuid:[0-9a-f-]{36}|[0-9a-f]{32})"', request.body)
+        found = re.search(
+            rb'"id": "(\{[0-9a-f-]{36}\}|urn:uuid:[0-9a-f-]{36}|[0-9a-f]{32})"', request.body
+        )
         if found:
             plain = request.body.replace(found[1], str(UUID(found[1].decode())).encode())
             request = Request(request.method, request.path, request.headers, plain)
@@ -492,7 +606,9 @@ def any_media_type(base: type[MockService]) -> type[MockService]:
     class AnyMediaType(base):  # type: ignore[misc, valid-type]  # the same difference for either API
         def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
             headers = {**request.headers, "content-type": "application/json"}
-            return super().read_body(operation, Request(request.method, request.path, headers, request.body))  # type: ignore[no-any-return]  # the base is a variable
+            return super().read_body(  # type: ignore[no-any-return]  # the base is a variable
+                operation, Request(request.method, request.path, headers, request.body)
+            )
 
     return AnyMediaType
 
@@ -527,9 +643,24 @@ def locked(base: type[MockService]) -> type[MockService]:
 def _of_either_api() -> Iterator[Subject]:
     """Services of either API that read, judge or queue in another way."""
     for base in (PristoMock, RetainfulMock):
-        yield from subjects("any-media-type", "JSON is read whatever it is declared as.", [], service=any_media_type(base))
-        yield from subjects("body-before-credentials", "The body is judged before the credentials.", [], service=body_first(base))
-        yield from subjects("one-after-the-other", "Requests at once are done one after the other.", [], service=locked(base))
+        yield from subjects(
+            "any-media-type",
+            "JSON is read whatever it is declared as.",
+            [],
+            service=any_media_type(base),
+        )
+        yield from subjects(
+            "body-before-credentials",
+            "The body is judged before the credentials.",
+            [],
+            service=body_first(base),
+        )
+        yield from subjects(
+            "one-after-the-other",
+            "Requests at once are done one after the other.",
+            [],
+            service=locked(base),
+        )
 
 
 def other_media_types_are_415(seen: Seen) -> None:
@@ -571,9 +702,19 @@ MUTANTS: tuple[Subject, ...] = (
     *of_twist(messages_are_empty, apis=RETAINFUL),
     *of_twist(other_statuses_for_what_is_undeclared),
     *_refusing_the_undocumented(),
-    *subjects("strict-forms", "Phones, languages and ids must have the strictest form.", [], service=PristoMock, setup=STRICT_PRISTO),
     *subjects(
-        "strict-in-all", "Everything that is not documented is refused.", [], service=refusing(PristoMock, _everything), setup=STRICT_PRISTO
+        "strict-forms",
+        "Phones, languages and ids must have the strictest form.",
+        [],
+        service=PristoMock,
+        setup=STRICT_PRISTO,
+    ),
+    *subjects(
+        "strict-in-all",
+        "Everything that is not documented is refused.",
+        [],
+        service=refusing(PristoMock, _everything),
+        setup=STRICT_PRISTO,
     ),
     *subjects(
         "strict-forms",
@@ -596,7 +737,8 @@ MUTANTS: tuple[Subject, ...] = (
         service=refusing(
             RetainfulMock,
             lambda body, request: any(
-                each["type"] == "phone" and not re.fullmatch(r"\+?[1-9]\d{6,14}", str(each["id"])) for each in body["identifiers"]
+                each["type"] == "phone" and not re.fullmatch(r"\+?[1-9]\d{6,14}", str(each["id"]))
+                for each in body["identifiers"]
             ),
         ),
     ),

@@ -10,7 +10,14 @@ import httpx
 
 from contact_apis._http.secrets import Secret
 from contact_apis._http.session import AsyncSession, Session
-from contact_apis._vendors.base import AnyHttpClient, AnySession, AsyncClient, BlockingClient, Client, Options
+from contact_apis._vendors.base import (
+    AnyHttpClient,
+    AnySession,
+    AsyncClient,
+    BlockingClient,
+    Client,
+    Options,
+)
 
 from . import VENDOR
 
@@ -28,7 +35,9 @@ class _Toy(Client[Any, AnySession, AnyHttpClient]):
     _vendor = VENDOR
     _model = Person
 
-    def __init__(self, *, token: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
+    def __init__(
+        self, *, token: str | None = None, **options: Unpack[Options[AnyHttpClient]]
+    ) -> None:
         given: Secret[Mapping[str, Any]] = Secret({"token": token})
         wanted: Secret[Any] = Secret(options)
         del token, options
@@ -51,7 +60,9 @@ class Toy(_Toy[Session, httpx.Client], BlockingClient[Any]):
     def upsert_contact(self, **fields: Any) -> str:
         """Saves a person; the address that the service shows."""
         operation = import_module(f"{PEOPLE}.save_person")
-        return str(operation.sync_detailed(client=self.client, body=self._body(None, fields)).parsed.email)
+        return str(
+            operation.sync_detailed(client=self.client, body=self._body(None, fields)).parsed.email
+        )
 
     def forget(self, email: str) -> None:
         """Removes a person: an operation without a request body, and with none in its response."""
@@ -70,5 +81,7 @@ class AsyncToy(_Toy[AsyncSession, httpx.AsyncClient], AsyncClient[Any]):
     async def upsert_contact(self, **fields: Any) -> str:
         """See :meth:`Toy.upsert_contact`."""
         operation = import_module(f"{PEOPLE}.save_person")
-        response = await operation.asyncio_detailed(client=self.client, body=self._body(None, fields))
+        response = await operation.asyncio_detailed(
+            client=self.client, body=self._body(None, fields)
+        )
         return str(response.parsed.email)

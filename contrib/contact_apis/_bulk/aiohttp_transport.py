@@ -20,7 +20,15 @@ from aiohttp.client_proto import ResponseHandler
 
 from contact_apis._errors import ConfigurationError
 from contact_apis._http.body import Body
-from contact_apis._http.connections import OUT_OF_DESCRIPTORS, drop, hold, is_exhausted, proxy_for, setting_up, trusted
+from contact_apis._http.connections import (
+    OUT_OF_DESCRIPTORS,
+    drop,
+    hold,
+    is_exhausted,
+    proxy_for,
+    setting_up,
+    trusted,
+)
 from contact_apis._http.delivery import Unreadable
 from contact_apis._http.secrets import Secret
 
@@ -88,7 +96,9 @@ class AiohttpTransport(AbstractAsyncContextManager["AiohttpTransport"]):
 
     async def __aenter__(self) -> Self:
         self._long_ones = asyncio.Semaphore(_LONG_ONES)
-        connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30, ssl=self._context, socket_factory=_socket)
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, keepalive_timeout=30, ssl=self._context, socket_factory=_socket
+        )
         # aiohttp has no parameter for this.
         connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
         self._session = aiohttp.ClientSession(
@@ -120,7 +130,9 @@ class AiohttpTransport(AbstractAsyncContextManager["AiohttpTransport"]):
                 None if connect is None or read is None else connect + read,
                 None if attempt.deadline is None else max(0.001, attempt.deadline - monotonic()),
             ]
-            limits = _limits(min((each for each in ends if each is not None), default=None), connect)
+            limits = _limits(
+                min((each for each in ends if each is not None), default=None), connect
+            )
             async with self._session.request(
                 attempt.method,
                 self._url,
@@ -130,7 +142,9 @@ class AiohttpTransport(AbstractAsyncContextManager["AiohttpTransport"]):
                 timeout=limits,
                 allow_redirects=False,
             ) as response:
-                answered = Answered(response.status, response.headers, await _read(response, self._long_ones))
+                answered = Answered(
+                    response.status, response.headers, await _read(response, self._long_ones)
+                )
                 if isinstance(response, _Response) and not attempt.belongs(answered):
                     response.discard()
                 return answered

@@ -140,18 +140,30 @@ class BulkRunner:
                 if self._latest.get(key) is done:
                     del self._latest[key]
 
-    async def _send(self, index: int, item: object, request: PreparedRequest) -> UpsertOutcome | None:
+    async def _send(
+        self, index: int, item: object, request: PreparedRequest
+    ) -> UpsertOutcome | None:
         """What became of a contact; ``None`` if the run was stopped before its first attempt."""
         if not await self._may_attempt(item):
             return None
-        call = Call(self._service, self._policy, self._operation, request.body, uuid4(), monotonic())
+        call = Call(
+            self._service, self._policy, self._operation, request.body, uuid4(), monotonic()
+        )
         try:
             response = await self._call(call, item, request)
         except APIError as error:
             return self._failed(index, item, call, error)
         status = response.status_code
         request_id = id_in(response.headers, call.request_id)
-        return UpsertOutcome(index, state_of(self._operation, status, None), status, request_id, call.attempts, None, item)
+        return UpsertOutcome(
+            index,
+            state_of(self._operation, status, None),
+            status,
+            request_id,
+            call.attempts,
+            None,
+            item,
+        )
 
     async def _call(self, call: Call, item: object, request: PreparedRequest) -> Response:
         """The response to a call, after as many attempts as it takes.
@@ -163,7 +175,9 @@ class BulkRunner:
         method = self._operation.method
         while True:
             timeouts = call.begin(monotonic())
-            attempt = Attempt(method, headers, request.content, timeouts, call.deadline, call.belongs)
+            attempt = Attempt(
+                method, headers, request.content, timeouts, call.deadline, call.belongs
+            )
             try:
                 outcome: Response | Exception = await self._transport.exchange(attempt)
             except FAILURES as failure:
@@ -187,7 +201,9 @@ class BulkRunner:
             return False
         return self._before_attempt is None or await self._before_attempt(item)
 
-    def _failed(self, index: int, item: object, call: Call | None, error: ContactAPIError) -> UpsertOutcome:
+    def _failed(
+        self, index: int, item: object, call: Call | None, error: ContactAPIError
+    ) -> UpsertOutcome:
         return UpsertOutcome(
             index,
             state_of(self._operation, None, error),
@@ -202,7 +218,11 @@ class BulkRunner:
 
 def _asks_to_wait(outcome: Response | Exception) -> bool:
     """Whether a response is a 429 that states how long to wait."""
-    return not isinstance(outcome, Exception) and outcome.status_code == 429 and "Retry-After" in outcome.headers
+    return (
+        not isinstance(outcome, Exception)
+        and outcome.status_code == 429
+        and "Retry-After" in outcome.headers
+    )
 
 
 class _Source:

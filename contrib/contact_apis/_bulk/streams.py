@@ -7,7 +7,14 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import suppress
 from queue import SimpleQueue
 from time import sleep
@@ -51,7 +58,15 @@ async def upserts(
             await on_outcome(None)
 
     async with transport_to(url, session.client_transport, concurrency) as transport:
-        bulk = BulkRunner(session.service, session.policy, transport, prepare, on_outcome, concurrency=concurrency, rate=rate)
+        bulk = BulkRunner(
+            session.service,
+            session.policy,
+            transport,
+            prepare,
+            on_outcome,
+            concurrency=concurrency,
+            rate=rate,
+        )
         running = asyncio.ensure_future(run())
         try:
             while (outcome := await ready.get()) is not None:
@@ -69,7 +84,9 @@ async def upserts(
 
 
 def upserts_blocking(
-    start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]], contacts: Iterable[object], window: int
+    start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]],
+    contacts: Iterable[object],
+    window: int,
 ) -> Iterator[UpsertOutcome]:
     """The outcomes for callers without an event loop: one runs in a thread; the input is read in the caller's own."""
     check_limits(window, None)
@@ -87,7 +104,10 @@ class _BlockingStream:
     """Contacts of an input that are sent elsewhere, a window of them ahead of the outcomes that were taken."""
 
     def __init__(
-        self, start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]], contacts: Iterable[object], window: int
+        self,
+        start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]],
+        contacts: Iterable[object],
+        window: int,
     ) -> None:
         self._contacts = iter(contacts)
         self._window = window
@@ -148,7 +168,9 @@ class _Remote:
     caller's there is no such thread, so nothing is waited for.
     """
 
-    def __init__(self, start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]]) -> None:
+    def __init__(
+        self, start: Callable[[AsyncIterable[object]], AsyncGenerator[UpsertOutcome, None]]
+    ) -> None:
         self._start = start
         self._process = os.getpid()
         self._results: SimpleQueue[object] = SimpleQueue()
@@ -177,7 +199,11 @@ class _Remote:
             failure = error
             self._over = True
         if isinstance(failure, Exception):
-            remedy = OUT_OF_DESCRIPTORS if is_exhausted(failure) else "the system starts no further thread"
+            remedy = (
+                OUT_OF_DESCRIPTORS
+                if is_exhausted(failure)
+                else "the system starts no further thread"
+            )
             raise ConfigurationError(f"upsert_many cannot begin: {remedy}") from None
 
     def give(self, item: object) -> None:
@@ -210,7 +236,9 @@ class _Remote:
 
     def _tell(self, what: Callable[..., object], *arguments: object) -> None:
         if self._process != os.getpid():
-            raise ConfigurationError("these outcomes belong to the process that began upsert_many; begin another in this one")
+            raise ConfigurationError(
+                "these outcomes belong to the process that began upsert_many; begin another in this one"
+            )
         if self._loop is not None:
             with suppress(RuntimeError):  # it is closed, and the result says why
                 self._loop.call_soon_threadsafe(what, *arguments)

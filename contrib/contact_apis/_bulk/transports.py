@@ -42,7 +42,12 @@ class BulkTransport(Protocol):
 class BorrowedClientTransport(AbstractAsyncContextManager["BorrowedClientTransport"]):
     """The caller's own httpx client, with a thread for each call that it may block."""
 
-    def __init__(self, client_transport: ClientTransport | AsyncClientTransport, url: httpx.URL, connections: int) -> None:
+    def __init__(
+        self,
+        client_transport: ClientTransport | AsyncClientTransport,
+        url: httpx.URL,
+        connections: int,
+    ) -> None:
         self._client_transport = client_transport
         self._url = url
         self._threads = ThreadPoolExecutor(connections, "contact_apis")
@@ -62,7 +67,13 @@ class BorrowedClientTransport(AbstractAsyncContextManager["BorrowedClientTranspo
         if isinstance(self._client_transport, AsyncClientTransport):
             return await self._client_transport.exchange(request, attempt.deadline, attempt.belongs)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._client_transport.exchange, request, attempt.deadline, attempt.belongs)
+        return await loop.run_in_executor(
+            self._threads,
+            self._client_transport.exchange,
+            request,
+            attempt.deadline,
+            attempt.belongs,
+        )
 
 
 def transport_to(

@@ -18,7 +18,11 @@ def is_loopback(host: str) -> bool:
 
 def is_kept_from_proxy(host: str, port: int | None, exceptions: str) -> bool:
     """Whether ``NO_PROXY`` names a host: by name, by a domain that it is in, by address, or by a network (``10.0.0.0/8``)."""
-    return any(_names(each, host.strip("[]").rstrip(".").lower(), port) for each in re.split(r"[,\s]+", exceptions.lower()) if each)
+    return any(
+        _names(each, host.strip("[]").rstrip(".").lower(), port)
+        for each in re.split(r"[,\s]+", exceptions.lower())
+        if each
+    )
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:
@@ -27,11 +31,15 @@ def _names(entry: str, host: str, port: int | None) -> bool:
     address = _address(host)
     if "/" in entry:
         try:
-            return address is not None and address in ip_network(entry.replace("[", "").replace("]", ""), strict=False)
+            return address is not None and address in ip_network(
+                entry.replace("[", "").replace("]", ""), strict=False
+            )
         except (TypeError, ValueError):
             return False
     named = _address(entry)
-    if named is None:  # an IPv6 address is full of colons; anything else has one before its port alone
+    if (
+        named is None
+    ):  # an IPv6 address is full of colons; anything else has one before its port alone
         parts = re.fullmatch(r"(.*?):(\d+)", entry)
         if parts is not None:
             if int(parts[2]) != port:

@@ -9,8 +9,14 @@ import httpx
 
 from .delivery import Unreadable
 
-BODY_LIMIT = 1 << 18  # bytes of a response, as it came and decoded; either API's are under a hundredth of it
-_WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}  # of zlib; "deflate" is sent in two forms
+BODY_LIMIT = (
+    1 << 18
+)  # bytes of a response, as it came and decoded; either API's are under a hundredth of it
+_WINDOWS = {
+    "gzip": (31,),
+    "x-gzip": (31,),
+    "deflate": (15, -15),
+}  # of zlib; "deflate" is sent in two forms
 
 
 class Body:

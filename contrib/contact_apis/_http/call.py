@@ -101,7 +101,15 @@ class Call:
     """
 
     def __init__(
-        self, service: Service, policy: Policy, operation: Operation, body: Json, request_id: UUID, now: float, *, probing: bool = False
+        self,
+        service: Service,
+        policy: Policy,
+        operation: Operation,
+        body: Json,
+        request_id: UUID,
+        now: float,
+        *,
+        probing: bool = False,
     ) -> None:
         self.service = service
         self.policy = policy
@@ -146,7 +154,9 @@ class Call:
         self.settle(outcome, now, today)
         raise AssertionError("the last attempt had a response after all")
 
-    def settle(self, outcome: AnyResponse | Exception, now: float, today: float) -> AnyResponse | float:
+    def settle(
+        self, outcome: AnyResponse | Exception, now: float, today: float
+    ) -> AnyResponse | float:
         """What follows from an attempt: its response, or the seconds to wait before the next.
 
         Raises:
@@ -172,7 +182,17 @@ class Call:
             result = outcome.status_code
         operation = self.operation
         name = self.service.name
-        log.log(level, _LOG_LINE, name, operation.method, operation.operation_id, result, self.attempts, wait, self.request_id)
+        log.log(
+            level,
+            _LOG_LINE,
+            name,
+            operation.method,
+            operation.operation_id,
+            result,
+            self.attempts,
+            wait,
+            self.request_id,
+        )
         if wait is not None:
             return wait
         if problem is None and not isinstance(outcome, Exception):
@@ -197,7 +217,11 @@ class Call:
             return None
         try:
             value = self._value(outcome)
-        except (httpx.ResponseNotRead, RecursionError, ValueError):  # the last is also what a lone surrogate gives
+        except (
+            httpx.ResponseNotRead,
+            RecursionError,
+            ValueError,
+        ):  # the last is also what a lone surrogate gives
             return Problem([Fault("", "must be JSON")])
         violations = schema.faults(value, MOST_FAULTS) or self._foreign(value)
         if violations:
@@ -229,10 +253,17 @@ class Call:
 
     def _compare_ids(self, outcome: Response | Exception) -> None:
         """Logs once for each client that the service returns correlation ids of its own, which it may."""
-        if isinstance(outcome, Exception) or ID_HEADER.lower() not in self.operation.header_parameters:
+        if (
+            isinstance(outcome, Exception)
+            or ID_HEADER.lower() not in self.operation.header_parameters
+        ):
             return
         shown = outcome.headers.get(ID_HEADER)
-        if shown is None or shown == str(self.request_id) or id_in({ID_HEADER: shown}, NO_ID) == self.request_id:
+        if (
+            shown is None
+            or shown == str(self.request_id)
+            or id_in({ID_HEADER: shown}, NO_ID) == self.request_id
+        ):
             return
         if self.service.noticed.setdefault(ID_HEADER, self) is self:
             text = "%s returned another %s than the one it was sent (request %s); results have the one it returned. This is logged once."
@@ -251,7 +282,9 @@ class Call:
             return None
         return wait
 
-    def _error(self, outcome: Response | Exception, problem: Problem | None, asked: float | None) -> errors.APIError:
+    def _error(
+        self, outcome: Response | Exception, problem: Problem | None, asked: float | None
+    ) -> errors.APIError:
         """The error that the call ends with."""
         request_id = self.request_id
         if not isinstance(outcome, Exception):
@@ -306,7 +339,14 @@ def encode_or_reject(encode: Callable[[], Encoded], value: object = None) -> Enc
     """
     try:
         return encode()
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         kind = type(error).__name__
     # Out of the handler, so that no error of an encoder, which holds the value, hangs on to this one.
     from contact_apis._openapi.faults import unwritable
@@ -327,7 +367,9 @@ def drop_unset(unset: type[object], value: object) -> object:
     return value
 
 
-def call_for(service: Service, policy: Policy, request: httpx.Request, request_id: UUID | None, now: float) -> Call:
+def call_for(
+    service: Service, policy: Policy, request: httpx.Request, request_id: UUID | None, now: float
+) -> Call:
     """The call that a request of httpx makes. Credentials, which go nowhere else, and the correlation id are added to it.
 
     The id is the request's own, or else ``request_id``, or else generated.
@@ -359,7 +401,9 @@ def _addressed(service: Service, request: httpx.Request) -> Addressed:
         return known
     found = _find_operation(service, request)
     if found is None:
-        raise errors.InvalidRequestError([Fault("url", f"must be that of an operation of {service.name}'s contract")])
+        raise errors.InvalidRequestError(
+            [Fault("url", f"must be that of an operation of {service.name}'s contract")]
+        )
     if len(service.addressed) >= MOST_ADDRESSES:
         service.addressed.clear()
     service.addressed[key] = found
@@ -389,7 +433,9 @@ def _faults_in_path(operation: Operation, values: Mapping[str, str]) -> list[Fau
     return found
 
 
-def _faults_in_headers(request: httpx.Request, operation: Operation, given: set[bytes]) -> list[Fault]:
+def _faults_in_headers(
+    request: httpx.Request, operation: Operation, given: set[bytes]
+) -> list[Fault]:
     """What is wrong with the header parameters that a request has."""
     found: list[Fault] = []
     for name, (schema, _) in operation.header_parameters.items():

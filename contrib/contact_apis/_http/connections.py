@@ -20,7 +20,15 @@ import ssl
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -48,10 +56,16 @@ from .secrets import Secret
 
 # More connections than this help nobody: at 16 in flight one process is busy.
 CONNECTIONS = 16
-LIMITS = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=30.0)
+LIMITS = httpx.Limits(
+    max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=30.0
+)
 LONGEST_NAP = 1.0  # seconds; whoever waits for a place looks again after this, should a wake-up have been lost to an interrupt
-HAPPY_EYEBALLS = 0.25  # seconds before the next address of a host is tried beside the last (RFC 8305)
-ONE_ADDRESS = 1.0  # seconds for one address of several, where an event loop cannot try them side by side
+HAPPY_EYEBALLS = (
+    0.25  # seconds before the next address of a host is tried beside the last (RFC 8305)
+)
+ONE_ADDRESS = (
+    1.0  # seconds for one address of several, where an event loop cannot try them side by side
+)
 READ_AHEAD = 1 << 16  # bytes that are taken from the network before somebody asks for them
 OUT_OF_DESCRIPTORS = "no file descriptor is left: raise the limit (ulimit -n), or close files and clients that are not needed"
 
@@ -124,7 +138,9 @@ class Connections:
         self._waiting: deque[threading.Lock] = deque()
         self._closed = False
 
-    def exchange(self, request: httpx.Request, deadline: float | None, read: Callable[[httpx.Response], bool]) -> httpx.Response:
+    def exchange(
+        self, request: httpx.Request, deadline: float | None, read: Callable[[httpx.Response], bool]
+    ) -> httpx.Response:
         """The response to a request. ``read`` reads it whole and says whether its connection may serve another call.
 
         A signal handler may raise at any point of this. So whatever is taken is noted in one step where the end finds it, and the end
@@ -222,7 +238,9 @@ class _Place:
     def transport(self) -> httpx.HTTPTransport:
         """Opens connections as httpx does, by the environment's proxy and certificates."""
         if self._transport is None:
-            made = httpx.HTTPTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
+            made = httpx.HTTPTransport(
+                verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url)
+            )
             if isinstance(made, HTTPTransport):  # pyright: ignore[reportUnnecessaryIsInstance] # a mock can stand there
                 # httpx does not pass on httpcore's parameter for this.
                 made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # see above
@@ -252,7 +270,12 @@ class _Place:
             found = connection.handle_request(wanted)
         except HTTPCORE_ERRORS as error:
             raise _said(error) from error
-        return httpx.Response(found.status, headers=found.headers, stream=_Chunks(found), extensions=_extensions(found))
+        return httpx.Response(
+            found.status,
+            headers=found.headers,
+            stream=_Chunks(found),
+            extensions=_extensions(found),
+        )
 
     def keep(self) -> None:
         """The call has come to its end."""
@@ -289,9 +312,15 @@ class _Backend(httpcore.SyncBackend):
     def __init__(self) -> None:
         self._opened: list[_Stream] = []
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> httpcore.NetworkStream:
         """As httpcore does."""
-        return self.opened(super().connect_tcp(host, port, self.left(timeout, httpcore.ConnectTimeout), *args, **kwargs))
+        return self.opened(
+            super().connect_tcp(
+                host, port, self.left(timeout, httpcore.ConnectTimeout), *args, **kwargs
+            )
+        )
 
     def opened(self, inner: httpcore.NetworkStream) -> _Stream:
         """Takes note of a connection."""
@@ -300,7 +329,9 @@ class _Backend(httpcore.SyncBackend):
         hold(stream)
         return stream
 
-    def left(self, timeout: float | None, late: type[httpcore.TimeoutException] = httpcore.ReadTimeout) -> float | None:
+    def left(
+        self, timeout: float | None, late: type[httpcore.TimeoutException] = httpcore.ReadTimeout
+    ) -> float | None:
         """A timeout in seconds, cut to what is left of the call; raises ``late`` where nothing is."""
         if self.deadline is None:
             return timeout
@@ -331,12 +362,17 @@ class _Stream(httpcore.NetworkStream):
         if self._unsent:
             unsent = self._unsent
             self._unsent = b""
-            with suppress(httpcore.WriteError):  # as httpcore does: the service may have answered before it hung up
+            with suppress(
+                httpcore.WriteError
+            ):  # as httpcore does: the service may have answered before it hung up
                 self._inner.write(unsent, self._backend.left(timeout))
         return self._inner.read(max_bytes, self._backend.left(timeout))
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         seconds = self._backend.left(timeout, httpcore.ConnectTimeout)
         return self._backend.opened(self._inner.start_tls(ssl_context, server_hostname, seconds))
@@ -376,7 +412,9 @@ class AsyncConnections:
         finally:
             self.close()
 
-    async def exchange(self, request: httpx.Request, read: Callable[[httpx.Response], Awaitable[bool]]) -> httpx.Response:
+    async def exchange(
+        self, request: httpx.Request, read: Callable[[httpx.Response], Awaitable[bool]]
+    ) -> httpx.Response:
         """As :meth:`Connections.exchange`."""
         await self._free_place(request.extensions["timeout"]["pool"])
         place = self._idle.pop() if self._idle else _AsyncPlace(self._url)
@@ -430,7 +468,9 @@ class _AsyncPlace:
         """As :attr:`_Place.transport`."""
         if self._transport is None:
             with setting_up():
-                made = httpx.AsyncHTTPTransport(verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url))
+                made = httpx.AsyncHTTPTransport(
+                    verify=trusted(self._url), limits=LIMITS, proxy=proxy_for(self._url)
+                )
             if isinstance(made, AsyncHTTPTransport):  # pyright: ignore[reportUnnecessaryIsInstance] # a mock can stand there
                 made._pool._network_backend = self._backend  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # no parameter leads there
             self._transport = made
@@ -441,7 +481,9 @@ class _AsyncPlace:
         if patched():
             if _sends_itself(AsyncClient):
                 return await self.transport.handle_async_request(request)
-            return await AsyncClient(transport=self.transport, trust_env=False).send(request, stream=True)
+            return await AsyncClient(transport=self.transport, trust_env=False).send(
+                request, stream=True
+            )
         wanted = _wanted(request)
         connection = self._connection
         if connection is not None and connection.has_expired():
@@ -454,7 +496,12 @@ class _AsyncPlace:
             found = await connection.handle_async_request(wanted)
         except HTTPCORE_ERRORS as error:
             raise _said(error) from error
-        return httpx.Response(found.status, headers=found.headers, stream=_AsyncChunks(found), extensions=_extensions(found))
+        return httpx.Response(
+            found.status,
+            headers=found.headers,
+            stream=_AsyncChunks(found),
+            extensions=_extensions(found),
+        )
 
     @property
     def reusable(self) -> bool:
@@ -491,7 +538,12 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         self._opened: list[_AsyncStream] = []
 
     async def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
         """Opens a connection, to whichever address of the host answers first."""
         loop = asyncio.get_running_loop()
@@ -499,13 +551,17 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         if _is_address(host):
             connecting = loop.create_connection(self._stream, host, port)
         elif _is_asyncios_own(loop):
-            connecting = loop.create_connection(self._stream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS)
+            connecting = loop.create_connection(
+                self._stream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS
+            )
         else:
             connecting = self._one_after_another(loop, host, port)
         _, stream = await _in_time(connecting, timeout)
         return stream
 
-    async def _one_after_another(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> tuple[object, _AsyncStream]:
+    async def _one_after_another(
+        self, loop: asyncio.AbstractEventLoop, host: str, port: int
+    ) -> tuple[object, _AsyncStream]:
         """A connection to the first address of a host that answers, each but the last within a second."""
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
@@ -619,9 +675,17 @@ class _AsyncStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._unsent += buffer
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        self._transport = await _in_time(self._loop.start_tls(self._transport, self, ssl_context, server_hostname=server_hostname), timeout)
+        self._transport = await _in_time(
+            self._loop.start_tls(
+                self._transport, self, ssl_context, server_hostname=server_hostname
+            ),
+            timeout,
+        )
         return self
 
     async def aclose(self) -> None:
@@ -629,8 +693,14 @@ class _AsyncStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._ended or bool(self._received) or is_socket_readable(self._transport.get_extra_info("socket"))
-        return self._transport.get_extra_info({"client_addr": "sockname", "server_addr": "peername"}.get(info, info))
+            return (
+                self._ended
+                or bool(self._received)
+                or is_socket_readable(self._transport.get_extra_info("socket"))
+            )
+        return self._transport.get_extra_info(
+            {"client_addr": "sockname", "server_addr": "peername"}.get(info, info)
+        )
 
     def abort(self) -> None:
         """Closes the connection without a word, whatever has become of its event loop."""
@@ -699,11 +769,22 @@ def patched() -> bool:
     if now == _unpatched:  # as a rule, and quick: it is asked before each call
         return False
     for ours, named in ((Client, httpx.Client), (AsyncClient, httpx.AsyncClient)):
-        if named is not ours and ours not in getattr(named, "__mro__", ()):  # a tracer's class is one of httpx's kind
-            raise ConfigurationError(f"httpx.{ours.__name__} is mocked, which no request here goes through; {_WHAT_TO_MOCK}")
-    if httpx.HTTPTransport is not HTTPTransport or httpx.AsyncHTTPTransport is not AsyncHTTPTransport:
+        if named is not ours and ours not in getattr(
+            named, "__mro__", ()
+        ):  # a tracer's class is one of httpx's kind
+            raise ConfigurationError(
+                f"httpx.{ours.__name__} is mocked, which no request here goes through; {_WHAT_TO_MOCK}"
+            )
+    if (
+        httpx.HTTPTransport is not HTTPTransport
+        or httpx.AsyncHTTPTransport is not AsyncHTTPTransport
+    ):
         return True
-    found = not (_sends_itself(Client) and _sends_itself(AsyncClient) and all(_is_own(cls, name) for cls, name in _SENDERS))
+    found = not (
+        _sends_itself(Client)
+        and _sends_itself(AsyncClient)
+        and all(_is_own(cls, name) for cls, name in _SENDERS)
+    )
     if not found and httpx.Client is Client and httpx.AsyncClient is AsyncClient:
         _unpatched[:] = now
     return found
@@ -712,7 +793,9 @@ def patched() -> bool:
 def check_mocks() -> None:
     """Raises :class:`ConfigurationError` where a mock would see a single call, and none of many."""
     if not (_is_own(Client, "request") and _is_own(AsyncClient, "request")):
-        raise ConfigurationError(f"httpx's method request is mocked, which upsert_many does not go through; {_WHAT_TO_MOCK}")
+        raise ConfigurationError(
+            f"httpx's method request is mocked, which upsert_many does not go through; {_WHAT_TO_MOCK}"
+        )
 
 
 _WHAT_TO_MOCK = "mock the transport (respx, pytest-httpx, httpx.HTTPTransport), or pass http_client= with an httpx.MockTransport"
@@ -739,7 +822,10 @@ _STEPS = [
     if hasattr(Client, name) and hasattr(AsyncClient, name)
 ]
 _PLACES: list[tuple[Mapping[str, Any], str]] = [
-    *((vars(httpx), name) for name in ("Client", "AsyncClient", "HTTPTransport", "AsyncHTTPTransport")),
+    *(
+        (vars(httpx), name)
+        for name in ("Client", "AsyncClient", "HTTPTransport", "AsyncHTTPTransport")
+    ),
     *((vars(cls), name) for cls in (Client, AsyncClient) for name in _STEPS),
     *((vars(cls), name) for cls, name in _SENDERS),
 ]
@@ -782,7 +868,9 @@ def setting_up() -> Generator[None, None, None]:
         return
     if exhausted:
         raise ConfigurationError(f"no connection can be set up: {OUT_OF_DESCRIPTORS}")
-    raise ConfigurationError("no connection can be set up: look at SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY")
+    raise ConfigurationError(
+        "no connection can be set up: look at SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY"
+    )
 
 
 def is_exhausted(error: BaseException | None) -> bool:
@@ -808,7 +896,9 @@ def trusted(url: httpx.URL) -> ssl.SSLContext | bool:
     """Whom to trust: httpx's own choice, made once for all clients of a process, for it takes longer than all else they do."""
     if url.scheme == "http":
         return False  # nothing is encrypted, so nothing is verified
-    return _ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), os.getpid())
+    return _ssl_context(
+        os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), os.getpid()
+    )
 
 
 @lru_cache(maxsize=8)
@@ -820,9 +910,15 @@ def _ssl_context(*_: object) -> ssl.SSLContext:
 def proxy_for(url: httpx.URL) -> str | None:
     """The proxy that the environment names for a URL. Plain http, which stays on this machine, goes through none."""
     exceptions = getproxies().get("no", "")
-    if url.scheme == "http" or is_kept_from_proxy(url.host, url.port or 443, exceptions) or proxy_bypass(url.netloc.decode()):
+    if (
+        url.scheme == "http"
+        or is_kept_from_proxy(url.host, url.port or 443, exceptions)
+        or proxy_bypass(url.netloc.decode())
+    ):
         return None
-    named = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")  # it can have a password
+    named = Secret(
+        getproxies().get(url.scheme) or getproxies().get("all") or ""
+    )  # it can have a password
     if "://" not in named.reveal():
         return f"http://{named.reveal()}" if named.reveal() else None
     scheme = named.reveal().partition("://")[0].lower()

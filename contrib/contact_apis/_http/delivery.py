@@ -55,7 +55,9 @@ _BY_STATUS: Mapping[int, Delivery] = {
     308: Delivery("never", may_be_written=False),
     408: Delivery("if idempotent", may_be_written=False),
     429: Delivery("always", may_be_written=False),
-    499: Delivery("never", may_be_written=True),  # a proxy's own: it stopped waiting for the service behind it
+    499: Delivery(
+        "never", may_be_written=True
+    ),  # a proxy's own: it stopped waiting for the service behind it
     500: Delivery("if idempotent", may_be_written=True),
     502: Delivery("if idempotent", may_be_written=True),
     503: Delivery("if idempotent", may_be_written=False),

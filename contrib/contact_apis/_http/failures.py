@@ -71,7 +71,9 @@ def error_of(
     return _status_error(call, outcome, asked)
 
 
-def _status_error(call: FailedCall, response: Response, asked: float | None) -> errors.APIStatusError:
+def _status_error(
+    call: FailedCall, response: Response, asked: float | None
+) -> errors.APIStatusError:
     """For a status that the call was not made for."""
     status = response.status_code
     code, message = call.error_body.words(_json_of(response))
@@ -115,7 +117,9 @@ def _connection_error(call: FailedCall, failure: Exception) -> errors.APIConnect
     return kind(text, call.request_id, call.attempts, call.perhaps_written)
 
 
-def _violation_error(call: FailedCall, status: int, violations: Sequence[Fault]) -> errors.APIResponseValidationError:
+def _violation_error(
+    call: FailedCall, status: int, violations: Sequence[Fault]
+) -> errors.APIResponseValidationError:
     """For a success that violates the OpenAPI document."""
     shown = tuple(Fault(call.redact(fault.path), fault.remedy) for fault in violations)
     text = f"{call.service} returned {status}, so {_WRITTEN}, but the body violates its OpenAPI document: "
@@ -146,7 +150,9 @@ def _json_of(response: Response) -> object:
     """The JSON of a response, or ``None``."""
     try:
         body: object = json.loads(response.content)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
+        json.dumps(
+            body, ensure_ascii=False
+        ).encode()  # a lone surrogate, which an escape can spell, is no text
     except (httpx.ResponseNotRead, RecursionError, ValueError):
         return None
     return body

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-LONGEST_WAIT = 10.0  # seconds that a fork waits; one that comes from within an import must not wait for ever
+LONGEST_WAIT = (
+    10.0  # seconds that a fork waits; one that comes from within an import must not wait for ever
+)
 
 
 class _Gate:
@@ -33,7 +35,11 @@ class _Gate:
 
 _gate = _Gate()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.after_in_parent, after_in_child=_gate.after_in_child)
+    os.register_at_fork(
+        before=_gate.before_fork,
+        after_in_parent=_gate.after_in_parent,
+        after_in_child=_gate.after_in_child,
+    )
 
 
 @contextmanager

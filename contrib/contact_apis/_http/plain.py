@@ -35,5 +35,9 @@ class Plain(ABC):
 
         Pydantic's schemas are dictionaries, so this needs no pydantic.
         """
-        written = {"type": "function-plain", "function": cls.to_dict, "return_schema": {"type": "dict", "keys_schema": {"type": "str"}}}
+        written = {
+            "type": "function-plain",
+            "function": cls.to_dict,
+            "return_schema": {"type": "dict", "keys_schema": {"type": "str"}},
+        }
         return {"type": "is-instance", "cls": cls, "serialization": written}

@@ -23,7 +23,9 @@ def _timeout(value: float | httpx.Timeout | None) -> httpx.Timeout:
 def _seconds(value: object) -> float | None:
     if value is None or (isinstance(value, int | float) and 0 < value <= LONGEST):
         return value
-    raise ConfigurationError(f"timeout and total_timeout must be seconds above 0 and up to {LONGEST:.0f}, or None")
+    raise ConfigurationError(
+        f"timeout and total_timeout must be seconds above 0 and up to {LONGEST:.0f}, or None"
+    )
 
 
 def _count(value: object) -> int:

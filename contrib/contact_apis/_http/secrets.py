@@ -80,7 +80,9 @@ class SecretHeaders:
         """Headers as httpx holds them, with these in the place of those of the same names; not to be bound to a name."""
         names = {name.lower().encode("ascii") for name in self._headers}
         kept = [each for each in headers if each[0].lower() not in names]
-        return kept + [(name.encode("ascii"), value.encode("ascii")) for name, value in self._headers.items()]
+        return kept + [
+            (name.encode("ascii"), value.encode("ascii")) for name, value in self._headers.items()
+        ]
 
     def __iter__(self) -> Iterator[str]:
         """Their values, to be hidden where somebody else quotes them."""

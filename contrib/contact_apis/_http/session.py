@@ -36,7 +36,12 @@ class Session(httpx.Client):
     """An httpx client that speaks to one service alone, and validates, retries and maps errors in whatever it sends."""
 
     def __init__(self, service: Service, policy: Policy, client_transport: ClientTransport) -> None:
-        super().__init__(base_url=service.base_url, headers=common_headers(), transport=client_transport, trust_env=False)
+        super().__init__(
+            base_url=service.base_url,
+            headers=common_headers(),
+            transport=client_transport,
+            trust_env=False,
+        )
         self.service = service
         self.policy = policy
         self.client_transport = client_transport
@@ -71,8 +76,15 @@ class Session(httpx.Client):
 class AsyncSession(httpx.AsyncClient):
     """What :class:`Session` is, for ``asyncio``."""
 
-    def __init__(self, service: Service, policy: Policy, client_transport: AsyncClientTransport) -> None:
-        super().__init__(base_url=service.base_url, headers=common_headers(), transport=client_transport, trust_env=False)
+    def __init__(
+        self, service: Service, policy: Policy, client_transport: AsyncClientTransport
+    ) -> None:
+        super().__init__(
+            base_url=service.base_url,
+            headers=common_headers(),
+            transport=client_transport,
+            trust_env=False,
+        )
         self.service = service
         self.policy = policy
         self.client_transport = client_transport
@@ -115,7 +127,9 @@ class ClientTransport(httpx.BaseTransport):
         self._own: dict[int, Connections] = {}
         self._borrowed = BorrowedClient()
 
-    def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
+    def exchange(
+        self, request: httpx.Request, deadline: float | None, belongs: Belongs
+    ) -> httpx.Response:
         """One request and its response, read whole. Ends at the deadline (seconds of the monotonic clock).
 
         A connection whose response does not belong to the request serves no other call.
@@ -169,14 +183,18 @@ class AsyncClientTransport(httpx.AsyncBaseTransport):
     """What :class:`ClientTransport` is, for ``asyncio``."""
 
     def __init__(self, url: httpx.URL, given: httpx.AsyncClient | None) -> None:
-        load("anyio._backends._asyncio", "concurrent.futures.thread")  # the second for the names of hosts
+        load(
+            "anyio._backends._asyncio", "concurrent.futures.thread"
+        )  # the second for the names of hosts
         self.given = given
         self.closed = False
         self._url = url
         self._own: dict[tuple[int, asyncio.AbstractEventLoop], AsyncConnections] = {}
         self._borrowed = BorrowedClient()
 
-    async def exchange(self, request: httpx.Request, deadline: float | None, belongs: Belongs) -> httpx.Response:
+    async def exchange(
+        self, request: httpx.Request, deadline: float | None, belongs: Belongs
+    ) -> httpx.Response:
         """As :meth:`ClientTransport.exchange`."""
         import asyncio
 
@@ -317,13 +335,20 @@ def _decisive(response: httpx.Response) -> Generator[None, None, None]:
 def load(*names: str) -> None:
     """Loads what a call needs that goes wrong, before it does: when no descriptor is left, no module can be opened."""
     with whole():
-        for name in ("encodings.idna", "contact_apis._http.connections", "contact_apis._openapi.faults", *names):
+        for name in (
+            "encodings.idna",
+            "contact_apis._http.connections",
+            "contact_apis._openapi.faults",
+            *names,
+        ):
             import_module(name)
 
 
 def check_open(client_transport: ClientTransport | AsyncClientTransport) -> None:
     """Raises :class:`ConfigurationError` where requests cannot go out any more."""
-    if client_transport.closed or (client_transport.given is not None and client_transport.given.is_closed):
+    if client_transport.closed or (
+        client_transport.given is not None and client_transport.given.is_closed
+    ):
         raise ConfigurationError("the client is closed")
 
 
@@ -332,7 +357,11 @@ def common_headers() -> dict[str, str]:
     from contact_apis._version import __version__
 
     # Compressing a few hundred bytes helps nobody.
-    return {"User-Agent": f"contact-apis/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    return {
+        "User-Agent": f"contact-apis/{__version__}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
 
 
 class _Addresses:

@@ -94,10 +94,10 @@ _SCHEMAS = {
     2: _RUN + _ROW.format(added=_ADDED) + _ALIAS + _NEW,
 }
 _DONE = "('" + "', '".join(SUCCEEDED) + "')"
-_STATES = "('" + "', '".join((*SUCCEEDED, "refused", "failed", "unknown", "pending", "in flight")) + "')"
-_COLUMNS = (
-    "id, contact, content, occurrence, run, line, name, body, source, repeatable, due, state, status, request_id, attempts, error, sent"
+_STATES = (
+    "('" + "', '".join((*SUCCEEDED, "refused", "failed", "unknown", "pending", "in flight")) + "')"
 )
+_COLUMNS = "id, contact, content, occurrence, run, line, name, body, source, repeatable, due, state, status, request_id, attempts, error, sent"
 # What version 1 took back to be sent again is pending and was sent.
 _MIGRATION = f"""
 ALTER TABLE row RENAME TO row_1;
@@ -248,7 +248,9 @@ UPDATE row SET state = ?2, status = ?3, request_id = ?4, error = ?5, written = i
 _SUCCESS = """
 UPDATE row SET state = ?2, status = ?3, request_id = ?4, error = ?5, written = sent, body = NULL, source = NULL WHERE id = ?1
 """
-_TAKEN_BACK = "due = 1, state = 'pending', status = NULL, request_id = NULL, attempts = 0, error = NULL"
+_TAKEN_BACK = (
+    "due = 1, state = 'pending', status = NULL, request_id = NULL, attempts = 0, error = NULL"
+)
 
 
 class Journal:
@@ -274,7 +276,9 @@ class Journal:
             _check_file(path)
             lost = not _has_content(Path(f"{path}-wal"))
         except OSError as error:
-            raise JournalError(f"the journal {path} cannot be made: {error.strerror}; name another place with --journal") from None
+            raise JournalError(
+                f"the journal {path} cannot be made: {error.strerror}; name another place with --journal"
+            ) from None
         with self._telling():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=64)
             # Text of the file, of which damage may have left no UTF-8.
@@ -315,10 +319,14 @@ class Journal:
     def _check_schema(self) -> int:
         """The version of the file, or 0 if there is nothing in it yet."""
         ask = self._db.execute
-        found = ask("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite~_stat%' ESCAPE '~'").fetchall()
+        found = ask(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite~_stat%' ESCAPE '~'"
+        ).fetchall()
         if ask("PRAGMA application_id").fetchone()[0] != _APPLICATION:
             if found:
-                raise JournalError(f"{self.path} is a database, and not a journal of contact-apis; name another with --journal")
+                raise JournalError(
+                    f"{self.path} is a database, and not a journal of contact-apis; name another with --journal"
+                )
             return 0
         version = int(ask("PRAGMA user_version").fetchone()[0])
         schema = _SCHEMAS.get(version)
@@ -340,12 +348,16 @@ class Journal:
         """Refuses what can only be damage, before anything is decided by it."""
         for table, count in _DAMAGES.items():
             if self._db.execute(count).fetchone()[0]:
-                raise JournalError(f"{self.path} is damaged ({table}); restore it from a copy, or name another with --journal")
+                raise JournalError(
+                    f"{self.path} is damaged ({table}); restore it from a copy, or name another with --journal"
+                )
 
     def _join(self, bound: str) -> None:
         """Begins a run of this import, and lets the main file say that there is one."""
         ask = self._db.execute
-        known = ask("SELECT bound, complete, number FROM run ORDER BY number DESC LIMIT 1").fetchone()
+        known = ask(
+            "SELECT bound, complete, number FROM run ORDER BY number DESC LIMIT 1"
+        ).fetchone()
         self._complete: tuple[str | None, int] = known[1:] if known else (None, 0)
         if known and known[0] != bound:
             raise JournalError(self._stranger(known[0], json.loads(bound)))
@@ -362,7 +374,9 @@ class Journal:
             was = None
         if not isinstance(was, dict):
             return f"{self.path} is damaged (bound); restore it from a copy, or name another with --journal"
-        different = ", ".join(name for name in now if now[name] != cast("Json", was).get(name)) or "purpose"
+        different = (
+            ", ".join(name for name in now if now[name] != cast("Json", was).get(name)) or "purpose"
+        )
         return f"{self.path} belongs to an import with another {different}; name another journal with --journal"
 
     def _checkpoint(self) -> None:
@@ -394,9 +408,18 @@ class Journal:
     def complete(self, fingerprint: str | None) -> None:
         """Notes that everything in this input has succeeded."""
         with self._telling():
-            self._db.execute("UPDATE run SET complete = ? WHERE number = ?", (fingerprint, self._run))
+            self._db.execute(
+                "UPDATE run SET complete = ? WHERE number = ?", (fingerprint, self._run)
+            )
 
-    def plan(self, rows: Iterable[Planned], *, retry_unknown: bool, resend_welcome: bool = False, limit: int | None = None) -> None:
+    def plan(
+        self,
+        rows: Iterable[Planned],
+        *,
+        retry_unknown: bool,
+        resend_welcome: bool = False,
+        limit: int | None = None,
+    ) -> None:
         """Takes the input of this run, and decides which rows are to be sent.
 
         Left out is a row that succeeded, unless something was written for its contact after it that does not stand after it in
@@ -418,11 +441,16 @@ class Journal:
             self._db.execute("BEGIN")
             self._find_contacts()
             if resend_welcome:
-                self._db.execute(f"UPDATE row SET {_TAKEN_BACK} WHERE run = ? AND due AND state IN {_DONE}", (self._run,))  # noqa: S608 # made of constants
+                self._db.execute(
+                    f"UPDATE row SET {_TAKEN_BACK} WHERE run = ? AND due AND state IN {_DONE}",  # noqa: S608 # made of constants
+                    (self._run,),
+                )
             if self._sent:
                 self._find_overtaken()
             if self._mails:
-                self._db.execute(f"INSERT INTO welcomed SELECT DISTINCT {_WHOSE}, 0 FROM row WHERE welcome")  # noqa: S608 # made of constants
+                self._db.execute(
+                    f"INSERT INTO welcomed SELECT DISTINCT {_WHOSE}, 0 FROM row WHERE welcome"  # noqa: S608 # made of constants
+                )
             self._db.execute(
                 f"""
                 UPDATE row SET body = NULL, source = NULL WHERE run IN (?1, -?1) AND state IN {_DONE} AND NOT due AND body IS NOT NULL
@@ -439,7 +467,10 @@ class Journal:
                 (self._run,),
             )
             self._db.execute("COMMIT")
-            self.decides = self._mails or self._db.execute("SELECT 1 FROM waiting LIMIT 1").fetchone() is not None
+            self.decides = (
+                self._mails
+                or self._db.execute("SELECT 1 FROM waiting LIMIT 1").fetchone() is not None
+            )
             if self._db.execute("SELECT 1 FROM due LIMIT 1").fetchone() is not None:
                 self._checkpoint()
 
@@ -450,16 +481,30 @@ class Journal:
                 self._db.execute("BEGIN")
                 self._db.executemany(
                     "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
-                    ((_number(alias), _number(each.identities[0]), _content(each)) for each in batch for alias in each.identities[1:]),
+                    (
+                        (_number(alias), _number(each.identities[0]), _content(each))
+                        for each in batch
+                        for alias in each.identities[1:]
+                    ),
                 )
-                self._db.executemany(statement, (self._parameters(each, retry_unknown) for each in batch))
+                self._db.executemany(
+                    statement, (self._parameters(each, retry_unknown) for each in batch)
+                )
                 self._db.execute("COMMIT")
                 self._changed(len(batch))
 
     def _parameters(self, row: Planned, retry_unknown: bool) -> tuple[object, ...]:
         contact = _number(row.identities[0]) if row.identities else 0
         told = row.line, row.name, row.body, row.source, row.repeatable, row.error
-        return contact, _content(row), self._run, *told, retry_unknown, self._resend_welcome, row.connects
+        return (
+            contact,
+            _content(row),
+            self._run,
+            *told,
+            retry_unknown,
+            self._resend_welcome,
+            row.connects,
+        )
 
     def _find_contacts(self) -> None:
         """Joins identities that rows share into contacts: each gets the lowest identity that it is connected with.
@@ -500,7 +545,9 @@ class Journal:
             )
             if not found.rowcount:
                 break
-            ask("UPDATE member SET contact = into_contact FROM joined WHERE joined.contact = member.identity")
+            ask(
+                "UPDATE member SET contact = into_contact FROM joined WHERE joined.contact = member.identity"
+            )
         ask("DELETE FROM link")
 
     def _find_overtaken(self) -> None:
@@ -574,12 +621,17 @@ class Journal:
     def decide(self, due: Due) -> Decision:
         """What is to be done with a row, once all rows of its contact before it have ended and were noted."""
         with self._telling():
-            if due.waits and self._db.execute("DELETE FROM waiting WHERE row = ?", (due.id,)).rowcount:
+            if (
+                due.waits
+                and self._db.execute("DELETE FROM waiting WHERE row = ?", (due.id,)).rowcount
+            ):
                 return "leave"
             if due.repeatable:
                 self._chosen[due.id] = _Chosen(due.contact, True, False, None, 0)
                 return "send"
-            found = self._db.execute("SELECT now FROM welcomed WHERE contact = ?", (due.contact,)).fetchone()
+            found = self._db.execute(
+                "SELECT now FROM welcomed WHERE contact = ?", (due.contact,)
+            ).fetchone()
             own = self._db.execute("SELECT welcome FROM row WHERE id = ?", (due.id,)).fetchone()[0]
         welcomed = None if found is None else int(found[0])
         welcome = welcomed is None or (welcomed == 0 and bool(due.again))
@@ -593,7 +645,11 @@ class Journal:
         """
         sent = self._sent
         self._sent += len(started)
-        starting = [(row, self._chosen[row]) for row, _ in started if row in self._chosen] if self._chosen else []
+        starting = (
+            [(row, self._chosen[row]) for row, _ in started if row in self._chosen]
+            if self._chosen
+            else []
+        )
         must_last = any(chosen.welcome for _, chosen in starting)
         with self._telling():
             if must_last:
@@ -601,7 +657,9 @@ class Journal:
             self._db.execute("BEGIN")
             try:
                 for update, succeeded in ((_FAILURE, False), (_SUCCESS, True)):
-                    self._db.executemany(update, (_told(each) for each in ended if (each.error is None) == succeeded))
+                    self._db.executemany(
+                        update, (_told(each) for each in ended if (each.error is None) == succeeded)
+                    )
                 if self._chosen:
                     self._note_chosen(ended)
                 for row, chosen in starting:
@@ -609,7 +667,10 @@ class Journal:
                 self._db.executemany(
                     # What was not asked about starts what it asks for.
                     "UPDATE row SET state = 'in flight', attempts = ?2, sent = ?3, welcome = welcome OR NOT (repeatable OR ?4) WHERE id = ?1",
-                    ((row, attempt, number, row in self._chosen) for number, (row, attempt) in enumerate(started, sent + 1)),
+                    (
+                        (row, attempt, number, row in self._chosen)
+                        for number, (row, attempt) in enumerate(started, sent + 1)
+                    ),
                 )
                 self._db.execute("COMMIT")
             except BaseException:
@@ -640,14 +701,20 @@ class Journal:
                 continue
             if each.error is None or each.state == "unknown" or each.perhaps_written:
                 behind = "SELECT row FROM waiting WHERE contact = ?"
-                self._db.execute(f"UPDATE row SET {_TAKEN_BACK} WHERE id IN ({behind})", (chosen.contact,))  # noqa: S608 # made of constants
+                self._db.execute(
+                    f"UPDATE row SET {_TAKEN_BACK} WHERE id IN ({behind})",  # noqa: S608 # made of constants
+                    (chosen.contact,),
+                )
                 self._db.execute("DELETE FROM waiting WHERE contact = ?", (chosen.contact,))
             elif chosen.welcome:  # there was none
                 self._db.execute("UPDATE row SET welcome = ? WHERE id = ?", (chosen.own, each.id))
                 if chosen.welcomed is None:
                     self._db.execute("DELETE FROM welcomed WHERE contact = ?", (chosen.contact,))
                 else:
-                    self._db.execute("UPDATE welcomed SET now = ? WHERE contact = ?", (chosen.welcomed, chosen.contact))
+                    self._db.execute(
+                        "UPDATE welcomed SET now = ? WHERE contact = ?",
+                        (chosen.welcomed, chosen.contact),
+                    )
 
     def settle_interrupted(self) -> None:
         """What a run left in flight may have been written."""
@@ -731,7 +798,9 @@ class Journal:
 
     def close(self) -> None:
         """Gives the journal back; what is still in flight counts as unknown."""
-        with suppress(sqlite3.Error, JournalError):  # what cannot be noted now is noted when it is opened next
+        with suppress(
+            sqlite3.Error, JournalError
+        ):  # what cannot be noted now is noted when it is opened next
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self.settle_interrupted()
@@ -775,9 +844,13 @@ def journal_of(path: Path) -> Path:
         name = json.loads(text)["contact-apis journal"]
         found = path.parent / str(name)
     except (ValueError, KeyError):
-        raise JournalError(f"{path} is damaged; name the journal of the import that wrote the file with --journal") from None
+        raise JournalError(
+            f"{path} is damaged; name the journal of the import that wrote the file with --journal"
+        ) from None
     if not found.is_file():
-        raise JournalError(f"{path} refers to the journal {found}, which is not there; put it back, or name a journal with --journal")
+        raise JournalError(
+            f"{path} refers to the journal {found}, which is not there; put it back, or name a journal with --journal"
+        )
     return found
 
 
@@ -791,7 +864,9 @@ def _check_file(path: Path) -> None:
     """Makes the file if there is none, and refuses what is not a file of ours alone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     if path.is_symlink():
-        raise JournalError(f"the journal {path} is a symbolic link; name the file that it leads to with --journal")
+        raise JournalError(
+            f"the journal {path} is a symbolic link; name the file that it leads to with --journal"
+        )
     descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o600)
     try:
         _check_owner(path, os.fstat(descriptor))
@@ -807,7 +882,9 @@ def _check_owner(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise JournalError(f"the journal {path} is not a regular file; name another with --journal")
     if found.st_uid != os.geteuid():
-        raise JournalError(f"the journal {path} belongs to another user; import as that user, or name another with --journal")
+        raise JournalError(
+            f"the journal {path} belongs to another user; import as that user, or name another with --journal"
+        )
 
 
 def _has_content(path: Path) -> bool:
@@ -819,7 +896,10 @@ def _objects_of(schema: str) -> set[tuple[str, str, str, str]]:
     """What a database with this schema is made of."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(schema)
-        return {_plain(each) for each in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")}
+        return {
+            _plain(each)
+            for each in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+        }
 
 
 def _plain(found: tuple[str, str, str, str | None]) -> tuple[str, str, str, str]:
@@ -833,7 +913,9 @@ def _told(ended: Ended) -> tuple[object, ...]:
     return ended[:5] if ended.error is None else ended
 
 
-def _again(rows: Iterable[tuple[int, int, int, int, int, int, bytes]]) -> Iterator[tuple[int, bool]]:
+def _again(
+    rows: Iterable[tuple[int, int, int, int, int, int, bytes]],
+) -> Iterator[tuple[int, bool]]:
     """Which rows of one contact have to be sent again, and of which that depends on what becomes of rows before them.
 
     Args:
@@ -853,7 +935,9 @@ def _again(rows: Iterable[tuple[int, int, int, int, int, int, bytes]]) -> Iterat
 
 def _content(row: Planned) -> bytes:
     """What a row is known by; of one that cannot be sent, its place is part of that."""
-    return blake2b(row.body if row.body is not None else b"%d %s" % (row.line, row.source), digest_size=16).digest()
+    return blake2b(
+        row.body if row.body is not None else b"%d %s" % (row.line, row.source), digest_size=16
+    ).digest()
 
 
 def _number(identity: str) -> int:

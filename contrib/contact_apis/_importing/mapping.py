@@ -61,7 +61,12 @@ def _number(value: str) -> float:
     raise CellError("must be a number, such as 2.5")
 
 
-_CONVERTERS: Mapping[str, Callable[[str], Any]] = {"boolean": _truth, "array": _list, "integer": _whole_number, "number": _number}
+_CONVERTERS: Mapping[str, Callable[[str], Any]] = {
+    "boolean": _truth,
+    "array": _list,
+    "integer": _whole_number,
+    "number": _number,
+}
 """How a cell is read, by the type of its field. Any other is text."""
 
 
@@ -114,16 +119,25 @@ class ColumnMapping:
         self._region = _checked_region(self._phones.region)
         self._words = words or {}
         self._repaired: list[Repair] = []
-        self._columns = {column: self._named(name, f"--map {column}=") for column, name in (columns or {}).items()}
+        self._columns = {
+            column: self._named(name, f"--map {column}=")
+            for column, name in (columns or {}).items()
+        }
         self._custom = dict.fromkeys(custom)
         self._ignored = dict.fromkeys([*OURS, *ignored])
         self._named_in_options = len(self._columns) + len(self._custom) + len(self._ignored)
         if custom and mapper.custom is None:
-            raise InputError("--custom: this service has no custom fields; use --ignore for columns that it cannot take")
+            raise InputError(
+                "--custom: this service has no custom fields; use --ignore for columns that it cannot take"
+            )
         for option, named in (("--map", self._columns), ("--ignore", self._ignored)):
-            both = sorted(self._custom.keys() & named.keys()) or sorted(self._columns.keys() & self._ignored.keys())
+            both = sorted(self._custom.keys() & named.keys()) or sorted(
+                self._columns.keys() & self._ignored.keys()
+            )
             if both:
-                raise InputError(f"{', '.join(map(repr, both))}: --custom, --map and --ignore exclude each other; look at {option}")
+                raise InputError(
+                    f"{', '.join(map(repr, both))}: --custom, --map and --ignore exclude each other; look at {option}"
+                )
         self.constants: Json = {}
         for name, value in (constants or {}).items():
             field_name = self._named(name, "--set ")
@@ -137,7 +151,9 @@ class ColumnMapping:
             self._read_phones(self.constants)
         except CellError as error:
             raise InputError(f"--set {error}") from None
-        self._of_every_row = {mapper.constant_names.get(name, name): value for name, value in self.constants.items()}
+        self._of_every_row = {
+            mapper.constant_names.get(name, name): value for name, value in self.constants.items()
+        }
         self.found: dict[str, str] = {}
         """What each column that was met goes to: a field, :data:`_CUSTOM` or nothing."""
         self._named_and_met = 0
@@ -167,19 +183,29 @@ class ColumnMapping:
             if name in self._filled
         ]
         self._custom_columns = [column for column, name in self.found.items() if name == _CUSTOM]
-        self._custom_places = [place for place, name in enumerate(self.found.values()) if name == _CUSTOM]
+        self._custom_places = [
+            place for place, name in enumerate(self.found.values()) if name == _CUSTOM
+        ]
 
     def check_named(self, columns: Collection[str]) -> None:
         """Raises :class:`InputError` if an option names a column that was not met among these, which are all that there are."""
         strangers = [each for each in self._words if each not in self.found]
         if strangers:
-            raise InputError(f"--values names {', '.join(map(repr, strangers))}; the columns are {listed(list(columns))}")
+            raise InputError(
+                f"--values names {', '.join(map(repr, strangers))}; the columns are {listed(list(columns))}"
+            )
         if self._named_and_met + len(OURS - self.found.keys()) == self._named_in_options:
             return
-        for option, named in (("--map", self._columns), ("--custom", self._custom), ("--ignore", self._ignored)):
+        for option, named in (
+            ("--map", self._columns),
+            ("--custom", self._custom),
+            ("--ignore", self._ignored),
+        ):
             missing = [each for each in named if each not in self.found and each not in OURS]
             if missing:
-                raise InputError(f"{option} names {', '.join(map(repr, missing))}; the columns are {listed(list(columns))}")
+                raise InputError(
+                    f"{option} names {', '.join(map(repr, missing))}; the columns are {listed(list(columns))}"
+                )
 
     def _missing(self) -> str:
         """All that no column and no constant gives and that every contact needs, with the remedy; empty if there is nothing."""
@@ -220,14 +246,20 @@ class ColumnMapping:
         near = [f"{shown_name(each)}{self._suggestion(each)}" for each in unknown[:SHOWN_NAMES]]
         more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
         columns_named = "columns" if len(unknown) > 1 else "column"
-        ways = "--map COLUMN=FIELD, --ignore COLUMN" + (" or --custom COLUMN" if self.mapper.custom is not None else "")
-        return f"no field fits the {columns_named} {', '.join(near)}{more}; say what it is with {ways}"
+        ways = "--map COLUMN=FIELD, --ignore COLUMN" + (
+            " or --custom COLUMN" if self.mapper.custom is not None else ""
+        )
+        return (
+            f"no field fits the {columns_named} {', '.join(near)}{more}; say what it is with {ways}"
+        )
 
     def _check_filled_once(self) -> None:
         """Raises :class:`InputError` if two columns, or a column and a constant, fill one field."""
         twice = sorted(name for name, count in self._filled.items() if count > 1)
         if twice:
-            raise InputError(f"{', '.join(twice)} would be filled twice; leave all but one out with --ignore COLUMN")
+            raise InputError(
+                f"{', '.join(twice)} would be filled twice; leave all but one out with --ignore COLUMN"
+            )
 
     def _suggestion(self, column: str) -> str:
         near = difflib.get_close_matches(re.sub(r"[\W_]", "", column.lower()), self._names, 1, 0.8)
@@ -265,7 +297,9 @@ class ColumnMapping:
         """
         if self.mapper.is_body(members):
             if self.constants or self._custom or self._phones.region:
-                raise CellError("has the form of a request already, in which --set, --custom and --region change nothing; leave them out")
+                raise CellError(
+                    "has the form of a request already, in which --set, --custom and --region change nothing; leave them out"
+                )
             self._check_phones(members)
             return dict(members)
         if not members.keys() <= self.found.keys():
@@ -330,7 +364,11 @@ class ColumnMapping:
 
     def _country_in(self, values: Json) -> str | None:
         """The region that the row names."""
-        named = [str(values[name]).strip().upper() for name in self.mapper.country_fields if name in values]
+        named = [
+            str(values[name]).strip().upper()
+            for name in self.mapper.country_fields
+            if name in values
+        ]
         return next(filter(_is_region, named), None)
 
     def _check_phones(self, body: Mapping[str, Any]) -> None:
@@ -343,7 +381,9 @@ class ColumnMapping:
             except PhoneError as error:
                 raise CellError(f"phone {error}") from None
             if number.e164 != text:
-                raise CellError("phone must be in E.164, such as +442079460018, where the row has the form of a request")
+                raise CellError(
+                    "phone must be in E.164, such as +442079460018, where the row has the form of a request"
+                )
 
     def _converter(self, name: str) -> Callable[[str], Any]:
         if name in self.mapper.status_fields:
@@ -353,7 +393,9 @@ class ColumnMapping:
     def _named(self, name: str, option: str) -> str:
         found = self._names.get(_plain(name))
         if found is None:
-            raise InputError(f"{option}{name}: there is no such field; there are {', '.join(self.mapper.fields)}")
+            raise InputError(
+                f"{option}{name}: there is no such field; there are {', '.join(self.mapper.fields)}"
+            )
         return found
 
     def shown(self) -> Iterator[tuple[str, str]]:
@@ -388,8 +430,16 @@ class ColumnMapping:
     @property
     def statuses(self) -> Json:
         """Where the options say that statuses are: with another answer the rows of a file have to be read again."""
-        columns = {column: name for column, name in sorted(self._columns.items()) if name in self.mapper.status_fields}
-        constants = {name: value for name, value in sorted(self.constants.items()) if name in self.mapper.status_fields}
+        columns = {
+            column: name
+            for column, name in sorted(self._columns.items())
+            if name in self.mapper.status_fields
+        }
+        constants = {
+            name: value
+            for name, value in sorted(self.constants.items())
+            if name in self.mapper.status_fields
+        }
         return {"columns": columns, "constants": constants}
 
 
@@ -419,7 +469,11 @@ def _is_region(text: str) -> bool:
 
 def _displayed(column: str) -> str:
     """The name of a column as it is: where it cannot be mistaken and is nobody's data."""
-    return column if column.isprintable() and len(column) <= LONGEST_NAME and not looks_like_data(column) else shown_name(column)
+    return (
+        column
+        if column.isprintable() and len(column) <= LONGEST_NAME and not looks_like_data(column)
+        else shown_name(column)
+    )
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,14 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from .terminal import QuietStream
 
@@ -64,14 +71,22 @@ class Watch:
         speed = done / max(REDRAW, now - self._began)
         rate = f"{speed:.{0 if speed >= 10 else 1}f}/s"
         counts = ", ".join(
-            f"{count} {each}" for each, count in self._tally.items() if each not in ("read", "created", "updated", "accepted")
+            f"{count} {each}"
+            for each, count in self._tally.items()
+            if each not in ("read", "created", "updated", "accepted")
         )
         if self._bar is not None:
             self._bar.update(self._task, completed=done, told=" ".join((rate, counts)))
             return
-        left = f", {(self._total - done) / speed:.0f} s left" if self._total is not None and speed else ""
+        left = (
+            f", {(self._total - done) / speed:.0f} s left"
+            if self._total is not None and speed
+            else ""
+        )
         of = f" of {self._total}" if self._total is not None else ""
-        self._stream.write(f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n")
+        self._stream.write(
+            f"{self._phase}: {done}{of} rows, {rate}{', ' * bool(counts)}{counts}{left}\n"
+        )
 
     def say(self, text: str) -> None:
         """Prints a sentence."""
@@ -86,6 +101,11 @@ class Watch:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()

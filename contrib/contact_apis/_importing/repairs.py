@@ -32,4 +32,7 @@ class Repairs:
 
     def as_json(self) -> Json:
         """The same by kind, for programs: the number of ``cells``, and in ``repairs`` how often each repair was made."""
-        return {kind: {"cells": count, "repairs": dict(self._ways[kind])} for kind, count in self._cells.items()}
+        return {
+            kind: {"cells": count, "repairs": dict(self._ways[kind])}
+            for kind, count in self._cells.items()
+        }

@@ -27,7 +27,14 @@ import orjson
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 REASON = "import_error"
 """The column that ``--failed`` adds; on the way in it is left out."""
@@ -120,7 +127,11 @@ class Input:
         self._opened = ExitStack()
         with ExitStack() as opened:
             try:
-                raw = _standard_input() if path == "-" else opened.enter_context(self._path.open("rb", buffering=0))
+                raw = (
+                    _standard_input()
+                    if path == "-"
+                    else opened.enter_context(self._path.open("rb", buffering=0))
+                )
                 self._raw = raw
                 self._before = _regular(raw)
                 found = None
@@ -130,14 +141,20 @@ class Input:
                 self._hashed = _Hashed(raw)
                 stream, self.compressed = _decompressed(opened, self._hashed)
                 sample = stream.peek(_SAMPLE)
-                self.encoding = _marked(sample) or encoding or found or _encoding_of(sample, [sample])
+                self.encoding = (
+                    _marked(sample) or encoding or found or _encoding_of(sample, [sample])
+                )
                 io.TextIOWrapper(io.BytesIO(), encoding=self.encoding).close()
             except OSError as error:
-                raise InputError(f"{path} cannot be read: {error.strerror or 'it is no gzip file'}") from None
+                raise InputError(
+                    f"{path} cannot be read: {error.strerror or 'it is no gzip file'}"
+                ) from None
             except (EOFError, zlib.error):
                 raise InputError(f"{path} is compressed, and its data is damaged") from None
             except (LookupError, UnicodeError):
-                raise InputError(f"--encoding {encoding} is none of a text; try utf-8, utf-16 or cp1252") from None
+                raise InputError(
+                    f"--encoding {encoding} is none of a text; try utf-8, utf-16 or cp1252"
+                ) from None
             if sample.startswith(b"PK\x03\x04"):
                 raise InputError(f"{self.name} is an archive or a spreadsheet; save it as CSV")
             if self.compressed and sample.startswith(_GZIP):
@@ -145,15 +162,23 @@ class Input:
             try:
                 self._read(path, stream, sample)
             except UnicodeError:
-                raise InputError(f"{self.name} is not {self.encoding}; leave --encoding out to have it found out") from None
+                raise InputError(
+                    f"{self.name} is not {self.encoding}; leave --encoding out to have it found out"
+                ) from None
             self._opened = opened.pop_all()
 
     def _read(self, path: str, stream: io.BufferedReader, sample: bytes) -> None:
-        self._how = "surrogateescape" if "utf-8" in self.encoding.lower().replace("utf8", "utf-8") else "replace"
+        self._how = (
+            "surrogateescape"
+            if "utf-8" in self.encoding.lower().replace("utf8", "utf-8")
+            else "replace"
+        )
         self._text = io.TextIOWrapper(stream, encoding=self.encoding, errors=self._how, newline="")
         start = sample.decode(self.encoding, "replace")
         suffix = Path(path.removesuffix(".gz")).suffix.lower()
-        self.format = "jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else FORMATS.get(suffix, "csv")
+        self.format = (
+            "jsonl" if start.lstrip("\ufeff \t\r\n").startswith("{") else FORMATS.get(suffix, "csv")
+        )
         self._rows = self._csv_rows(start) if self.format == "csv" else self._json_rows()
 
     def _look_at(self, raw: io.RawIOBase, *, wanted: bool) -> str | None:
@@ -164,7 +189,9 @@ class Input:
             with ExitStack() as opened:
                 stream, _ = _decompressed(opened, hashed)
                 sample = bytes(stream.peek(_SAMPLE))
-                found = _marked(sample) or _encoding_of(sample, iter(partial(stream.read, 1 << 20), b""))
+                found = _marked(sample) or _encoding_of(
+                    sample, iter(partial(stream.read, 1 << 20), b"")
+                )
         self.digest = hashed.digest_of_all()
         raw.seek(0)
         return found
@@ -188,7 +215,11 @@ class Input:
     @property
     def described(self) -> str:
         """What was found out, in words."""
-        how = f"CSV separated by {DELIMITERS[self.delimiter]}" if self.format == "csv" else "JSON lines"
+        how = (
+            f"CSV separated by {DELIMITERS[self.delimiter]}"
+            if self.format == "csv"
+            else "JSON lines"
+        )
         return f"{self.name}: {how}, {self.encoding}{', gzip' * self.compressed}"
 
     def __iter__(self) -> Iterator[Row]:
@@ -199,9 +230,13 @@ class Input:
                 yield row
             self.check_unchanged()
         except (EOFError, OSError, zlib.error):
-            raise InputError(f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent") from None
+            raise InputError(
+                f"{self.name}: the compressed data is cut off or damaged after line {line}; nothing was sent"
+            ) from None
         except UnicodeError:
-            raise InputError(f"{self.name} is not {self.encoding}; leave --encoding out to have it found out") from None
+            raise InputError(
+                f"{self.name} is not {self.encoding}; leave --encoding out to have it found out"
+            ) from None
 
     def close(self) -> None:
         self._opened.close()
@@ -210,7 +245,9 @@ class Input:
         header = next(iter(start.lstrip("\ufeff").splitlines()), "")
         unquoted = re.sub(r'"[^"]*"', "", header)
         self.delimiter = max(DELIMITERS, key=unquoted.count)
-        csv.field_size_limit(LONGEST_ROW)  # the module's own, for the whole process: there is no other way
+        csv.field_size_limit(
+            LONGEST_ROW
+        )  # the module's own, for the whole process: there is no other way
         seen: list[str] = []
         reader = csv.reader(self._remembered(seen), delimiter=self.delimiter, strict=True)
         try:
@@ -223,15 +260,21 @@ class Input:
             raise InputError(f"{self.name} has no header: its first line must name the columns")
         self.columns = [each.strip() or f"column {place}" for place, each in enumerate(columns, 1)]
         if any("@" in each or re.fullmatch(r"\+?[\d ()-]{7,}", each) for each in self.columns):
-            raise InputError(f"the first line of {self.name} looks like data; put a line in front of it that names the columns")
+            raise InputError(
+                f"the first line of {self.name} looks like data; put a line in front of it that names the columns"
+            )
         if len(set(self.columns)) < len(self.columns):
             twice = sorted(name for name, count in Counter(self.columns).items() if count > 1)
-            raise InputError(f"{self.name} names a column twice: {listed(twice)}; rename one of them")
+            raise InputError(
+                f"{self.name} names a column twice: {listed(twice)}; rename one of them"
+            )
         return self._cells(reader, seen, len(columns))
 
     def _cells(self, reader: Iterator[list[str]], seen: list[str], width: int) -> Iterator[Row]:
         unread = self.columns.index(UNREAD) if self.columns and UNREAD in self.columns else None
-        counted = cast("csv.DictReader[str]", reader)  # for its line_num, which typeshed gives no public name
+        counted = cast(
+            "csv.DictReader[str]", reader
+        )  # for its line_num, which typeshed gives no public name
         while True:
             seen.clear()
             line = counted.line_num + 1
@@ -243,13 +286,20 @@ class Input:
                 last = counted.line_num
                 where = f"lines {line} to {last}: " if last > line else ""
                 text = "".join(seen).encode("utf-8", "replace").rstrip(b"\r\n")
-                yield Row(line, [], text, f"{where}quotes are opened and not closed, or closed within a cell")
+                yield Row(
+                    line,
+                    [],
+                    text,
+                    f"{where}quotes are opened and not closed, or closed within a cell",
+                )
                 continue
             if not cells:
                 continue  # a blank line
             source, fault = self._written(cells, seen)
             if fault is None and len(cells) != width:
-                fault = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {width}"
+                fault = (
+                    f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {width}"
+                )
             elif unread is not None and len(cells) == width and cells[unread]:
                 source, fault = cells[unread].encode("utf-8", "replace"), _MEND
             yield Row(line, cells, source, fault)
@@ -261,7 +311,12 @@ class Input:
             try:
                 value: object = orjson.loads(text.lstrip("\ufeff"))
             except ValueError as error:
-                yield Row(line, {}, text.encode("utf-8", "replace").rstrip(b"\r\n"), f"is not JSON: {str(error).partition(':')[0]}")
+                yield Row(
+                    line,
+                    {},
+                    text.encode("utf-8", "replace").rstrip(b"\r\n"),
+                    f"is not JSON: {str(error).partition(':')[0]}",
+                )
                 continue
             if not isinstance(value, dict):
                 yield Row(line, {}, text.encode().rstrip(b"\r\n"), "is not a JSON object")
@@ -274,12 +329,20 @@ class Input:
             source, fault = self._written(members, [text])
             yield Row(line, members, source, fault)
 
-    def _written(self, cells: list[str] | dict[str, object], lines: list[str]) -> tuple[bytes, str | None]:
+    def _written(
+        self, cells: list[str] | dict[str, object], lines: list[str]
+    ) -> tuple[bytes, str | None]:
         """The cells as JSON, and what is wrong with them."""
         try:
             source = orjson.dumps(cells)
-        except TypeError as error:  # a byte that is not of the encoding was read as a lone surrogate
-            why = f"is not {self.encoding} throughout" if "surrogates" in str(error) else "is nested too deeply"
+        except (
+            TypeError
+        ) as error:  # a byte that is not of the encoding was read as a lone surrogate
+            why = (
+                f"is not {self.encoding} throughout"
+                if "surrogates" in str(error)
+                else "is nested too deeply"
+            )
             return "".join(lines).encode("utf-8", "replace").rstrip(b"\r\n"), why
         if self._how == "replace" and b"\xef\xbf\xbd" in source:
             return source, f"is not {self.encoding} throughout"
@@ -300,7 +363,9 @@ class Input:
         for number, line in enumerate(self._lines(), 1):
             # Each line is an object of its own, which takes more memory than the characters of a short one.
             size = (size if seen else 0) + len(line) + _LINE_COST
-            if size > 2 * LONGEST_ROW:  # a quote that is never closed is found by csv before, where the lines are long
+            if (
+                size > 2 * LONGEST_ROW
+            ):  # a quote that is never closed is found by csv before, where the lines are long
                 raise self._too_long(number - len(seen))
             seen.append(line)
             yield line
@@ -361,7 +426,10 @@ def shown_name(name: str) -> str:
 
 def looks_like_data(name: str) -> bool:
     """Whether the name of a column looks like an e-mail address, a phone number or somebody's id."""
-    return "@" in name or re.search(r"\d([ ()./-]*\d){6,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}", name) is not None
+    return (
+        "@" in name
+        or re.search(r"\d([ ()./-]*\d){6,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}", name) is not None
+    )
 
 
 def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedReader, bool]:

@@ -111,7 +111,11 @@ def run_import(wish: Request) -> int:
         ("--journal", wish.journal, ()),
     ):
         if file is not None:
-            beside = () if path is None or option == "--journal" else (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+            beside = (
+                ()
+                if path is None or option == "--journal"
+                else (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+            )
             check_writable(file, option, given, *others, *beside)
     with closing(Input(wish.file, encoding=wish.encoding)) as source, ExitStack() as stack:
         _say(source.described)
@@ -122,12 +126,22 @@ def run_import(wish: Request) -> int:
         else:
             session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
             # What identifies the account besides its key and the address, which may have a part of it.
-            bound = {"target": str(url), "app": [*session.service.account], "mapping": mapping.signature}
+            bound = {
+                "target": str(url),
+                "app": [*session.service.account],
+                "mapping": mapping.signature,
+            }
         with closing(Journal(path, bound)) as journal:
             return _carry_out(wish, mapping, source, journal, client)
 
 
-def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, client: AsyncClient[Any] | None) -> int:
+def _carry_out(
+    wish: Request,
+    mapping: ColumnMapping,
+    source: Input,
+    journal: Journal,
+    client: AsyncClient[Any] | None,
+) -> int:
     ending: Ending = "finished"
     reason = ""
     problems: list[str] = []
@@ -148,7 +162,9 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
                     sender = Sender(client, journal, watch, signals, keep_going=wish.keep_going)
                     ending = asyncio.run(sender.send(concurrency=wish.concurrency, rate=wish.rate))
                     reason = sender.reason
-                if ending == "finished" and all(state in SUCCEEDED for state, _ in journal.counts()):
+                if ending == "finished" and all(
+                    state in SUCCEEDED for state, _ in journal.counts()
+                ):
                     problems += _problems_of(lambda: journal.complete(fingerprint))
         except Interrupted as stop:
             ending = stop.ending
@@ -158,7 +174,14 @@ def _carry_out(wish: Request, mapping: ColumnMapping, source: Input, journal: Jo
         return _summed_up(wish, journal, ending, reason, problems, repairs)
 
 
-def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Journal, watch: Watch, repairs: Repairs) -> str | None:
+def _planned(
+    wish: Request,
+    mapping: ColumnMapping,
+    source: Input,
+    journal: Journal,
+    watch: Watch,
+    repairs: Repairs,
+) -> str | None:
     """Has the journal know what is to be sent; the fingerprint of what decides about that."""
     # The journal is bound to the options; what else decides about the rows is the file and how it is read.
     digest = source.digest
@@ -167,7 +190,12 @@ def _planned(wish: Request, mapping: ColumnMapping, source: Input, journal: Jour
     if wish.resend_welcome or not journal.has_all_of(fingerprint):
         watch.phase("checking", None)
         rows = _watched(planned(source, mapping, limit=wish.limit, repairs=repairs), watch)
-        journal.plan(rows, retry_unknown=wish.retry_unknown, resend_welcome=wish.resend_welcome, limit=wish.limit)
+        journal.plan(
+            rows,
+            retry_unknown=wish.retry_unknown,
+            resend_welcome=wish.resend_welcome,
+            limit=wish.limit,
+        )
         source.check_unchanged()  # also where rows past the limit were not read
         if source.columns is None:
             mapping.check_named(mapping.found)
@@ -205,7 +233,9 @@ def _scratch() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory()
     except OSError as error:
-        raise InputError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one that has room") from None
+        raise InputError(
+            f"no temporary folder can be made: {error.strerror}; set TMPDIR to one that has room"
+        ) from None
 
 
 def _client(wish: Request) -> AsyncClient[Any]:
@@ -222,7 +252,10 @@ def _show(mapping: ColumnMapping, source: Input) -> None:
     """Where each column goes."""
     shown = list(mapping.shown())
     width = max((len(column) for column, _ in shown), default=0)
-    _say("\n".join(f"  {column:<{width}} -> {name}" for column, name in shown) or f"  {source.name}: every row has the form of a request")
+    _say(
+        "\n".join(f"  {column:<{width}} -> {name}" for column, name in shown)
+        or f"  {source.name}: every row has the form of a request"
+    )
 
 
 def _say(text: str) -> None:
@@ -231,21 +264,41 @@ def _say(text: str) -> None:
     stream.flush()
 
 
-def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, problems: Sequence[str], repairs: Repairs) -> int:
+def _summed_up(
+    wish: Request,
+    journal: Journal,
+    ending: Ending,
+    reason: str,
+    problems: Sequence[str],
+    repairs: Repairs,
+) -> int:
     """Prints what came of it, and gives the exit code. Where nothing can be printed any more, the code alone says it."""
     counts = journal.counts()
     totals: dict[str, int] = {}
     for (state, skipped), count in counts.items():
-        name = "skipped" if skipped else "fit" if wish.dry_run and state == "pending" else NOT_SETTLED.get(state, state)
+        name = (
+            "skipped"
+            if skipped
+            else "fit"
+            if wish.dry_run and state == "pending"
+            else NOT_SETTLED.get(state, state)
+        )
         totals[name] = totals.get(name, 0) + count
-    lacking = sum(count for (state, _), count in counts.items() if state not in (*SUCCEEDED, "pending"))
+    lacking = sum(
+        count for (state, _), count in counts.items() if state not in (*SUCCEEDED, "pending")
+    )
     code = EXIT_CODES.get(ending, int(lacking > 0))
     withheld = journal.withheld_count()
     if problems and code in (0, 1):
         code = EXIT_CODES["unrecorded"]
     out = QuietStream(sys.stdout)
     if wish.as_json:
-        summary: Json = {"rows": sum(totals.values()), "ending": ending, "dry_run": wish.dry_run, **dict(sorted(totals.items()))}
+        summary: Json = {
+            "rows": sum(totals.values()),
+            "ending": ending,
+            "dry_run": wish.dry_run,
+            **dict(sorted(totals.items())),
+        }
         if withheld:
             summary["without_welcome"] = withheld
         if repaired := repairs.as_json():
@@ -258,7 +311,9 @@ def _summed_up(wish: Request, journal: Journal, ending: Ending, reason: str, pro
                 f"{withheld} sent without the welcome e-mail that the row asks for: the contact may have had one; --resend-welcome sends it"
             )
         if ending in ENDINGS:
-            lines.append(ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "").format(reason=reason))
+            lines.append(
+                ENDINGS[ending].removesuffix(AGAIN if wish.dry_run else "").format(reason=reason)
+            )
     out.write("".join(f"{line}\n" for line in lines))
     out.flush()
     for problem in problems:
@@ -276,5 +331,7 @@ def _summary(wish: Request, journal: Journal, totals: Mapping[str, int], lacking
         where = f"all are in {wish.failed}" if wish.failed else "--failed FILE writes them all"
         lines.append(f"  and {lacking - SHOWN} more; {where}")
     if "unknown" in totals and not wish.dry_run:
-        lines.append("unknown rows may have been written; they are sent again where that does no harm, else with --retry-unknown")
+        lines.append(
+            "unknown rows may have been written; they are sent again where that does no harm, else with --retry-unknown"
+        )
     return lines

@@ -58,14 +58,24 @@ EXIT_CODES: Mapping[Ending, int] = {
 }
 DOWN_AFTER = 20  # rows in a row that the service did not answer, or answered with a 5xx
 GRACE = 10.0  # seconds that what is in flight gets after a signal
-FORBIDDEN = 20  # rows in a row that the service answered with a 403 before the credentials are tried again
+FORBIDDEN = (
+    20  # rows in a row that the service answered with a 403 before the credentials are tried again
+)
 WINDOW = 64  # rows that are rejected for one reason, and no other row ended, before an import stops
 DISK_PATIENCE = 60.0  # seconds that outcomes which the journal cannot take are kept for it
 LEAST_DESCRIPTORS = 8  # with one connection
-SPARE_DESCRIPTORS = 16  # for all but connections: the journal, its temporary files, modules, name look-ups
+SPARE_DESCRIPTORS = (
+    16  # for all but connections: the journal, its temporary files, modules, name look-ups
+)
 
 
-def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = None, repairs: Repairs | None = None) -> Iterator[Planned]:
+def planned(
+    rows: Iterable[Row],
+    mapping: ColumnMapping,
+    *,
+    limit: int | None = None,
+    repairs: Repairs | None = None,
+) -> Iterator[Planned]:
     """What is to be sent for each row, or why it cannot be. The repairs of rows that can be sent are counted.
 
     Raises:
@@ -78,9 +88,16 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
         fault, body = row.fault, {}
         if fault is None:
             try:
-                body = mapping.of_cells(row.cells) if isinstance(row.cells, list) else mapping.of_members(row.cells)
+                body = (
+                    mapping.of_cells(row.cells)
+                    if isinstance(row.cells, list)
+                    else mapping.of_members(row.cells)
+                )
                 faults = schema.faults(body) if schema is not None else []
-                fault = "; ".join(str(Fault(_shown_path(each.path), each.remedy)) for each in faults) or None
+                fault = (
+                    "; ".join(str(Fault(_shown_path(each.path), each.remedy)) for each in faults)
+                    or None
+                )
             except CellError as error:
                 fault = str(error)
             except InputError as error:
@@ -94,9 +111,20 @@ def planned(rows: Iterable[Row], mapping: ColumnMapping, *, limit: int | None = 
             sent = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
             keys = vendor.ordering_keys(body)
             is_idempotent = vendor.is_idempotent(body)
-            yield Planned(row.line, mapper.name(body), keys, sent, row.source, is_idempotent, None, vendor.has_several_keys)
+            yield Planned(
+                row.line,
+                mapper.name(body),
+                keys,
+                sent,
+                row.source,
+                is_idempotent,
+                None,
+                vendor.has_several_keys,
+            )
         else:
-            yield Planned(row.line, None, (), None, row.source, True, fault, vendor.has_several_keys)
+            yield Planned(
+                row.line, None, (), None, row.source, True, fault, vendor.has_several_keys
+            )
 
 
 def _shown_path(path: str) -> str:
@@ -111,7 +139,9 @@ def _without_particulars(text: str) -> str:
     return re.sub(r"\d+", "#", re.sub(r" \(request [^()]*\)$", "", text))
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], None], ending: SignalEnding) -> None:
+def _call_soon(
+    loop: asyncio.AbstractEventLoop, act: Callable[[SignalEnding], None], ending: SignalEnding
+) -> None:
     loop.call_soon_threadsafe(act, ending)
 
 
@@ -137,7 +167,15 @@ class Sender:
     reason = ""
     """Why everything was rejected, or the journal could not be written; a sentence."""
 
-    def __init__(self, client: AsyncClient[Any], journal: Journal, watch: Watch, signals: Signals, *, keep_going: bool = False) -> None:
+    def __init__(
+        self,
+        client: AsyncClient[Any],
+        journal: Journal,
+        watch: Watch,
+        signals: Signals,
+        *,
+        keep_going: bool = False,
+    ) -> None:
         self._client = client
         self._session, self._url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
         self._journal, self._watch, self._signals = journal, watch, signals
@@ -181,7 +219,10 @@ class Sender:
             running = asyncio.ensure_future(self._bulk.run(map(_Sending, self._journal.due())))
             watching = asyncio.ensure_future(self._watch_on())
             try:
-                with self._signals.told_to(self._interrupter(running)), suppress(asyncio.CancelledError):
+                with (
+                    self._signals.told_to(self._interrupter(running)),
+                    suppress(asyncio.CancelledError),
+                ):
                     await running
             except JournalError as error:  # from reading what is due; what was in flight has ended
                 self._broken = error
@@ -202,7 +243,9 @@ class Sender:
         affordable = max(1, free - SPARE_DESCRIPTORS)
         if affordable >= concurrency:
             return concurrency
-        self._watch.say(f"requests in flight at once: {affordable}, as the process may open only {limit} files and connections (ulimit -n)")
+        self._watch.say(
+            f"requests in flight at once: {affordable}, as the process may open only {limit} files and connections (ulimit -n)"
+        )
         return affordable
 
     async def _watch_on(self) -> None:
@@ -231,7 +274,9 @@ class Sender:
         if decision == "send":
             return request
         body = self._session.service.repeatable(request.body)
-        return PreparedRequest(body, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), request.ordering_keys)
+        return PreparedRequest(
+            body, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), request.ordering_keys
+        )
 
     async def _started(self, item: _Sending) -> bool:
         """Whether the journal has that a row is about to be sent."""
@@ -246,7 +291,9 @@ class Sender:
         request_id = None if outcome.request_id is None else str(outcome.request_id)
         why = None if error is None else str(error)
         perhaps_written = isinstance(error, APIError) and error.perhaps_written
-        self._ends.append(Ended(item.id, outcome.state, outcome.status, request_id, why, perhaps_written))
+        self._ends.append(
+            Ended(item.id, outcome.state, outcome.status, request_id, why, perhaps_written)
+        )
         self._note_soon()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
@@ -257,8 +304,14 @@ class Sender:
         elif error is None:
             self._forbidden = 0
         self._look_for_one_reason(outcome)
-        self._down = self._down + 1 if isinstance(error, APIConnectionError | InternalServerError | RateLimitError) else 0
-        patience_is_over = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
+        self._down = (
+            self._down + 1
+            if isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
+            else 0
+        )
+        patience_is_over = (
+            isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
+        )
         if self._down >= DOWN_AFTER or patience_is_over:
             self._stop("down")
 
@@ -288,7 +341,9 @@ class Sender:
             return  # nothing is known of them; the next rows will show
         except APIStatusError as error:
             if error.code is None and error.message is None:  # not in the form of the API's errors
-                if self._is_proven and not self._keep_going:  # else a whole window shows whether everything is rejected
+                if (
+                    self._is_proven and not self._keep_going
+                ):  # else a whole window shows whether everything is rejected
                     self.reason = str(error)
                     self._stop("rejected")
                 return
@@ -302,7 +357,11 @@ class Sender:
         Such are rejections, redirects, and successes that break the contract, as a portal or another service sends them.
         """
         error = outcome.error
-        if not isinstance(error, APIStatusError | APIResponseValidationError) or self._keep_going or self._is_proven:
+        if (
+            not isinstance(error, APIStatusError | APIResponseValidationError)
+            or self._keep_going
+            or self._is_proven
+        ):
             return
         if isinstance(error, RateLimitError | InternalServerError):
             return
@@ -349,7 +408,9 @@ class Sender:
             if self._signals.received is not None and waited:
                 return
             if waited == 0:
-                self._watch.say(f"{self._broken}; waiting up to {DISK_PATIENCE:.0f} s for room to record {unwritten} received outcomes")
+                self._watch.say(
+                    f"{self._broken}; waiting up to {DISK_PATIENCE:.0f} s for room to record {unwritten} received outcomes"
+                )
             await asyncio.sleep(1)
 
     def _end(self, ending: Ending) -> Ending:
@@ -421,7 +482,9 @@ def _replacing(path: Path) -> Generator[IO[bytes], None, None]:
                 Path(file.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}; what was sent stands in the journal") from None
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}; what was sent stands in the journal"
+        ) from None
 
 
 def check_writable(path: Path, option: str, *others: Path | None) -> None:
@@ -429,8 +492,12 @@ def check_writable(path: Path, option: str, *others: Path | None) -> None:
 
     Standard input and output count among the others.
     """
-    if any(other is not None and _is_same_file(path, other) for other in others) or any(_is_stream(path, each) for each in (0, 1, 2)):
-        raise InputError(f"{option} {path} would overwrite another file of this import; name another")
+    if any(other is not None and _is_same_file(path, other) for other in others) or any(
+        _is_stream(path, each) for each in (0, 1, 2)
+    ):
+        raise InputError(
+            f"{option} {path} would overwrite another file of this import; name another"
+        )
     try:
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
         if path.exists() and not path.is_file():
@@ -492,7 +559,9 @@ def _as_csv(rows: Iterable[tuple[bytes, str]], source: Input) -> Iterator[str]:
     kept = [place for place, name in enumerate(columns) if name not in OURS]
     written: list[str] = []
     # With this end of a line, csv puts a cell that has a carriage return into quotes.
-    writer = csv.writer(cast("Any", _Lines(written)), delimiter=source.delimiter, lineterminator="\r\n")
+    writer = csv.writer(
+        cast("Any", _Lines(written)), delimiter=source.delimiter, lineterminator="\r\n"
+    )
     writer.writerow([REASON, *(columns[place] for place in kept), UNREAD])
     for text, reason in rows:
         value = _read(text)

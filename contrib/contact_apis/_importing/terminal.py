@@ -62,7 +62,9 @@ class _Guard:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
         if not isinstance(error, OSError | ValueError):
             return False
         self._guarded.give_up()
@@ -73,4 +75,7 @@ def printable(text: str) -> str:
     """A text as it may stand on a terminal: control characters, which can move the cursor or hide text, are shown as escapes."""
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return "".join(each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text)
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in text
+    )

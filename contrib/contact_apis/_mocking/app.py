@@ -31,7 +31,9 @@ SHOWN_BYTES = 10_000  # of the body of each
 class MockApp:
     """Serves several APIs, a page at ``/`` that shows what arrived, and the same as JSON at ``/_mock/state``."""
 
-    def __init__(self, services: Sequence[MockService], faults: Faults | None = None, *, local: bool = False) -> None:
+    def __init__(
+        self, services: Sequence[MockService], faults: Faults | None = None, *, local: bool = False
+    ) -> None:
         self.local = local
         self.services = services
         self.faults = faults or Faults()
@@ -42,7 +44,9 @@ class MockApp:
         if scope["type"] != "http":
             return
         body = await _read(receive)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         # As it was sent: what is percent-encoded in it may be a slash within a path parameter.
         path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
         request = Request(scope["method"], path, headers, body or b"")
@@ -52,7 +56,9 @@ class MockApp:
             return
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
-        fault = None if _is_foreign(headers) else self.faults.draw()  # a page that happens to be open is no client under test
+        fault = (
+            None if _is_foreign(headers) else self.faults.draw()
+        )  # a page that happens to be open is no client under test
         answer = self.answer(request, fault, too_large=body is None)
         self.received += 1
         kept = evolve(request, body=request.body[:SHOWN_BYTES])
@@ -95,13 +101,17 @@ class MockApp:
             return service.error(None, 404, "not_found", "There is no such path.")
         operation = next((each for each in operations if each.method == request.method), None)
         if operation is None:
-            answer = service.error(None, 405, "method_not_allowed", "The path does not take this method.")
+            answer = service.error(
+                None, 405, "method_not_allowed", "The path does not take this method."
+            )
             answer.headers["Allow"] = ", ".join(each.method for each in operations)
             return answer
         if fault and fault.isdigit():
             return _status_fault(service, operation, int(fault))
         if too_large:
-            return service.error(operation, 400, "too_large", f"The body is larger than {BODY_LIMIT} bytes.")
+            return service.error(
+                operation, 400, "too_large", f"The body is larger than {BODY_LIMIT} bytes."
+            )
         return service.handle(operation, request)
 
     def state(self) -> Json:
@@ -114,7 +124,10 @@ class MockApp:
                     "at": at,
                     "method": request.method,
                     "path": request.path,
-                    "headers": {key: "***" if key in secret else value for key, value in request.headers.items()},
+                    "headers": {
+                        key: "***" if key in secret else value
+                        for key, value in request.headers.items()
+                    },
                     "body": request.body.decode("utf-8", "replace"),
                     "status": answer.status,
                     "answer": answer.body,
@@ -124,13 +137,20 @@ class MockApp:
                 for at, request, answer, fault in reversed(list(self.arrived))
             ],
             "contacts": {service.title: service.contacts for service in self.services},
-            "faults": {"latency": self.faults.latency, "active": [asdict(each) for each in self.faults.active]},
+            "faults": {
+                "latency": self.faults.latency,
+                "active": [asdict(each) for each in self.faults.active],
+            },
         }
 
 
 def _name_in(authority: str) -> str:
     """The host of a ``Host`` header, without its port."""
-    return authority.partition("]")[0].strip("[") if authority.startswith("[") else authority.partition(":")[0]
+    return (
+        authority.partition("]")[0].strip("[")
+        if authority.startswith("[")
+        else authority.partition(":")[0]
+    )
 
 
 def _is_foreign(headers: Mapping[str, str]) -> bool:
@@ -160,7 +180,9 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts) if size <= BODY_LIMIT else None
 
 
-async def _send(answer: Response, fault: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send(
+    answer: Response, fault: str | None, scope: Scope, receive: Receive, send: Send
+) -> None:
     if fault == "hang":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -171,12 +193,19 @@ async def _send(answer: Response, fault: str | None, scope: Scope, receive: Rece
     body = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
     if fault == "malformed":
         body = b"<html>not JSON</html>"
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers = [
+        (name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()
+    ]
     if answer.status != 204:
-        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if fault == "truncate":
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await send(
+            {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+        )
         _reset(scope, gracefully=True)
         return
     await send({"type": "http.response.body", "body": body})

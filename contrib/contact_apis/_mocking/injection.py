@@ -31,8 +31,12 @@ class Fault:
             ValueError: the text has another form; the message says what was expected.
         """
         kind, _, amount = text.partition("=")
-        if kind not in TRANSPORT_FAULTS and not (kind.isascii() and kind.isdigit() and 400 <= int(kind) <= 599):
-            raise ValueError(f"unknown fault {kind!r}; it is a status from 400 to 599 or one of {', '.join(TRANSPORT_FAULTS)}")
+        if kind not in TRANSPORT_FAULTS and not (
+            kind.isascii() and kind.isdigit() and 400 <= int(kind) <= 599
+        ):
+            raise ValueError(
+                f"unknown fault {kind!r}; it is a status from 400 to 599 or one of {', '.join(TRANSPORT_FAULTS)}"
+            )
         try:
             if amount.startswith("x"):
                 return cls(kind, remaining=int(amount[1:]))
@@ -40,7 +44,9 @@ class Fault:
         except ValueError:
             rate = -1.0
         if not 0 <= rate <= 1:
-            raise ValueError(f"fault {kind} needs a rate from 0 to 1 ({kind}=0.02) or a count ({kind}=x3)")
+            raise ValueError(
+                f"fault {kind} needs a rate from 0 to 1 ({kind}=0.02) or a count ({kind}=x3)"
+            )
         return cls(kind, rate=rate)
 
 

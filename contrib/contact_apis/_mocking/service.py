@@ -46,10 +46,15 @@ class MockService:
         error_body: where the API's errors have their words.
     """
 
-    def __init__(self, title: str, package: str, secrets: Mapping[str, str], error_body: ErrorBody) -> None:
+    def __init__(
+        self, title: str, package: str, secrets: Mapping[str, str], error_body: ErrorBody
+    ) -> None:
         self.title = title
         self.contract: Contract = contract(package)
-        self._headers = {scheme: self.contract.security_header(scheme, secret) for scheme, secret in secrets.items()}
+        self._headers = {
+            scheme: self.contract.security_header(scheme, secret)
+            for scheme, secret in secrets.items()
+        }
         self.credentials = dict(self._headers.values())
         self.error_body = error_body
 
@@ -60,10 +65,16 @@ class MockService:
     def handle(self, operation: Operation, request: Request) -> Response:
         """Answers a request to an operation."""
         if not self.authorised(operation, request):
-            answer = self.error(operation, 401, "unauthorized", "The credentials are missing or not valid.")
+            answer = self.error(
+                operation, 401, "unauthorized", "The credentials are missing or not valid."
+            )
         else:
             body, faults = self.read(operation, request)
-            answer = self.error(operation, 400, "invalid_request", "; ".join(faults)) if faults else self.act(operation, request, body)
+            answer = (
+                self.error(operation, 400, "invalid_request", "; ".join(faults))
+                if faults
+                else self.act(operation, request, body)
+            )
         self.finish(operation, request, answer)
         return answer
 
@@ -71,7 +82,10 @@ class MockService:
         """Whether a request carries all that one of the alternatives of the security requirement asks for."""
         if not operation.security:
             return True
-        return any(all(self._carries(scheme, request) for scheme in alternative) for alternative in operation.security)
+        return any(
+            all(self._carries(scheme, request) for scheme in alternative)
+            for alternative in operation.security
+        )
 
     def _carries(self, scheme: str, request: Request) -> bool:
         name, value = self._headers.get(scheme, ("", ""))
@@ -85,7 +99,10 @@ class MockService:
             faults += [f"{name} {fault.remedy}" for fault in schema.faults(values[name])]
         for name, (schema, required) in operation.header_parameters.items():
             if name in request.headers:
-                faults += [f"header {name} {fault.remedy}" for fault in schema.faults(request.headers[name])]
+                faults += [
+                    f"header {name} {fault.remedy}"
+                    for fault in schema.faults(request.headers[name])
+                ]
             elif required:
                 faults.append(f"header {name} is missing")
         body, more = self.read_body(operation, request)
@@ -96,11 +113,16 @@ class MockService:
             return None, []
         if not request.body:
             return None, ["the body is missing"] if operation.request_body.get("required") else []
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        if (
+            request.headers.get("content-type", "").split(";")[0].strip().lower()
+            != "application/json"
+        ):
             return None, ["the Content-Type must be application/json"]
         try:
             body = json.loads(request.body, parse_constant=_no_constant)
-            json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate, which an escape can spell, is no text
+            json.dumps(
+                body, ensure_ascii=False
+            ).encode()  # a lone surrogate, which an escape can spell, is no text
         except (ValueError, RecursionError):
             return None, ["the body must be JSON"]
         return body, [str(fault) for fault in operation.body.faults(body)]
@@ -128,7 +150,9 @@ class MockService:
         Without an operation, because the path belongs to none, it has the form of any of them.
         """
         operations = self.contract.operations if operation is None else (operation,)
-        described = (each.response_schema(status) or each.response_schema(400) for each in operations)
+        described = (
+            each.response_schema(status) or each.response_schema(400) for each in operations
+        )
         schema = next((each for each in described if each is not None), None)
         words = {self.error_body.code: code, self.error_body.message: message}
         body: Json = {} if schema is None else minimal(self.contract, schema.document, words)
@@ -149,7 +173,11 @@ def minimal(owner: Contract, node: Json, named: Mapping[str, str] | None = None)
     for choice in ("anyOf", "oneOf", "allOf"):
         if choice in node:
             parts = [minimal(owner, each, named) for each in node[choice]]
-            return {key: value for part in parts for key, value in part.items()} if choice == "allOf" else parts[0]
+            return (
+                {key: value for part in parts for key, value in part.items()}
+                if choice == "allOf"
+                else parts[0]
+            )
     if "enum" in node:
         return node["enum"][0]
     if "properties" in node or node.get("type") == "object":

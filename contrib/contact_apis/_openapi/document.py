@@ -6,6 +6,7 @@ Nothing here knows a field, a limit or a status: all of it is read from ``openap
 from __future__ import annotations
 
 import json
+import operator
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -148,7 +149,9 @@ class Contract:
         if kind == ("http", "bearer") or node["type"] in ("oauth2", "openIdConnect"):
             return "Authorization", f"Bearer {secret}"
         stated = [str(node[member]) for member in ("type", "scheme", "in") if member in node]
-        raise ConfigurationError(f"the security scheme {scheme!r} ({' '.join(stated)}) is not supported")
+        raise ConfigurationError(
+            f"the security scheme {scheme!r} ({' '.join(stated)}) is not supported"
+        )
 
     def resolve(self, node: Json) -> Json:
         """The object that a reference leads to, or the node itself."""
@@ -159,13 +162,17 @@ class Contract:
     def schema(self, node: Json) -> Schema:
         """Compiles a schema of this document."""
         root = {**_with_nullable(node), "components": self._components}
-        return Schema(node, jsonschema_rs.Draft202012Validator(root, validate_formats=True, mask="the value"))
+        return Schema(
+            node, jsonschema_rs.Draft202012Validator(root, validate_formats=True, mask="the value")
+        )
 
 
 class Operation:
     """One operation: what a request must be, and what a response may be."""
 
-    def __init__(self, owner: Contract, method: str, template: str, spec: Json, shared: list[Json]) -> None:
+    def __init__(
+        self, owner: Contract, method: str, template: str, spec: Json, shared: list[Json]
+    ) -> None:
         self.contract = owner
         self.method = method.upper()
         self.template = template
@@ -264,9 +271,13 @@ class Operation:
         for requirement in self.security:
             if set(requirement) <= set(secrets):
                 wanted = [scheme for scheme in secrets if scheme in requirement]
-                return dict(self.contract.security_header(scheme, secrets[scheme]) for scheme in wanted)
+                return dict(
+                    self.contract.security_header(scheme, secrets[scheme]) for scheme in wanted
+                )
         alternatives = [" and ".join(requirement) for requirement in self.security]
-        raise ConfigurationError(f"{self.operation_id} needs the credentials of {' or '.join(alternatives)}")
+        raise ConfigurationError(
+            f"{self.operation_id} needs the credentials of {' or '.join(alternatives)}"
+        )
 
     @once
     def request_body(self) -> Json:
@@ -361,11 +372,14 @@ def value_at(document: Any, pointer: str) -> Any:
     """
     value = document
     for token in pointer.split("/")[1:]:
-        step: str | int = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, list):
-            step = int(step)
-        value = value[step]
+        value = _child(value, token.replace("~1", "/").replace("~0", "~"))
     return value
+
+
+def _child(value: Any, token: str) -> Any:
+    if isinstance(value, list):
+        return operator.getitem(value, int(token))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] # of any JSON
+    return value[token]
 
 
 def pointer(*steps: object) -> str:

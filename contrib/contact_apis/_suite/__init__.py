@@ -50,7 +50,9 @@ def find_suite() -> Suite:
     for suite in (packaged, checkout):
         if (suite.folder / "run.py").is_file():
             return suite
-    raise SuiteError("this installation does not contain the contract suite; install the wheel of contact-apis again")
+    raise SuiteError(
+        "this installation does not contain the contract suite; install the wheel of contact-apis again"
+    )
 
 
 def start(suite: Suite, variables: Mapping[str, str]) -> int:
@@ -66,7 +68,9 @@ def start(suite: Suite, variables: Mapping[str, str]) -> int:
     try:
         Path.cwd()
     except OSError:
-        raise SuiteError("the current folder does not exist any more; change to another one") from None
+        raise SuiteError(
+            "the current folder does not exist any more; change to another one"
+        ) from None
     command = isolated_command(f"{suite.package}.run", first=[suite.root])
     environment = isolated_environment(variables)
     open_standard_streams()

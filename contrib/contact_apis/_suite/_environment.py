@@ -42,7 +42,8 @@ def isolated_environment(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environ.items()
-        if name.upper() in OF_THE_INSTALLATION or not (name.upper().startswith(FOREIGN) or name.upper() in OTHER_FOREIGN)
+        if name.upper() in OF_THE_INSTALLATION
+        or not (name.upper().startswith(FOREIGN) or name.upper() in OTHER_FOREIGN)
     }
     if sys.flags.no_user_site:
         kept["PYTHONNOUSERSITE"] = "1"
@@ -55,7 +56,9 @@ def isolated_command(module: str, *arguments: str, first: Iterable[Path] = ()) -
     Our own packages are imported from where this process finds them, and from ``first``. What else this process can import, say by
     ``PYTHONPATH``, can still be imported where nothing else has the name.
     """
-    from contact_apis._vendors.registry import VENDORS  # here: the script that an interpreter starts with has no path to it yet
+    from contact_apis._vendors.registry import (
+        VENDORS,
+    )  # here: the script that an interpreter starts with has no path to it yet
 
     folders = [str(folder) for folder in first]
     for package in ("contact_apis", *(vendor.package for vendor in VENDORS.values())):
@@ -110,7 +113,11 @@ def _lenient(number: int) -> io.TextIOWrapper:
 
 def _extend_path(first: list[str], last: list[str]) -> None:
     """Puts ``first`` after the standard library and before other packages, and ``last`` at the end."""
-    packages = (place for place, entry in enumerate(sys.path) if Path(entry).name in ("site-packages", "dist-packages"))
+    packages = (
+        place
+        for place, entry in enumerate(sys.path)
+        if Path(entry).name in ("site-packages", "dist-packages")
+    )
     place = next(packages, len(sys.path))
     missing = [entry for entry in dict.fromkeys(first) if entry not in sys.path]
     sys.path[place:place] = missing

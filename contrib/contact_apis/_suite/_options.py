@@ -41,7 +41,10 @@ class Variable:
         names = [self.option]
         if self.kind == "flag":
             names = [f"{self.option}/{self.option.replace('--', '--no-', 1)}"]
-        settings: dict[str, Any] = {"help": f"{self.help} Variable: {self.name}.", "metavar": self.metavar}
+        settings: dict[str, Any] = {
+            "help": f"{self.help} Variable: {self.name}.",
+            "metavar": self.metavar,
+        }
         if self.kind in ("integer", "number"):
             settings["min"] = 0
             settings["metavar"] = "N"
@@ -94,7 +97,11 @@ def contract_command(refuse: Callable[[str], None]) -> Callable[..., None]:
         variables = []  # the command itself says so
 
     def contract(**given: Any) -> None:
-        chosen = {variable.name: variable.text_of(given[variable.keyword]) for variable in options if given[variable.keyword] is not None}
+        chosen = {
+            variable.name: variable.text_of(given[variable.keyword])
+            for variable in options
+            if given[variable.keyword] is not None
+        }
         _start({**os.environ, **chosen}, refuse)
 
     options = [variable for variable in variables if variable.option]

@@ -18,7 +18,11 @@ from contact_apis._errors import ConfigurationError
 if TYPE_CHECKING:
     import phonenumbers
 
-_KEYWORDS = {"--region": "region=", "--phones international": "international=True", "--lenient-phones": "lenient=True"}
+_KEYWORDS = {
+    "--region": "region=",
+    "--phones international": "international=True",
+    "--lenient-phones": "lenient=True",
+}
 """What a message calls the options of the command, and what callers of :func:`phone` have in their place."""
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
@@ -46,7 +50,9 @@ class PhoneNumber:
     """What was written in another way than a person would, in plain words."""
 
 
-def read_phone(text: str, region: str | None = None, *, lenient: bool = False, international: bool = False) -> PhoneNumber:
+def read_phone(
+    text: str, region: str | None = None, *, lenient: bool = False, international: bool = False
+) -> PhoneNumber:
     """Reads one phone number.
 
     Args:
@@ -77,7 +83,9 @@ def read_phone(text: str, region: str | None = None, *, lenient: bool = False, i
     return PhoneNumber(e164, tuple(repairs))
 
 
-def phone(text: str, *, region: str | None = None, lenient: bool = False, international: bool = False) -> str:
+def phone(
+    text: str, *, region: str | None = None, lenient: bool = False, international: bool = False
+) -> str:
     """A phone number in E.164 (``+``, the country's code and the number), as the import of files reads it.
 
     The judgement is that of ``phonenumbers``. What spreadsheets and people put around a number is removed where there is no doubt
@@ -120,13 +128,17 @@ def _library() -> ModuleType:
     try:
         import phonenumbers
     except ModuleNotFoundError:
-        raise ConfigurationError("phone numbers need an optional dependency; install it with: pip install 'contact-apis[cli]'") from None
+        raise ConfigurationError(
+            "phone numbers need an optional dependency; install it with: pip install 'contact-apis[cli]'"
+        ) from None
     return phonenumbers
 
 
 def _visible(text: str, repairs: list[str]) -> str:
     """The text without characters that nobody sees, and without blanks at its ends."""
-    seen = "".join(letter for letter in text if unicodedata.category(letter) not in _HIDDEN or letter == "\n")
+    seen = "".join(
+        letter for letter in text if unicodedata.category(letter) not in _HIDDEN or letter == "\n"
+    )
     if seen != text:
         repairs.append("invisible characters removed")
     trimmed = seen.strip()
@@ -162,7 +174,9 @@ def _written_out(first: str, decimals: str, exponent: str) -> str:
     """The digits of ``9.72525550101E+11``, if none of them is lost."""
     missing = int(exponent) - len(decimals)
     if missing != 0:
-        raise PhoneError("is a number that a spreadsheet has shortened, and digits of it are lost: export the column as text")
+        raise PhoneError(
+            "is a number that a spreadsheet has shortened, and digits of it are lost: export the column as text"
+        )
     return first + decimals
 
 
@@ -171,20 +185,33 @@ def _check_one(text: str) -> None:
     if not any(letter.isdigit() for letter in text):
         raise PhoneError("is not a phone number: it has no digits")
     if _EXTENSION.search(text) is not None:
-        raise PhoneError("has an extension, and E.164 has no place for it: give the number without it, or leave the cell empty")
-    parts = [part for part in _SEVERAL.split(text) if sum(letter.isdigit() for letter in part) >= _LEAST_DIGITS]
+        raise PhoneError(
+            "has an extension, and E.164 has no place for it: give the number without it, or leave the cell empty"
+        )
+    parts = [
+        part
+        for part in _SEVERAL.split(text)
+        if sum(letter.isdigit() for letter in part) >= _LEAST_DIGITS
+    ]
     if len(parts) > 1 or text.count("+") > 1:
         raise PhoneError("holds more than one number: keep one")
     if any(letter.isalpha() for letter in text):
         raise PhoneError("is not a phone number: it has letters")
 
 
-def _parse(text: str, region: str | None, repairs: list[str], *, international: bool) -> phonenumbers.PhoneNumber:
+def _parse(
+    text: str, region: str | None, repairs: list[str], *, international: bool
+) -> phonenumbers.PhoneNumber:
     import phonenumbers
 
     digits = phonenumbers.normalize_digits_only(text)
     has_code = text.startswith(("+", "\N{FULLWIDTH PLUS SIGN}", "00"))
-    if international and not has_code and not digits.startswith("0") and _is_with_code(digits, region):
+    if (
+        international
+        and not has_code
+        and not digits.startswith("0")
+        and _is_with_code(digits, region)
+    ):
         repairs.append("plus added")
         text = "+" + digits
     try:
@@ -192,13 +219,22 @@ def _parse(text: str, region: str | None, repairs: list[str], *, international: 
     except phonenumbers.NumberParseException:
         raise PhoneError(_unreadable(region)) from None
     source = number.country_code_source
-    prefix = "" if region is None else phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
+    prefix = (
+        "" if region is None else phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
+    )
     if prefix == str(number.country_code):
         return number  # North America: what is dialled before a national number is the country's code as well
     if source == phonenumbers.CountryCodeSource.FROM_NUMBER_WITHOUT_PLUS_SIGN:
-        raise PhoneError("begins with a country's code and has no +: write the +, or give --phones international")
+        raise PhoneError(
+            "begins with a country's code and has no +: write the +, or give --phones international"
+        )
     is_national = source == phonenumbers.CountryCodeSource.FROM_DEFAULT_COUNTRY
-    if is_national and prefix == "0" and not digits.startswith("0") and phonenumbers.is_valid_number(number):
+    if (
+        is_national
+        and prefix == "0"
+        and not digits.startswith("0")
+        and phonenumbers.is_valid_number(number)
+    ):
         repairs.append("leading zero added")
     return number
 
@@ -222,7 +258,9 @@ def _is_with_code(digits: str, region: str | None) -> bool:
         if phonenumbers.is_valid_number(number):
             readings.append(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     if len(set(readings)) > 1:
-        raise PhoneError(f"can be read with a country's code and as a number in {region}: write it with + and the country's code")
+        raise PhoneError(
+            f"can be read with a country's code and as a number in {region}: write it with + and the country's code"
+        )
     return readings == [f"+{digits}"] or readings == [f"+{digits}"] * 2
 
 

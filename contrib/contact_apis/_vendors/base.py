@@ -7,7 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+)
 from uuid import UUID, uuid4
 
 import attrs
@@ -17,7 +28,13 @@ from contact_apis._errors import ConfigurationError, Fault, InvalidRequestError
 from contact_apis._http.call import PROBE, Service
 from contact_apis._http.policy import Policy
 from contact_apis._http.secrets import Secret, SecretHeaders, SecretText
-from contact_apis._http.session import CALL_ID, AsyncClientTransport, AsyncSession, ClientTransport, Session
+from contact_apis._http.session import (
+    CALL_ID,
+    AsyncClientTransport,
+    AsyncSession,
+    ClientTransport,
+    Session,
+)
 
 from .settings import base_url_of, check_options, resolve_settings
 from .times import with_times
@@ -130,11 +147,16 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         **limits: Unpack[Limits],
     ) -> None:
         """Makes the session with a service, which may be at another address than the one that its document names."""
-        service = attrs.evolve(service, base_url=base_url_of(self._vendor, service.contract.server, base_url, allow_http))
+        service = attrs.evolve(
+            service,
+            base_url=base_url_of(self._vendor, service.contract.server, base_url, allow_http),
+        )
         session, client_transport, kind = self._kinds
         if http_client is not None and not isinstance(http_client, kind):
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
-        self._session = session(service, Policy(**limits), client_transport(service.base_url, http_client))
+        self._session = session(
+            service, Policy(**limits), client_transport(service.base_url, http_client)
+        )
 
     def _handed_to(self, kind: Callable[..., AnyGenerated]) -> AnyGenerated:
         """A generated client that sends through the session."""
@@ -159,8 +181,17 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
     def _options(self) -> dict[str, Any]:
         """What a client of the same kind is built with, credentials among it."""
         policy = self._session.policy
-        limits = {"timeout": policy.timeout, "total_timeout": policy.total_timeout, "max_retries": policy.max_retries}
-        return {**self._identity(), **limits, "base_url": str(self._session.service.base_url), **self._plain()}
+        limits = {
+            "timeout": policy.timeout,
+            "total_timeout": policy.total_timeout,
+            "max_retries": policy.max_retries,
+        }
+        return {
+            **self._identity(),
+            **limits,
+            "base_url": str(self._session.service.base_url),
+            **self._plain(),
+        }
 
     def _plain(self) -> dict[str, Any]:
         url = self._session.service.base_url
@@ -173,13 +204,17 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
             TypeError: the client was given an ``http_client``, whose connections stay in their process.
         """
         if self._session.client_transport.given is not None:
-            raise TypeError("a client with http_client= cannot be pickled: build it in the process that uses it")
+            raise TypeError(
+                "a client with http_client= cannot be pickled: build it in the process that uses it"
+            )
         return _rebuilt, (type(self), self._options())
 
     def __copy__(self) -> Self:
         """A client with the same settings, and connections of its own (or the same ``http_client``)."""
         kind: Any = type(self)
-        return cast("Self", kind(http_client=self._session.client_transport.given, **self._options()))
+        return cast(
+            "Self", kind(http_client=self._session.client_transport.given, **self._options())
+        )
 
     def __deepcopy__(self, _: dict[int, object]) -> Self:
         return self.__copy__()
@@ -200,18 +235,27 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         from .records import check_record
 
         check_record(contact, self._model)
-        given: tuple[AnyContact | None, Mapping[str, Any]] = (None, contact) if isinstance(contact, Mapping) else (contact, {})
+        given: tuple[AnyContact | None, Mapping[str, Any]] = (
+            (None, contact) if isinstance(contact, Mapping) else (contact, {})
+        )
         return prepare_request(self._session.service, lambda: self._body(*given).to_dict())
 
     def _target(self) -> tuple[AnySession, httpx.URL]:
         """The session, and the whole address that contacts are sent to."""
         service = self._session.service
-        return self._session, httpx.URL(f"{service.base_url}{service.upsert.expand(self._path_values)}")
+        return self._session, httpx.URL(
+            f"{service.base_url}{service.upsert.expand(self._path_values)}"
+        )
 
     def _probe(self) -> dict[str, Any]:
         """A request that says whether the credentials work, and has to be refused in either case."""
         session, url = self._target()
-        return {"method": session.service.upsert.method, "url": url, "json": {}, "extensions": {PROBE: True}}
+        return {
+            "method": session.service.upsert.method,
+            "url": url,
+            "json": {},
+            "extensions": {PROBE: True},
+        }
 
 
 class BlockingClient(Client[AnyContact, Session, httpx.Client]):
@@ -232,7 +276,11 @@ class BlockingClient(Client[AnyContact, Session, httpx.Client]):
         return self._session.request(**self._probe()).status_code == 400
 
     def upsert_many(
-        self, contacts: Iterable[AnyContact | Mapping[str, object]], *, concurrency: int = 64, rate: float | None = None
+        self,
+        contacts: Iterable[AnyContact | Mapping[str, object]],
+        *,
+        concurrency: int = 64,
+        rate: float | None = None,
     ) -> Iterator[UpsertOutcome]:
         """Sends many contacts and yields what became of each, as they end. Needs the extra ``bulk``, and constant memory.
 
@@ -256,7 +304,11 @@ class BlockingClient(Client[AnyContact, Session, httpx.Client]):
         from .records import check_records
 
         check_records(contacts)
-        return upserts_blocking(lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate), contacts, concurrency)
+        return upserts_blocking(
+            lambda taken: upserts(*self._target(), self._prepare, taken, concurrency, rate),
+            contacts,
+            concurrency,
+        )
 
     def close(self) -> None:
         """Closes the connections; a client that was passed as ``http_client`` stays open. Later calls are refused."""
@@ -281,7 +333,8 @@ class AsyncClient(Client[AnyContact, AsyncSession, httpx.AsyncClient]):
 
     def upsert_many(
         self,
-        contacts: Iterable[AnyContact | Mapping[str, object]] | AsyncIterable[AnyContact | Mapping[str, object]],
+        contacts: Iterable[AnyContact | Mapping[str, object]]
+        | AsyncIterable[AnyContact | Mapping[str, object]],
         *,
         concurrency: int = 64,
         rate: float | None = None,
@@ -314,7 +367,9 @@ def _rebuilt(kind: Callable[..., object], options: dict[str, Any]) -> object:
     return kind(**given.reveal())
 
 
-def contact_from(contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]) -> AnyContact:
+def contact_from(
+    contact: AnyContact | None, fields: Mapping[str, Any], make: Callable[..., AnyContact]
+) -> AnyContact:
     """The contact that a call is about: a model, or what is made of its keywords."""
     if contact is None:
         return make(**fields)

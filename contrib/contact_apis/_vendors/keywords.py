@@ -22,7 +22,9 @@ class _Needed:
 NEEDED = _Needed()
 
 
-def shows_keywords(model: type[Any], make: Callable[..., object], typed: Any) -> Callable[[AnyFunction], AnyFunction]:
+def shows_keywords(
+    model: type[Any], make: Callable[..., object], typed: Any
+) -> Callable[[AnyFunction], AnyFunction]:
     """Gives ``upsert_contact`` a signature that lists the fields of a contact instead of ``**fields``.
 
     Args:
@@ -31,18 +33,30 @@ def shows_keywords(model: type[Any], make: Callable[..., object], typed: Any) ->
         typed: the ``TypedDict`` for type checkers, whose annotations say what a keyword takes.
     """
     annotations = {name: each.__forward_arg__ for name, each in typed.__annotations__.items()}
-    kinds = {each.name: (each.type, each.default is attrs.NOTHING) for each in attrs.fields(model) if each.init}
-    own = {each.name: each.default for each in inspect.signature(make).parameters.values() if each.kind is each.KEYWORD_ONLY}
+    kinds = {
+        each.name: (each.type, each.default is attrs.NOTHING)
+        for each in attrs.fields(model)
+        if each.init
+    }
+    own = {
+        each.name: each.default
+        for each in inspect.signature(make).parameters.values()
+        if each.kind is each.KEYWORD_ONLY
+    }
 
     def keyword(name: str) -> inspect.Parameter:
         generated, needed = kinds.get(name, (None, False))
         default = own.get(name, NEEDED if needed else None)
         kind = re.sub(r"^Required\[(.*)\]$", r"\1", annotations.get(name, generated))
-        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+        )
 
     def decorated(function: AnyFunction) -> AnyFunction:
         signature = inspect.signature(function)
-        fixed = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        fixed = [
+            each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD
+        ]
         taken = {each.name for each in fixed}
         fields = [keyword(name) for name in dict.fromkeys([*kinds, *own]) if name not in taken]
         shown: Any = function

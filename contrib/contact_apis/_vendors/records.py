@@ -23,7 +23,9 @@ def is_missing(value: object) -> bool:
         return True
     if isinstance(value, Decimal):
         return value.is_nan()
-    return (isinstance(value, float) or name in _SCALARS) and bool(value != value)  # what NaN alone does
+    return (isinstance(value, float) or name in _SCALARS) and bool(
+        value != value
+    )  # what NaN alone does
 
 
 def check_names(given: Iterable[str], model: type[Any], own: Iterable[str] = ()) -> None:
@@ -31,7 +33,9 @@ def check_names(given: Iterable[str], model: type[Any], own: Iterable[str] = ())
     known = [*own, *attrs.fields_dict(model)]
     for name in given:
         if name not in known:
-            raise TypeError(f"upsert_contact() got an unexpected keyword argument '{name}'{_meant(name, known)}")
+            raise TypeError(
+                f"upsert_contact() got an unexpected keyword argument '{name}'{_meant(name, known)}"
+            )
 
 
 def _meant(name: str, known: list[str]) -> str:
@@ -52,7 +56,11 @@ def map_members(model: type[Any], models: ModuleType) -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for member in attrs.fields(model):
         kind = getattr(models, str(member.type).partition(" | ")[0], None)
-        if isinstance(kind, type) and attrs.has(kind) and list(attrs.fields_dict(kind)) == ["additional_properties"]:
+        if (
+            isinstance(kind, type)
+            and attrs.has(kind)
+            and list(attrs.fields_dict(kind)) == ["additional_properties"]
+        ):
             found[member.name] = kind
     return found
 
@@ -72,11 +80,21 @@ def check_records(contacts: object) -> None:
     """Raises :class:`TypeError`, with the remedy, for an input that does not give one contact after another."""
     kind = type(contacts).__name__
     if hasattr(contacts, "to_dicts"):
-        raise TypeError(f"upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dicts()")
-    if hasattr(contacts, "iterrows") or (hasattr(contacts, "to_dict") and hasattr(contacts, "columns")):
-        raise TypeError(f'upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dict("records")')
-    if isinstance(contacts, str | bytes | Mapping) or not isinstance(contacts, Iterable | AsyncIterable):
-        raise TypeError(f"upsert_many() takes an iterable of mappings, not a {kind}; for one contact pass a list of one")
+        raise TypeError(
+            f"upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dicts()"
+        )
+    if hasattr(contacts, "iterrows") or (
+        hasattr(contacts, "to_dict") and hasattr(contacts, "columns")
+    ):
+        raise TypeError(
+            f'upsert_many() takes an iterable of mappings, not a {kind}; pass its .to_dict("records")'
+        )
+    if isinstance(contacts, str | bytes | Mapping) or not isinstance(
+        contacts, Iterable | AsyncIterable
+    ):
+        raise TypeError(
+            f"upsert_many() takes an iterable of mappings, not a {kind}; for one contact pass a list of one"
+        )
 
 
 def check_record(contact: object, model: type[Any]) -> None:
@@ -105,4 +123,8 @@ def check_record(contact: object, model: type[Any]) -> None:
 
 def values_of(fields: Mapping[str, object]) -> dict[str, Any]:
     """Keywords without those that are missing."""
-    return {name: value for name, value in cast("Mapping[str, Any]", fields).items() if not is_missing(value)}
+    return {
+        name: value
+        for name, value in cast("Mapping[str, Any]", fields).items()
+        if not is_missing(value)
+    }

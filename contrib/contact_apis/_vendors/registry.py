@@ -13,7 +13,9 @@ from .vendor import Vendor
 def _found() -> dict[str, Vendor]:
     """The descriptors of all folders, sorted by their names."""
     folders = sorted(each.name for each in iter_modules(room.__path__) if each.ispkg)
-    vendors: list[Vendor] = [import_module(f"{room.__name__}.{folder}").VENDOR for folder in folders]
+    vendors: list[Vendor] = [
+        import_module(f"{room.__name__}.{folder}").VENDOR for folder in folders
+    ]
     return {vendor.name: vendor for vendor in vendors}
 
 

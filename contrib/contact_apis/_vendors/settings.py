@@ -41,7 +41,9 @@ def resolve_setting(vendor: Vendor, setting: Setting, given: Secret[Any]) -> Sec
     if isinstance(found.reveal(), str | UUID):
         stripped = Secret(str(found.reveal()).strip())
     if not (stripped.reveal() and stripped.reveal().isascii() and stripped.reveal().isprintable()):
-        raise ConfigurationError(f"{name} (or {variable}) must be printable ASCII text, and not empty")
+        raise ConfigurationError(
+            f"{name} (or {variable}) must be printable ASCII text, and not empty"
+        )
     if setting.kind is not UUID:
         return stripped
     try:
@@ -60,7 +62,9 @@ def check_options(kind: str, options: Secret[Mapping[str, object]], known: Itera
         raise TypeError(f"{kind}() has no keyword {unknown[0]!r}{hint}")
 
 
-def base_url_of(vendor: Vendor, server: str, value: str | None, allow_http: str | Iterable[str] = ()) -> httpx.URL:
+def base_url_of(
+    vendor: Vendor, server: str, value: str | None, allow_http: str | Iterable[str] = ()
+) -> httpx.URL:
     """The address to call: the argument, or else the environment's, or else the server that the document names.
 
     Raises:
@@ -73,7 +77,13 @@ def base_url_of(vendor: Vendor, server: str, value: str | None, allow_http: str 
         url = httpx.URL(text.strip().rstrip("/"))
     except (AttributeError, httpx.InvalidURL):
         url = httpx.URL()
-    if not url.host or url.scheme not in ("http", "https") or url.userinfo or url.query or url.fragment:
+    if (
+        not url.host
+        or url.scheme not in ("http", "https")
+        or url.userinfo
+        or url.query
+        or url.fragment
+    ):
         raise ConfigurationError("base_url must be an https URL without user, query and fragment")
     hosts = [allow_http] if isinstance(allow_http, str) else allow_http
     allowed = {host.strip("[]").lower() for host in hosts}

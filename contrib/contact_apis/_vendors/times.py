@@ -13,8 +13,14 @@ import attrs
 from contact_apis._errors import Fault
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(_DATE.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?")  # RFC 3339, 5.6
-_SHOWN = {"time": "an RFC 3339 time, such as 2024-03-21T10:30:00Z", "date": "a date, such as 2024-03-21"}
+_TIME = re.compile(
+    _DATE.pattern
+    + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)  # RFC 3339, 5.6
+_SHOWN = {
+    "time": "an RFC 3339 time, such as 2024-03-21T10:30:00Z",
+    "date": "a date, such as 2024-03-21",
+}
 
 
 @lru_cache
@@ -25,7 +31,11 @@ def _members(model: type[object]) -> tuple[tuple[str, str, tuple[str, ...]], ...
     members: list[tuple[str, str, tuple[str, ...]]] = []
     for each in attrs.fields(model):
         written = str(each.type)
-        kinds = tuple(kind for kind, name in (("time", "datetime"), ("date", "date")) if re.search(rf"\.{name}\b", written))
+        kinds = tuple(
+            kind
+            for kind, name in (("time", "datetime"), ("date", "date"))
+            if re.search(rf"\.{name}\b", written)
+        )
         takes_text = re.search(r"\bstr\b", written) is not None
         wire_name = re.sub("_(.)", lambda match: match[1].upper(), each.name.rstrip("_"))
         members.append((each.name, wire_name, () if takes_text else kinds))
@@ -51,7 +61,11 @@ def with_times(value: object, faults: list[Fault], path: str = "") -> object:
     for name, wire_name, kinds in _members(cast("Any", type(value))):
         member = getattr(value, name)
         place = f"{path}.{wire_name}".removeprefix(".")
-        read = _read(member, kinds, place, faults) if kinds and isinstance(member, str) else with_times(member, faults, place)
+        read = (
+            _read(member, kinds, place, faults)
+            if kinds and isinstance(member, str)
+            else with_times(member, faults, place)
+        )
         if read is not member:
             changed[name] = read
     if not changed:
@@ -74,7 +88,12 @@ def _read(text: str, kinds: tuple[str, ...], place: str, faults: list[Fault]) ->
         if "time" in kinds and match is not None:
             moment = datetime.fromisoformat(text.upper())
             if match["zone"] is None:
-                faults.append(Fault(place, "must have a time zone: end it with Z or an offset, as in 2024-03-21T10:30:00Z"))
+                faults.append(
+                    Fault(
+                        place,
+                        "must have a time zone: end it with Z or an offset, as in 2024-03-21T10:30:00Z",
+                    )
+                )
             return moment
     except ValueError:  # a month, a day or an hour that there is none of
         pass

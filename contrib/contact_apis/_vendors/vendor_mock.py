@@ -20,7 +20,11 @@ class VendorMock(MockService):
     vendor: ClassVar[Vendor]
 
     def __init__(self, **settings: str) -> None:
-        secrets = {each.scheme: settings[each.name] for each in self.vendor.settings if each.scheme is not None}
+        secrets = {
+            each.scheme: settings[each.name]
+            for each in self.vendor.settings
+            if each.scheme is not None
+        }
         super().__init__(self.vendor.title, self.vendor.package, secrets, self.vendor.error_body)
         self.settings = settings
 

@@ -47,8 +47,18 @@ class Phones(StrEnum):
     INTERNATIONAL = "international"
 
 
-PhonesOption = Annotated[Phones, typer.Option(help="Whether digits that begin with a country's code need a plus, or are taken without.")]
-LenientPhonesOption = Annotated[bool, typer.Option("--lenient-phones", help="Take phone numbers of a possible length, assigned or not.")]
+PhonesOption = Annotated[
+    Phones,
+    typer.Option(
+        help="Whether digits that begin with a country's code need a plus, or are taken without."
+    ),
+]
+LenientPhonesOption = Annotated[
+    bool,
+    typer.Option(
+        "--lenient-phones", help="Take phone numbers of a possible length, assigned or not."
+    ),
+]
 
 
 class EmailRule(StrEnum):
@@ -67,26 +77,51 @@ def _version(wanted: bool) -> None:
 
 @app.callback(help=ABOUT)
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
 ) -> None:
     """What the command is about is said above."""
 
 
 @app.command(epilog="Example: contact-apis mock --port 8025 --fault 429=0.02 --latency 0.05")
 def mock(
-    host: Annotated[str, typer.Option(help="Address to listen at; beyond loopback anybody who reaches it can use it.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = 8025,
-    env: Annotated[bool, typer.Option("--env", help="Print nothing but NAME=value lines to export.")] = False,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen at; beyond loopback anybody who reaches it can use it."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+    ] = 8025,
+    env: Annotated[
+        bool, typer.Option("--env", help="Print nothing but NAME=value lines to export.")
+    ] = False,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="KIND=RATE or KIND=xCOUNT; KIND is a status from 400 to 599, reset, truncate, malformed or hang."),
+        typer.Option(
+            help="KIND=RATE or KIND=xCOUNT; KIND is a status from 400 to 599, reset, truncate, malformed or hang."
+        ),
     ] = None,
-    latency: Annotated[float, typer.Option(help="Seconds that each answer is delayed.", min=0)] = 0.0,
+    latency: Annotated[
+        float, typer.Option(help="Seconds that each answer is delayed.", min=0)
+    ] = 0.0,
     custom_field: Annotated[
-        list[str] | None, typer.Option(help="A custom field that Pristo's populations define; without any, all are taken.")
+        list[str] | None,
+        typer.Option(
+            help="A custom field that Pristo's populations define; without any, all are taken."
+        ),
     ] = None,
-    second_population: Annotated[bool, typer.Option("--second-population", help="Give Pristo a second population.")] = False,
-    retainful_email: Annotated[EmailRule, typer.Option(help="When Retainful wants an e-mail identifier.")] = EmailRule.TO_CREATE,
+    second_population: Annotated[
+        bool, typer.Option("--second-population", help="Give Pristo a second population.")
+    ] = False,
+    retainful_email: Annotated[
+        EmailRule, typer.Option(help="When Retainful wants an e-mail identifier.")
+    ] = EmailRule.TO_CREATE,
 ) -> None:
     """Serve both APIs on loopback, in memory; the page at / shows what arrives."""
     try:
@@ -108,11 +143,18 @@ def mock(
     except ValueError as error:
         _fail(f"--fault: {error}")
     except OSError as error:
-        _fail(f"{host} port {port} cannot be used ({error.strerror}); choose another with --port, or 0 for a free one")
+        _fail(
+            f"{host} port {port} cannot be used ({error.strerror}); choose another with --port, or 0 for a free one"
+        )
     if not is_loopback(host):
-        typer.echo("contact-apis: warning: whoever reaches this address reads and changes what the mock stores", err=True)
+        typer.echo(
+            "contact-apis: warning: whoever reaches this address reads and changes what the mock stores",
+            err=True,
+        )
     if not env:
-        typer.echo(f"{titles()} answer at {server.base_url}; open it in a browser to see what arrives.")
+        typer.echo(
+            f"{titles()} answer at {server.base_url}; open it in a browser to see what arrives."
+        )
         typer.echo("Export these and clients find it. Ctrl-C ends it.\n")
     typer.echo("\n".join(f"{name}={value}" for name, value in server.env.items()))
     server.serve()
@@ -123,20 +165,42 @@ def mock(
     epilog="Example: contact-apis import customers.csv --to pristo --map E-Mail=email --custom tier --ignore notes --rate 20",
 )
 def import_(
-    file: Annotated[str, typer.Argument(help="CSV with a header, or JSON lines; plain or gzip; - for standard input.", metavar="FILE")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV with a header, or JSON lines; plain or gzip; - for standard input.",
+            metavar="FILE",
+        ),
+    ],
     to: Annotated[Target, typer.Option(help="Whose contacts they become.")],
     map_: Annotated[
-        list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help="Which field a column fills, where its name does not say so.")
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=FIELD",
+            help="Which field a column fills, where its name does not say so.",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="A value for every row; several list ids are separated by semicolons."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A value for every row; several list ids are separated by semicolons.",
+        ),
     ] = None,
-    custom: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that goes to Pristo's custom fields.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column that is left out.")] = None,
+    custom: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column that goes to Pristo's custom fields."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is left out.")
+    ] = None,
     region: Annotated[
         str | None,
-        typer.Option(help="Two letters, such as GB: where phone numbers without a country's code belong. A row's own country comes first."),
+        typer.Option(
+            help="Two letters, such as GB: where phone numbers without a country's code belong. A row's own country comes first."
+        ),
     ] = None,
     values: Annotated[
         list[str] | None,
@@ -147,21 +211,51 @@ def import_(
     ] = None,
     phones: PhonesOption = Phones.PLUS,
     lenient_phones: LenientPhonesOption = False,
-    encoding: Annotated[str | None, typer.Option(help="Of the file, where what is found out is not right.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many rows of the file.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests in flight at once.")] = 64,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second, evenly spaced.")] = None,
-    max_retries: Annotated[int, typer.Option(min=0, help="Further attempts for a row; six wait out twenty seconds.")] = 6,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that an attempt may take.")] = 30.0,
-    journal: Annotated[Path | None, typer.Option(help="Where it is noted what became of each row; FILE.journal if not said.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Write what became of each row there, as JSON lines.")] = None,
-    failed: Annotated[Path | None, typer.Option(help="Write the rows that did not make it there, to be imported again.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the file, where what is found out is not right.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take only so many rows of the file.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1000, help="Requests in flight at once.")
+    ] = 64,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second, evenly spaced.")
+    ] = None,
+    max_retries: Annotated[
+        int, typer.Option(min=0, help="Further attempts for a row; six wait out twenty seconds.")
+    ] = 6,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that an attempt may take.")
+    ] = 30.0,
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="Where it is noted what became of each row; FILE.journal if not said."),
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Write what became of each row there, as JSON lines.")
+    ] = None,
+    failed: Annotated[
+        Path | None,
+        typer.Option(help="Write the rows that did not make it there, to be imported again."),
+    ] = None,
     retry_unknown: Annotated[
-        bool, typer.Option("--retry-unknown", help="Send rows again that may have started a welcome e-mail already.")
+        bool,
+        typer.Option(
+            "--retry-unknown",
+            help="Send rows again that may have started a welcome e-mail already.",
+        ),
     ] = False,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Send on although all rows so far are rejected for the same reason.")
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Send on although all rows so far are rejected for the same reason.",
+        ),
     ] = False,
     resend_welcome: Annotated[
         bool,
@@ -208,17 +302,27 @@ def import_(
     raise typer.Exit(_told(lambda: run_import(wish)))
 
 
-@app.command(epilog="Example: contact-apis upsert --to pristo --set id=4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11 --set email=ada@example.com")
+@app.command(
+    epilog="Example: contact-apis upsert --to pristo --set id=4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11 --set email=ada@example.com"
+)
 def upsert(
     to: Annotated[Target, typer.Option(help="Whose contact it becomes.")],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="A field; without any, a JSON object is read from standard input."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A field; without any, a JSON object is read from standard input.",
+        ),
     ] = None,
-    custom: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of Pristo's custom fields.")] = None,
+    custom: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of Pristo's custom fields.")
+    ] = None,
     region: Annotated[
         str | None,
-        typer.Option(help="Two letters, such as GB: where a phone number without a country's code belongs."),
+        typer.Option(
+            help="Two letters, such as GB: where a phone number without a country's code belongs."
+        ),
     ] = None,
     phones: PhonesOption = Phones.PLUS,
     lenient_phones: LenientPhonesOption = False,
@@ -232,7 +336,9 @@ def upsert(
 
     fields, own = _pairs("--set", set_), _pairs("--custom", custom)
     rules = _phone_rules(region, phones, lenient=lenient_phones)
-    raise typer.Exit(_told(lambda: upsert_one(to.value, fields, own, rules, as_json=output is Output.JSON)))
+    raise typer.Exit(
+        _told(lambda: upsert_one(to.value, fields, own, rules, as_json=output is Output.JSON))
+    )
 
 
 @app.command(epilog="Example: contact-apis check --to pristo")
@@ -246,7 +352,10 @@ def check(to: Annotated[Target | None, typer.Option(help="Only this service.")] 
     raise typer.Exit(check_services([to.value] if to else list(VENDORS)))
 
 
-app.command("contract", epilog="Example: contact-apis contract --target live --api pristo --reports reports/pristo")(
+app.command(
+    "contract",
+    epilog="Example: contact-apis contract --target live --api pristo --reports reports/pristo",
+)(
     contract_command(lambda sentence: _fail(sentence))  # noqa: PLW0108  # which is defined below
 )
 
@@ -280,7 +389,9 @@ def _words(given: list[str] | None) -> dict[str, dict[str, str]]:
             for name in names.split(","):
                 word = name.strip().casefold()
                 if not word:
-                    _fail(f"--values {column.strip()}: a word is empty; an empty cell says nothing, and cannot be given a meaning")
+                    _fail(
+                        f"--values {column.strip()}: a word is empty; an empty cell says nothing, and cannot be given a meaning"
+                    )
                 if words.setdefault(word, value.strip()) != value.strip():
                     _fail(f"--values {column.strip()}: {name.strip()} is given two meanings")
     return found
@@ -300,7 +411,9 @@ def _pairs(option: str, given: list[str] | None, *, last: bool = False) -> dict[
         if not (sign and name):
             _fail(f"{option} {each} must have the form {'COLUMN=FIELD' if last else 'NAME=VALUE'}")
         if not each.isprintable():
-            _fail(f"{option} {name.encode(errors='replace').decode()} has characters that are no text")
+            _fail(
+                f"{option} {name.encode(errors='replace').decode()} has characters that are no text"
+            )
         if name in pairs:
             _fail(f"{option} {name} is given twice")
         pairs[name] = value

@@ -28,7 +28,9 @@ def _client(to: str) -> BlockingClient[Any]:
     return VENDORS[to].blocking()
 
 
-def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], phones: PhoneRules, *, as_json: bool) -> int:
+def upsert_one(
+    to: str, fields: Mapping[str, str], own: Mapping[str, str], phones: PhoneRules, *, as_json: bool
+) -> int:
     """Sends one contact and prints what became of it; the exit code.
 
     ``fields`` are by name; where there are none, a JSON object is read from standard input. ``own`` are custom fields by key.
@@ -54,9 +56,16 @@ def upsert_one(to: str, fields: Mapping[str, str], own: Mapping[str, str], phone
             failure = error
     state = state_of(mapping.mapper.operation, status, failure)
     if as_json:
-        sys.stdout.write(json.dumps({"state": state, "request_id": str(request_id), "error": failure and str(failure)}) + "\n")
+        sys.stdout.write(
+            json.dumps(
+                {"state": state, "request_id": str(request_id), "error": failure and str(failure)}
+            )
+            + "\n"
+        )
     else:
-        sys.stdout.write(f"{state} (request {request_id})\n" if failure is None else f"{state}: {failure}\n")
+        sys.stdout.write(
+            f"{state} (request {request_id})\n" if failure is None else f"{state}: {failure}\n"
+        )
     return 0 if failure is None else _code(failure)
 
 
@@ -68,7 +77,11 @@ def check_services(names: Sequence[str]) -> int:
             with _client(name) as client:
                 works = client.check_credentials()
             codes.append(0 if works else EXIT_CODES["credentials"])
-            told = "reached, and the credentials work" if works else "reached, and the credentials are refused"
+            told = (
+                "reached, and the credentials work"
+                if works
+                else "reached, and the credentials are refused"
+            )
         except ConfigurationError as error:
             codes.append(2)
             told = str(error)
@@ -81,13 +94,17 @@ def check_services(names: Sequence[str]) -> int:
 
 def _object_read() -> dict[str, object]:
     if sys.stdin.isatty():
-        raise InputError("give the contact's fields with --set FIELD=VALUE, or a JSON object on standard input")
+        raise InputError(
+            "give the contact's fields with --set FIELD=VALUE, or a JSON object on standard input"
+        )
     try:
         value = json.loads(sys.stdin.buffer.read())
     except (RecursionError, ValueError):
         value = None
     if not isinstance(value, dict):
-        raise InputError("standard input must be one JSON object; or give the fields with --set FIELD=VALUE")
+        raise InputError(
+            "standard input must be one JSON object; or give the fields with --set FIELD=VALUE"
+        )
     return cast("dict[str, object]", value)
 
 

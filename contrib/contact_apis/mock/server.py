@@ -66,7 +66,9 @@ class MockServer:
             "pristo": {"custom_fields": custom_fields, "second_population": second_population},
             "retainful": {"email_rule": retainful_email},
         }
-        services = {name: vendor.mock_service(options.get(name, {})) for name, vendor in VENDORS.items()}
+        services = {
+            name: vendor.mock_service(options.get(name, {})) for name, vendor in VENDORS.items()
+        }
         self.pristo = cast("PristoMock", services["pristo"])
         self.retainful = cast("RetainfulMock", services["retainful"])
         self.app = MockApp([*services.values()], self._faults, local=is_loopback(host))
@@ -80,7 +82,13 @@ class MockServer:
             raise
         # Each setting here is about quiet: the mock's page shows the requests, its caller owns the log.
         config = uvicorn.Config(
-            self.app, http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+            self.app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
@@ -126,7 +134,12 @@ class MockServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def __repr__(self) -> str:

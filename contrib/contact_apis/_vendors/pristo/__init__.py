@@ -28,7 +28,9 @@ def foreign(sent: Json, shown: Any) -> list[Fault]:
         return []
     if same:
         return []
-    return [Fault("contact.id", "must be the id that was sent: the response belongs to another request")]
+    return [
+        Fault("contact.id", "must be the id that was sent: the response belongs to another request")
+    ]
 
 
 VENDOR = Vendor(
@@ -43,7 +45,12 @@ VENDOR = Vendor(
     upsert="upsertContact",
     settings=(
         Setting("api_key", "the account's key", scheme="ApiKeyAuth", is_secret=True),
-        Setting("population_id", "the population that contacts belong to; a UUID", path="populationId", kind=UUID),
+        Setting(
+            "population_id",
+            "the population that contacts belong to; a UUID",
+            path="populationId",
+            kind=UUID,
+        ),
     ),
     ordering_keys=ordering_keys,
     foreign=foreign,

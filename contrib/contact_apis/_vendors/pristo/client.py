@@ -33,7 +33,13 @@ from contact_apis._vendors.records import check_names, map_members, values_of, w
 from pristo_client import Client as GeneratedClient
 from pristo_client import models
 from pristo_client.api.contacts import upsert_contact
-from pristo_client.models import Contact, ContactCustomFields, ContactResponse, ContactUpsertRequest, ErrorResponse
+from pristo_client.models import (
+    Contact,
+    ContactCustomFields,
+    ContactResponse,
+    ContactUpsertRequest,
+    ErrorResponse,
+)
 from pristo_client.models.contact import ContactKeywords
 from pristo_client.types import Response, Unset
 
@@ -69,9 +75,15 @@ class _Pristo(Client[Contact, AnySession, AnyHttpClient]):
     _model = Contact
 
     def __init__(
-        self, *, api_key: str | None = None, population_id: UUID | str | None = None, **options: Unpack[Options[AnyHttpClient]]
+        self,
+        *,
+        api_key: str | None = None,
+        population_id: UUID | str | None = None,
+        **options: Unpack[Options[AnyHttpClient]],
     ) -> None:
-        given: Secret[Mapping[str, Any]] = Secret({"api_key": api_key, "population_id": population_id})  # somebody may mix them up
+        given: Secret[Mapping[str, Any]] = Secret(
+            {"api_key": api_key, "population_id": population_id}
+        )  # somebody may mix them up
         wanted: Secret[Any] = Secret(options)
         del api_key, population_id, options  # no name holds a key when something is raised
         self._configure(given, wanted)
@@ -87,10 +99,16 @@ class _Pristo(Client[Contact, AnySession, AnyHttpClient]):
         encode_or_reject(body.to_dict)
         return body
 
-    def _result(self, response: Response[ContactResponse | ErrorResponse], sent: UUID) -> PristoResult:
+    def _result(
+        self, response: Response[ContactResponse | ErrorResponse], sent: UUID
+    ) -> PristoResult:
         contact = response.parsed.contact if isinstance(response.parsed, ContactResponse) else None
         shown = None if isinstance(contact, Unset) else contact
-        return PristoResult(created=response.status_code == 201, contact=shown, request_id=id_in(response.headers, sent))
+        return PristoResult(
+            created=response.status_code == 201,
+            contact=shown,
+            request_id=id_in(response.headers, sent),
+        )
 
 
 def _contact(**fields: object) -> Contact:
@@ -126,11 +144,17 @@ class Pristo(_Pristo[Session, httpx.Client], BlockingClient[Contact]):
     """
 
     @overload
-    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    def upsert_contact(
+        self, contact: Contact, /, *, request_id: RequestId = None
+    ) -> PristoResult: ...
     @overload
-    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    def upsert_contact(
+        self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]
+    ) -> PristoResult: ...
     @shows_keywords(Contact, _contact, PristoFields)
-    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+    def upsert_contact(
+        self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object
+    ) -> PristoResult:
         """Creates a contact, or updates the one with this id; what is left out of an update stays.
 
         Source: "Creates or updates a contact using a client-owned identifier" (Pristo's document).
@@ -148,7 +172,9 @@ class Pristo(_Pristo[Session, httpx.Client], BlockingClient[Contact]):
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
         with correlation_id(request_id) as sent:
-            response = upsert_contact.sync_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
+            response = upsert_contact.sync_detailed(
+                self._population_id, client=self.client, body=self._body(contact, fields)
+            )
         return self._result(response, sent)
 
 
@@ -156,12 +182,20 @@ class AsyncPristo(_Pristo[AsyncSession, httpx.AsyncClient], AsyncClient[Contact]
     """What :class:`Pristo` is, with calls to be awaited. Tasks may share a client."""
 
     @overload
-    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> PristoResult: ...
+    async def upsert_contact(
+        self, contact: Contact, /, *, request_id: RequestId = None
+    ) -> PristoResult: ...
     @overload
-    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]) -> PristoResult: ...
+    async def upsert_contact(
+        self, /, *, request_id: RequestId = None, **fields: Unpack[PristoFields]
+    ) -> PristoResult: ...
     @shows_keywords(Contact, _contact, PristoFields)
-    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> PristoResult:
+    async def upsert_contact(
+        self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object
+    ) -> PristoResult:
         """Creates a contact, or updates the one with this id; see :meth:`Pristo.upsert_contact`."""
         with correlation_id(request_id) as sent:
-            response = await upsert_contact.asyncio_detailed(self._population_id, client=self.client, body=self._body(contact, fields))
+            response = await upsert_contact.asyncio_detailed(
+                self._population_id, client=self.client, body=self._body(contact, fields)
+            )
         return self._result(response, sent)

@@ -23,7 +23,9 @@ class PristoMock(VendorMock):
 
     vendor = VENDOR
 
-    def __init__(self, api_key: str, populations: Iterable[str], custom_fields: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, api_key: str, populations: Iterable[str], custom_fields: Iterable[str] | None = None
+    ) -> None:
         self.populations = list(populations)
         super().__init__(api_key=api_key, population_id=self.populations[0])
         self.stored: dict[UUID, dict[Any, Json]] = {UUID(each): {} for each in self.populations}
@@ -31,7 +33,9 @@ class PristoMock(VendorMock):
         self.custom_fields = None if self.defined is None else set(self.defined)
 
     @classmethod
-    def standard(cls, *, custom_fields: Iterable[str] | None = None, second_population: bool = False) -> Self:
+    def standard(
+        cls, *, custom_fields: Iterable[str] | None = None, second_population: bool = False
+    ) -> Self:
         """As every :class:`VendorMock`, with the fields of the constructor and one population or two."""
         names = ["population", "second population"] if second_population else ["population"]
         return cls(fixed_uuid("pristo key"), map(fixed_uuid, names), custom_fields)
@@ -50,11 +54,18 @@ class PristoMock(VendorMock):
             return super().act(operation, request, body)
         population = UUID(self.path_values(operation, request)[0])
         if population not in self.stored:
-            return self.error(operation, 400, "unknown_population", "The population does not exist.")
+            return self.error(
+                operation, 400, "unknown_population", "The population does not exist."
+            )
         given: Json = body["contact"]
         unknown = set(given.get("customFields", {})) - (self.custom_fields or set())
         if unknown and self.custom_fields is not None:
-            return self.error(operation, 400, "unknown_field", "The population does not define a custom field that was sent.")
+            return self.error(
+                operation,
+                400,
+                "unknown_field",
+                "The population does not define a custom field that was sent.",
+            )
         contacts = self.contacts_of(population)
         key = self.key(given)
         created = key not in contacts
@@ -93,4 +104,8 @@ class PristoMock(VendorMock):
 
     @property
     def contacts(self) -> list[Json]:
-        return [{"population": str(population), **each} for population, kept in self.stored.items() for each in kept.values()]
+        return [
+            {"population": str(population), **each}
+            for population, kept in self.stored.items()
+            for each in kept.values()
+        ]

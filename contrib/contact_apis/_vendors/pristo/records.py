@@ -20,7 +20,9 @@ class PristoRecords(RecordMapper):
         document = self.operation.contract
         schema = document.resolve(body_schema(self.operation)["properties"]["contact"])
         members: Json = schema["properties"]
-        self.fields = {name: document.resolve(each) for name, each in members.items() if name != CUSTOM}
+        self.fields = {
+            name: document.resolve(each) for name, each in members.items() if name != CUSTOM
+        }
         self.required = [(name,) for name in schema["required"]]
         self.custom = CUSTOM if CUSTOM in members else None
 

@@ -41,7 +41,16 @@ RetainfulContact = Contact
 Kind = Literal["email", "phone"]
 
 
-__all__ = ["AsyncRetainful", "Channel", "Channels", "Consent", "Identifier", "Retainful", "RetainfulContact", "RetainfulResult"]
+__all__ = [
+    "AsyncRetainful",
+    "Channel",
+    "Channels",
+    "Consent",
+    "Identifier",
+    "Retainful",
+    "RetainfulContact",
+    "RetainfulResult",
+]
 
 
 class RetainfulFields(ContactKeywords, total=False):
@@ -76,7 +85,13 @@ class _Retainful(Client[Contact, AnySession, AnyHttpClient]):
     _vendor = VENDOR
     _model = Contact
 
-    def __init__(self, *, api_key: str | None = None, app_id: str | None = None, **options: Unpack[Options[AnyHttpClient]]) -> None:
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        app_id: str | None = None,
+        **options: Unpack[Options[AnyHttpClient]],
+    ) -> None:
         given: Secret[Mapping[str, Any]] = Secret({"api_key": api_key, "app_id": app_id})
         wanted: Secret[Any] = Secret(options)
         del api_key, app_id, options  # no name holds a key when something is raised
@@ -90,7 +105,10 @@ class _Retainful(Client[Contact, AnySession, AnyHttpClient]):
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
         if contact is None:
             # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
-            fields = {**values_of(fields), **{name: fields[name] for name in ("subscribed",) if name in fields}}
+            fields = {
+                **values_of(fields),
+                **{name: fields[name] for name in ("subscribed",) if name in fields},
+            }
             check_names(fields, Contact, RetainfulFields.__annotations__)
         body = timed(contact_from(contact, fields, _contact))
         encode_or_reject(body.to_dict)
@@ -114,15 +132,29 @@ def _contact(
     forms = (
         ("subscribed", isinstance(subscribed, bool), "must be true or false"),
         ("channels", channels is None or isinstance(channels, Mapping), "must be an object"),
-        ("identifiers", identifiers is None or isinstance(identifiers, list | tuple), "must be an array"),
+        (
+            "identifiers",
+            identifiers is None or isinstance(identifiers, list | tuple),
+            "must be an array",
+        ),
     )
     if wrong := [Fault(name, remedy) for name, fits, remedy in forms if not fits]:
         raise InvalidRequestError(wrong)
-    given = {kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None}
-    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(cast("Mapping[str, str]", channels or {}))
-    faults = [Fault(f"channels.{kind}", "has no identifier that it belongs to") for kind in statuses if kind not in given]
+    given = {
+        kind: value for kind, value in (("email", email), ("phone", phone)) if value is not None
+    }
+    statuses = dict.fromkeys(given, "subscribed" if subscribed else "unsubscribed") | dict(
+        cast("Mapping[str, str]", channels or {})
+    )
+    faults = [
+        Fault(f"channels.{kind}", "has no identifier that it belongs to")
+        for kind in statuses
+        if kind not in given
+    ]
     if given and consent is None:
-        faults.append(Fault("consent", "is missing: say when, from where and through what it was given"))
+        faults.append(
+            Fault("consent", "is missing: say when, from where and through what it was given")
+        )
     if consent is not None and not given:
         faults.append(Fault("consent", "belongs to an email or a phone, and neither was given"))
     if faults:
@@ -164,11 +196,17 @@ class Retainful(_Retainful[Session, httpx.Client], BlockingClient[Contact]):
     """
 
     @overload
-    def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    def upsert_contact(
+        self, contact: Contact, /, *, request_id: RequestId = None
+    ) -> RetainfulResult: ...
     @overload
-    def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    def upsert_contact(
+        self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]
+    ) -> RetainfulResult: ...
     @shows_keywords(Contact, _contact, RetainfulFields)
-    def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+    def upsert_contact(
+        self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object
+    ) -> RetainfulResult:
         """Creates a contact, or updates the one that an identifier already belongs to.
 
         Source: "If a contact with a matching identifier already exists, that contact is updated" (Retainful's page).
@@ -191,7 +229,9 @@ class Retainful(_Retainful[Session, httpx.Client], BlockingClient[Contact]):
             APIResponseValidationError: an answer that breaks the contract; the contact may have been written.
         """
         with correlation_id(request_id) as sent:
-            response = upsert_contact.sync_detailed(client=self.client, body=self._body(contact, fields))
+            response = upsert_contact.sync_detailed(
+                client=self.client, body=self._body(contact, fields)
+            )
         return self._result(response, sent)
 
 
@@ -199,12 +239,20 @@ class AsyncRetainful(_Retainful[AsyncSession, httpx.AsyncClient], AsyncClient[Co
     """What :class:`Retainful` is, with calls to be awaited. Tasks may share a client."""
 
     @overload
-    async def upsert_contact(self, contact: Contact, /, *, request_id: RequestId = None) -> RetainfulResult: ...
+    async def upsert_contact(
+        self, contact: Contact, /, *, request_id: RequestId = None
+    ) -> RetainfulResult: ...
     @overload
-    async def upsert_contact(self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]) -> RetainfulResult: ...
+    async def upsert_contact(
+        self, /, *, request_id: RequestId = None, **fields: Unpack[RetainfulFields]
+    ) -> RetainfulResult: ...
     @shows_keywords(Contact, _contact, RetainfulFields)
-    async def upsert_contact(self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object) -> RetainfulResult:
+    async def upsert_contact(
+        self, contact: Contact | None = None, /, *, request_id: RequestId = None, **fields: object
+    ) -> RetainfulResult:
         """Creates a contact, or updates the one an identifier belongs to; see :meth:`Retainful.upsert_contact`."""
         with correlation_id(request_id) as sent:
-            response = await upsert_contact.asyncio_detailed(client=self.client, body=self._body(contact, fields))
+            response = await upsert_contact.asyncio_detailed(
+                client=self.client, body=self._body(contact, fields)
+            )
         return self._result(response, sent)

@@ -43,8 +43,12 @@ class RetainfulMock(VendorMock):
         keys = list(map(_key, body["identifiers"]))
         stored = next((self.known[key] for key in keys if key in self.known), None)
         has_email = any(kind == "email" for kind, _ in keys)
-        if not has_email and (self.email_rule == "always" or (self.email_rule == "to-create" and stored is None)):
-            return self.error(operation, 400, "email_required", "A new contact needs an identifier of type email.")
+        if not has_email and (
+            self.email_rule == "always" or (self.email_rule == "to-create" and stored is None)
+        ):
+            return self.error(
+                operation, 400, "email_required", "A new contact needs an identifier of type email."
+            )
         contact = {} if stored is None else stored
         identifiers = {_key(each): each for each in contact.get("identifiers", [])}
         identifiers.update(zip(keys, body["identifiers"], strict=True))

@@ -33,11 +33,21 @@ class RetainfulRecords(RecordMapper):
         identifier = document.resolve(schema["properties"]["identifiers"]["items"])
         consent = document.resolve(identifier["properties"]["consent"])
         self._kinds: list[str] = identifier["properties"]["type"]["enum"]
-        fields: dict[str, Json] = {name: document.resolve(each) for name, each in schema["properties"].items() if name != "identifiers"}
+        fields: dict[str, Json] = {
+            name: document.resolve(each)
+            for name, each in schema["properties"].items()
+            if name != "identifiers"
+        }
         fields |= {kind: {"type": "string"} for kind in self._kinds}
         self.status_fields = frozenset([SUBSCRIBED, ALL_SUBSCRIBED, *map(_own_status, self._kinds)])
-        fields |= {name: {"type": "boolean"} for name in (SUBSCRIBED, *map(_own_status, self._kinds), ALL_SUBSCRIBED)}
-        fields |= {f"{CONSENT}{name}": document.resolve(each) for name, each in consent["properties"].items()}
+        fields |= {
+            name: {"type": "boolean"}
+            for name in (SUBSCRIBED, *map(_own_status, self._kinds), ALL_SUBSCRIBED)
+        }
+        fields |= {
+            f"{CONSENT}{name}": document.resolve(each)
+            for name, each in consent["properties"].items()
+        }
         self.fields = fields
         self.required = [(name,) for name in schema["required"] if name != "identifiers"]
         self.required.append(tuple(self._kinds))
@@ -54,10 +64,14 @@ class RetainfulRecords(RecordMapper):
         identifiers: list[Json] = []
         for kind, field in fields.items():
             if said[field] is None:
-                raise CellError(f"{field} is empty, and silence is no consent: write subscribed or unsubscribed")
+                raise CellError(
+                    f"{field} is empty, and silence is no consent: write subscribed or unsubscribed"
+                )
             status = "subscribed" if said[field] else "unsubscribed"
             channels = {kind: {"status": status}}
-            identifiers.append({"type": kind, "id": values.pop(kind), "channels": channels, "consent": consent})
+            identifiers.append(
+                {"type": kind, "id": values.pop(kind), "channels": channels, "consent": consent}
+            )
         values["identifiers"] = identifiers
         return values
 
@@ -66,7 +80,11 @@ class RetainfulRecords(RecordMapper):
         found: dict[str, str] = {}
         for kind in self._kinds:
             if kind in filled:
-                saying = (name for name in (_own_status(kind), ALL_SUBSCRIBED, SUBSCRIBED) if name in filled)
+                saying = (
+                    name
+                    for name in (_own_status(kind), ALL_SUBSCRIBED, SUBSCRIBED)
+                    if name in filled
+                )
                 found[kind] = next(saying, "")
         return found
 
