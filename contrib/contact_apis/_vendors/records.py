@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Container, Iterable, Mapping
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, cast
 
 import attrs
+
+from contact_apis._errors import Fault, InvalidRequestError
 
 # Names of types, for none of these packages is a dependency.
 _MISSING = frozenset({"NAType", "NaTType"})
@@ -36,6 +38,32 @@ def check_names(given: Iterable[str], model: type[Any], own: Iterable[str] = ())
             raise TypeError(
                 f"upsert_contact() got an unexpected keyword argument '{name}'{_meant(name, known)}"
             )
+
+
+def required_names(model: type[Any]) -> list[str]:
+    """The keywords that a generated model cannot do without."""
+    fields = attrs.fields(model)
+    return [field.name for field in fields if field.init and field.default is attrs.NOTHING]
+
+
+def check_required(given: Container[str], asked: Container[str], model: type[Any]) -> None:
+    """Checks that each required field has a value.
+
+    Args:
+        given: the keywords that have a value.
+        asked: the keywords of the call.
+        model: the generated model.
+
+    Raises:
+        TypeError: a keyword was left out.
+        InvalidRequestError: a keyword was passed, and its value is missing.
+    """
+    without = [name for name in required_names(model) if name not in given]
+    for name in without:
+        if name not in asked:
+            raise TypeError(f"upsert_contact() missing a required keyword argument: '{name}'")
+    if without:
+        raise InvalidRequestError([Fault(name, "is missing") for name in without])
 
 
 def _meant(name: str, known: list[str]) -> str:

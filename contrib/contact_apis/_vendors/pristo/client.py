@@ -29,7 +29,13 @@ from contact_apis._vendors.base import (
 )
 from contact_apis._vendors.keywords import shows_keywords
 from contact_apis._vendors.pristo import VENDOR
-from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
+from contact_apis._vendors.records import (
+    check_names,
+    check_required,
+    map_members,
+    values_of,
+    with_maps,
+)
 from pristo_client import Client as GeneratedClient
 from pristo_client import models
 from pristo_client.api.contacts import upsert_contact
@@ -114,6 +120,7 @@ class _Pristo(Client[Contact, AnySession, AnyHttpClient]):
 def _contact(**fields: object) -> Contact:
     given = values_of(fields)
     check_names(given, Contact)
+    check_required(given, fields, Contact)
     members = with_maps(given, _MAPS)
     if not isinstance(members.get("custom_fields"), ContactCustomFields | None):
         raise InvalidRequestError([Fault("contact.customFields", "must be an object")])

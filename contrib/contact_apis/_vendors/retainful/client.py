@@ -28,7 +28,14 @@ from contact_apis._vendors.base import (
     timed,
 )
 from contact_apis._vendors.keywords import shows_keywords
-from contact_apis._vendors.records import check_names, map_members, values_of, with_maps
+from contact_apis._vendors.records import (
+    check_names,
+    check_required,
+    map_members,
+    required_names,
+    values_of,
+    with_maps,
+)
 from contact_apis._vendors.retainful import VENDOR
 from retainful_client import Client as GeneratedClient
 from retainful_client import models
@@ -104,11 +111,9 @@ class _Retainful(Client[Contact, AnySession, AnyHttpClient]):
 
     def _body(self, contact: Contact | None, fields: Mapping[str, object]) -> Contact:
         if contact is None:
-            # Silence is never consent: a missing `subscribed` is refused, and does not become the default.
-            fields = {
-                **values_of(fields),
-                **{name: fields[name] for name in ("subscribed",) if name in fields},
-            }
+            # A missing value of these is refused. Of `subscribed`, because silence is never consent.
+            kept = [name for name in ("subscribed", *required_names(Contact)) if name in fields]
+            fields = {**values_of(fields), **{name: fields[name] for name in kept}}
             check_names(fields, Contact, RetainfulFields.__annotations__)
         body = timed(contact_from(contact, fields, _contact))
         encode_or_reject(body.to_dict)
@@ -169,6 +174,8 @@ def _contact(
         for kind, value in given.items()
     ]
     members = with_maps(values_of(fields), _MAPS)
+    built = {"identifiers"}
+    check_required({*members, *built}, fields, Contact)
     return Contact(**members, identifiers=[*made, *cast("Sequence[Identifier]", identifiers or ())])
 
 
