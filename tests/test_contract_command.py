@@ -44,7 +44,7 @@ def test_every_variable_that_a_run_reads_is_listed(tmp_path: Path) -> None:
     load_settings(variables, reports=tmp_path)
     # What the settings leave to other modules is asked for there by name.
     sources = [
-        ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests/contract").glob("*.py")
+        ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests/contract").rglob("*.py")
     ]
     texts = {
         node.value

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from contact_apis._vendors.pristo.mock import PristoMock
 from tests.conftest import ROOT, Run, contract, live
 from tests.contract.clauses import load_clauses
-from tests.contract.history import FORMAT, History, Past, Series, append_lines, read_history
-from tests.contract.known import KnownViolation, NotKnown, read_known
-from tests.contract.morning import CATEGORIES, heading, lines, markdown, morning_of, since_of
-from tests.contract.morning import looked_at as looked_at_before
-from tests.contract.page import render_page, strip
 from tests.contract.plugin import Run as ContractRun
-from tests.contract.report import Outcome, conclusion, print_verdict, write_reports
+from tests.contract.report.history import FORMAT, History, Past, Series, append_lines, read_history
+from tests.contract.report.known import KnownViolation, NotKnown, read_known
+from tests.contract.report.morning import CATEGORIES, heading, lines, markdown, morning_of, since_of
+from tests.contract.report.morning import looked_at as looked_at_before
+from tests.contract.report.page import render_page, strip
+from tests.contract.report.reports import Outcome, conclusion, print_verdict, write_reports
 from tests.contract.service import Breach, Call, Exchange
 from tests.contract.settings import CannotRun, Settings, load_settings
 from tests.mutants.catalogue import Seen, Subject, SubjectServer
@@ -193,7 +193,7 @@ def test_other_services_profiles_and_apis_are_not_compared(tmp_path: Path) -> No
 APPENDING = """
 import sys
 from pathlib import Path
-from tests.contract.history import append_lines
+from tests.contract.report.history import append_lines
 
 path, number = sys.argv[1:]
 for night in range(40):

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from contact_apis.mock import MockServer
 from tests.conftest import Run, live
-from tests.contract.masking import MASK, masked, masked_beginning, masked_json
-from tests.contract.report import masked_results
-from tests.contract.reproducers import as_curl
+from tests.contract.report.masking import MASK, masked, masked_beginning, masked_json
+from tests.contract.report.reports import masked_results
+from tests.contract.report.reproducers import as_curl
 from tests.contract.service import Call
 
 Form = Callable[[str], str]

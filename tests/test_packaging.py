@@ -95,7 +95,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(dist: Path) -> None:
         "tests/__init__.py",
         "tests/strategies.py",
     }
-    assert {"tests/contract/run.py", "tests/contract/checks.ini", "hatch_build.py"} <= names
+    assert {"tests/contract/run.py", "tests/contract/checks/checks.ini", "hatch_build.py"} <= names
 
 
 def test_the_wheel_works_away_from_the_checkout(dist: Path, run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from .oracle import Judge
 from .plan import Plan, Progress
 from .preflight import preflight
 from .rehearsal import rehearse
-from .report import NOT_SELECTED
+from .report.reports import NOT_SELECTED
 from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
 from .settings import CannotRun, Settings
 

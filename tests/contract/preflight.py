@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from ..strategies import PHONES, PLAIN_POOL, POOL_EMAILS, address_of, sample
 from .expectations import accepted, status
-from .masking import masked_beginning
 from .oracle import contract_of
+from .report.masking import masked_beginning
 from .service import Breach, Call, Exchange, LeftOut, Service, ServiceGone
 from .settings import CannotRun
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from contact_apis._suite import isolated_command, isolated_environment
 
-from .report import EXIT_CODES, Outcome, listed, print_bare, print_verdict, write_reports
+from .report.reports import EXIT_CODES, Outcome, listed, print_bare, print_verdict, write_reports
 from .settings import CannotRun, Settings, load_settings
 
 if TYPE_CHECKING:
     from .plan import Plan
 
-HERE = Path(__file__).parent
+ROOM = Path(__file__).with_name("checks")
 # Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
 CHECKS = [
     "check_credentials",
@@ -125,11 +125,11 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     os.environ.update(environment)
     arguments = [
         *PYTEST_OPTIONS,
-        f"--rootdir={HERE}",
-        f"--config-file={HERE / 'checks.ini'}",
+        f"--rootdir={ROOM}",
+        f"--config-file={ROOM / 'checks.ini'}",
         f"--hypothesis-seed={settings.seed}",
     ]
-    arguments += ["--pyargs", *(f"{__package__}.{name}" for name in CHECKS)]
+    arguments += ["--pyargs", *(f"{__package__}.checks.{name}" for name in CHECKS)]
     try:
         code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress(), print_plan)])
     finally:

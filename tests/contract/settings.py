@@ -17,7 +17,7 @@ from attrs import field, frozen
 from contact_apis._http.addresses import is_loopback
 
 from .clauses import APIS, load_clauses, load_specification
-from .history import (
+from .report.history import (
     RESULTS,
     VERDICTS,
     ForeignHistory,
@@ -27,8 +27,8 @@ from .history import (
     read_history,
     read_whole,
 )
-from .known import KnownViolation, NotKnown, read_known
-from .masking import masked
+from .report.known import KnownViolation, NotKnown, read_known
+from .report.masking import masked
 
 Profile = Literal["quick", "ci", "deep"]
 KNOWN_FILE = "known-violations.yaml"

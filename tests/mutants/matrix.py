@@ -28,7 +28,7 @@ from attrs import asdict, field, frozen
 
 from tests.contract.clauses import APIS, load_clauses
 from tests.contract.oracle import contract_of
-from tests.contract.page import load_template
+from tests.contract.report.page import load_template
 from tests.contract.run import main as contract_run
 from tests.mutants.catalogue import Subject, SubjectServer, load
 

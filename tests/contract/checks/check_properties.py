@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ..strategies import (
+from ...strategies import (
     PHONES,
     PLAIN_POOL,
     POOL_EMAILS,
@@ -22,11 +22,11 @@ from ..strategies import (
     retainful_contacts,
     unusual_text,
 )
+from ..oracle import accept, refuse, reject_credentials
+from ..preflight import full_contact, identifier, least_contact, properties_of
+from ..service import Breach, Call, Exchange, Service
 from .check_fields import calls_by_clause
 from .check_pristo import Ledger
-from .oracle import accept, refuse, reject_credentials
-from .preflight import full_contact, identifier, least_contact, properties_of
-from .service import Breach, Call, Exchange, Service
 
 Json = dict[str, Any]
 

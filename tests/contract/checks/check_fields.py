@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from ..strategies import PLAIN_POOL
-from .clauses import load_clauses
-from .oracle import accept, contract_of, faults_of, refuse
-from .preflight import full_contact, least_contact, page_example, valid_bodies
-from .service import Call, NotExercised, Service
+from ...strategies import PLAIN_POOL
+from ..clauses import load_clauses
+from ..oracle import accept, contract_of, faults_of, refuse
+from ..preflight import full_contact, least_contact, page_example, valid_bodies
+from ..service import Call, NotExercised, Service
 
 ABSENT = object()
 # Never a value that a lenient service could take for `true`: no request of ours may start a welcome e-mail.

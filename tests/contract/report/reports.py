@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, evolve, field
 
-from .clauses import Clause, checksum, load_clauses
-from .coverage import not_covered, stale
+from ..clauses import Clause, checksum, load_clauses
+from ..coverage import not_covered, stale
+from ..settings import CannotRun, history_path, secrets_in, selected_apis, series_of
 from .history import FORMAT, ForeignHistory, History, Past, Seen, Series, append_lines, read_history
 from .masking import masked, masked_beginning, masked_json
 from .morning import CATEGORIES, heading, lines, looked_at, markdown, moment, morning_of, since_of
-from .settings import CannotRun, history_path, secrets_in, selected_apis, series_of
 
 if TYPE_CHECKING:
-    from .plugin import Run
-    from .service import Breach, Exchange
-    from .settings import Settings
+    from ..plugin import Run
+    from ..service import Breach, Exchange
+    from ..settings import Settings
 
 Verdict = Literal["conforms", "violates", "could-not-run", "incomplete"]
 EXIT_CODES: dict[Verdict, int] = {"conforms": 0, "violates": 1, "could-not-run": 2, "incomplete": 3}

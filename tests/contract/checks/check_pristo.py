@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from ..strategies import (
+from ...strategies import (
     EMAILS,
     FOREIGN_PHONES,
     LANGUAGES,
@@ -28,12 +28,12 @@ from ..strategies import (
     address_of,
     fixed_id,
 )
-from .clauses import load_clauses, load_specification, resolve_pointer
-from .expectations import ACCEPTED, Fact, at_once, not_status, pointer, status, updated
-from .expectations import shown as shown_facts
-from .oracle import accept, refuse, reject_credentials
-from .preflight import full_contact
-from .service import (
+from ..clauses import load_clauses, load_specification, resolve_pointer
+from ..expectations import ACCEPTED, Fact, at_once, not_status, pointer, status, updated
+from ..expectations import shown as shown_facts
+from ..oracle import accept, refuse, reject_credentials
+from ..preflight import full_contact
+from ..service import (
     ATTEMPTS_AT_ONCE,
     LEAST_AT_ONCE,
     NAMESPACE,

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from .clauses import load_clauses
+from ..clauses import load_clauses
 from .history import NOT_CHECKED, Night, Past, Seen
 from .morning import CATEGORIES, heading, line_of, moment
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from .clauses import load_clauses
-from .expectations import Fact
-from .service import identities
+from ..clauses import load_clauses
+from ..expectations import Fact
+from ..service import identities
 
 if TYPE_CHECKING:
-    from .service import Breach, Call, Exchange, Step
-    from .settings import Settings
+    from ..service import Breach, Call, Exchange, Step
+    from ..settings import Settings
 
 LEAST_REQUESTS = 100  # of a script, all rounds together: some services fail each fiftieth request
 LEAST_REQUESTS_ABOUT_STATE = 24  # what is stored wrongly is stored wrongly each time, as a rule

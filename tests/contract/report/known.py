@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from attrs import frozen
 
-from .clauses import load_clauses
+from ..clauses import load_clauses
 from .history import ForeignHistory, demand_file
 
 MEMBERS = ("clause", "since", "ticket", "until")

@@ -8,7 +8,7 @@ from uuid import uuid5
 
 import pytest
 
-from ..strategies import (
+from ...strategies import (
     ADDRESSES,
     DATES,
     FOREIGN_PHONES,
@@ -19,11 +19,11 @@ from ..strategies import (
     SPARE_PHONES,
     UNUSUAL,
 )
-from .expectations import at_once, not_status
-from .expectations import status as answers_with
-from .oracle import accept, refuse, reject_credentials
-from .preflight import identifier, least_contact, page_example, properties_of
-from .service import (
+from ..expectations import at_once, not_status
+from ..expectations import status as answers_with
+from ..oracle import accept, refuse, reject_credentials
+from ..preflight import identifier, least_contact, page_example, properties_of
+from ..service import (
     LEAST_AT_ONCE,
     NAMESPACE,
     THROTTLED_AT_ONCE,

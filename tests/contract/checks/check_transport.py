@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from ..strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
-from .expectations import updated
-from .oracle import accept, refuse
-from .preflight import full_contact, least_contact, page_example, shapes
-from .service import Breach, NotExercised, Service
+from ...strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
+from ..expectations import updated
+from ..oracle import accept, refuse
+from ..preflight import full_contact, least_contact, page_example, shapes
+from ..service import Breach, NotExercised, Service
 
 Observe = Callable[[str], None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..settings import apis_of_results
 from .history import BROKEN, NOT_CHECKED, Past, Seen, compare
-from .settings import apis_of_results
 
 LISTED = 10  # clauses a category on a terminal; the page has all
 LONGEST_TEXT = 160  # characters of an observation

@@ -15,11 +15,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
-from ..strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
-from .clauses import load_specification
-from .expectations import ACCEPTED, not_status
-from .oracle import contract_of, faults_of, is_uuid
-from .service import Breach, Call, Service
+from ...strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
+from ..clauses import load_specification
+from ..expectations import ACCEPTED, not_status
+from ..oracle import contract_of, faults_of, is_uuid
+from ..service import Breach, Call, Service
 
 if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
     from schemathesis import APIOperation, Case

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ..strategies import fixed_id
-from .oracle import accept, is_uuid, reject_credentials
-from .preflight import shapes
-from .service import NAMESPACE, Call, Service
+from ...strategies import fixed_id
+from ..oracle import accept, is_uuid, reject_credentials
+from ..preflight import shapes
+from ..service import NAMESPACE, Call, Service
 
 # Credential header -> (clause for its absence, clause for a wrong one)
 CLAUSES = {

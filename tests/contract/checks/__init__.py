@@ -1,0 +1,1 @@
+"""What is asked of a service: ``check_*.py``, collected by the plugin's own pytest run."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind: verdict, pages, history, what changed since the last night, reproducers."""
