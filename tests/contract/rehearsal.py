@@ -18,10 +18,8 @@ from attrs import define, frozen
 from ..strategies import fixed_id
 from .oracle import must_fit, operation_of
 from .preflight import base_requests, preflight
-from .service import NAMESPACE, Allowance, Breach, Call, Exchange, Service
+from .service import LEAST_EXAMPLES, NAMESPACE, Allowance, Breach, Call, Exchange, Service
 from .settings import CannotRun, Settings
-
-LEAST_EXAMPLES = 2
 
 
 @frozen

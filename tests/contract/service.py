@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from math import ceil
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -45,6 +46,7 @@ ANSWERED = (Fact("answered", scope="answers"),)
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_WAIT = 30.0  # seconds that one request waits for a throttling service, all in all
 LEAST_AT_ONCE = 2
+LEAST_EXAMPLES = 2  # of a property
 ATTEMPTS_AT_ONCE = (
     5  # of a burst that is throttled, each with half as many requests as the one before
 )
@@ -295,6 +297,11 @@ class Service:
         number = int(self.allowance.depth * len(rest) + 1e-9)
         drawn = set(random.Random(f"{self.settings.seed}/{self._check}").sample(rest, number))
         return [case for place, case in enumerate(known) if place < least or place in drawn]
+
+    @property
+    def examples(self) -> int:
+        """How many examples the check's allowance has room for: drawing more would take time and send nothing."""
+        return max(LEAST_EXAMPLES, ceil(self.allowance.depth * self.settings.examples))
 
     def begin_example(self) -> None:
         """From here on requests belong together: what breaks needs those before it, and they are reported with it."""

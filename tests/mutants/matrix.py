@@ -141,14 +141,20 @@ def _serve(subject: Subject, tell: Connection) -> None:
 
 
 def _judge(subject: Subject, seed: int, folder: str, env: dict[str, str]) -> None:
-    """One run of the suite, as ``python -m tests.contract`` does it."""
-    said = os.open(f"{folder}/said", os.O_WRONLY | os.O_CREAT)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    told = {**variables_for(subject, seed, folder), **env}
+    run_suite({**variables_for(subject, seed, folder), **env}, f"{folder}/said")
+
+
+def run_suite(variables: dict[str, str], said: str) -> int:
+    """One run of the suite in this process, as ``python -m tests.contract`` does it; ``said`` is the file of what it prints.
+
+    The result is the exit code.
+    """
+    output = os.open(said, os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     os.environ.clear()
-    os.environ.update(told)
-    contract_run()
+    os.environ.update(variables)
+    return contract_run()
 
 
 @frozen

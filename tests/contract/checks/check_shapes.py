@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from ...strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
 from ..clauses import load_specification
@@ -144,12 +144,12 @@ def test_requests_at_the_edges_of_the_schema_are_answered_as_documented(service:
     from schemathesis import GenerationMode
 
     for operation in operations_of(service):
-        settings = operation.schema.config.generation_for(operation=operation, phase="coverage")
+        config = operation.schema.config.generation_for(operation=operation, phase="coverage")
         seen = dict[Call, None]()
         for case in operation.schema.iter_coverage_cases(
             operation,
             generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
-            generation_config=settings,
+            generation_config=config,
         ):
             call = prepared(service, case)
             if call.method == operation.method.upper():
@@ -166,7 +166,8 @@ def test_random_requests_are_answered_as_documented(service: Service) -> None:
 
     for operation in operations_of(service):
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-
+            # Each mode gets its share, also where there is room for few.
+            @settings(max_examples=service.examples)
             @given(operation.as_strategy(generation_mode=mode))
             def check(case: Case[Any]) -> None:
                 call = prepared(service, case)
