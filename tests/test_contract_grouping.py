@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from tests.contract import coverage
 from tests.contract.clauses import load_clauses, load_specification
 from tests.contract.plugin import Run
-from tests.contract.report.reports import Outcome, print_verdict, write_reports
+from tests.contract.report.reports import Outcome
 from tests.contract.report.reproducers import causes
+from tests.contract.report.terminal import print_verdict
+from tests.contract.report.writing import write_reports
 from tests.contract.service import Breach, Call, Exchange
 from tests.contract.settings import load_settings
 

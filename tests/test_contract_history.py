@@ -27,7 +27,9 @@ from tests.contract.report.known import KnownViolation, NotKnown, read_known
 from tests.contract.report.morning import CATEGORIES, heading, lines, markdown, morning_of, since_of
 from tests.contract.report.morning import looked_at as looked_at_before
 from tests.contract.report.page import render_page, strip
-from tests.contract.report.reports import Outcome, conclusion, print_verdict, write_reports
+from tests.contract.report.reports import Outcome, conclusion
+from tests.contract.report.terminal import print_verdict
+from tests.contract.report.writing import write_reports
 from tests.contract.service import Breach, Call, Exchange
 from tests.contract.settings import CannotRun, Settings, load_settings
 from tests.mutants.catalogue import Seen, Subject, SubjectServer

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 
 from contact_apis._suite import isolated_command, isolated_environment
 
-from .report.reports import EXIT_CODES, Outcome, listed, print_bare, print_verdict, write_reports
+from .report.reports import EXIT_CODES, Outcome
+from .report.terminal import print_bare, print_verdict
+from .report.words import listed
+from .report.writing import write_reports
 from .settings import CannotRun, Settings, load_settings
 
 if TYPE_CHECKING:
