@@ -1,20 +1,21 @@
-"""``specs/clauses.yaml``, typed, and the specifications that it speaks of."""
+"""The clauses, typed, and the specifications that they speak of."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from attrs import field, frozen
 
-SPECS = Path(__file__).parents[2] / "specs"
-FILES = {"pristo": SPECS / "pristo.json", "retainful": SPECS / "retainful.yaml"}
-APIS = tuple(FILES)
+from contact_apis._openapi.document import Contract
+
+from .profiles.registry import PROFILES
+
+FILES = {name: profile.document for name, profile in PROFILES.items()}
+APIS = tuple(PROFILES)
 
 Evidence = Literal["documented", "inferred", "contradictory"]
 
@@ -43,19 +44,22 @@ class Clause:
 
 @cache
 def load_clauses() -> dict[str, Clause]:
-    """All clauses by id, in the order of the file."""
-    entries = yaml.load((SPECS / "clauses.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
-    return {entry["id"]: Clause(**entry) for entry in entries}
+    """All clauses by id, in the order of the files that the profiles name."""
+    found: dict[str, Clause] = {}
+    for path in dict.fromkeys(profile.clauses for profile in PROFILES.values()):
+        entries = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+        found |= {entry["id"]: Clause(**entry) for entry in entries}
+    return found
 
 
-@cache
 def load_specification(api: str) -> dict[str, Any]:
     """The OpenAPI document of an API, parsed."""
-    text = FILES[api].read_text("utf-8")
-    document: dict[str, Any] = (
-        json.loads(text) if FILES[api].suffix == ".json" else yaml.safe_load(text)
-    )
-    return document
+    return contract_of(api).document
+
+
+def contract_of(api: str) -> Contract:
+    """The document of an API, ready to be asked."""
+    return PROFILES[api].contract
 
 
 def checksum(apis: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ from attrs import frozen
 
 from contact_apis._openapi.document import METHODS
 
-from .clauses import SPECS, Clause, load_clauses, load_specification, resolve_pointer
+from .clauses import Clause, load_clauses, load_specification, resolve_pointer
+from .profiles.registry import PROFILES
 
 Json = dict[str, Any]
 BOUNDS: tuple[str, ...] = (
@@ -180,8 +181,10 @@ def _resolved(document: Json, node: Any, place: str) -> tuple[Any, str, tuple[st
 
 def load_exclusions() -> list[Json]:
     """The parts that have no clause on purpose: ``api``, ``at`` and ``why``."""
-    file = SPECS / "exclusions.yaml"
-    return yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader) or []
+    found: list[Json] = []
+    for path in dict.fromkeys(profile.exclusions for profile in PROFILES.values()):
+        found += yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader) or []
+    return found
 
 
 def not_covered(api: str, document: Json | None = None) -> list[str]:

@@ -19,7 +19,7 @@ Kind = Literal[
     "statuses",  # of requests at once: the statuses but for 429, in ascending order with blanks between them, match `value`
     "not-status",  # the status does not match `value`
     "json",  # the body is JSON in UTF-8
-    "media",  # the Content-Type is application/json
+    "media",  # the Content-Type, without its parameters, matches `value`
     "header",  # the header `path`, where there is one, matches `value`
     "echo",  # the header `path`, where there is one, is `value`; letter case means nothing
     "type",  # the value at `path`, where there is one, is of one of the JSON types `value` (separated by |)

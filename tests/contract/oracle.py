@@ -10,30 +10,26 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-from contact_apis._openapi.document import Contract, Operation, Schema
+from contact_apis._openapi.document import Operation, Schema
 
-from .clauses import FILES, Clause, broken_clause, load_clauses, load_specification, resolve_pointer
+from .clauses import (
+    FILES,
+    Clause,
+    broken_clause,
+    contract_of,
+    load_clauses,
+    load_specification,
+    resolve_pointer,
+)
 from .expectations import ACCEPTED, FORMATS, Fact, accepted, fits
+from .profiles.registry import PROFILES
 from .service import Breach, Call, Exchange, Service
 from .settings import CannotRun
-
-# Which clause a misformed body of a status breaks.
-ENVELOPES = {
-    ("pristo", 200): "pristo.answer-fits-schema",
-    ("pristo", 201): "pristo.answer-fits-schema",
-    ("pristo", 400): "pristo.400-envelope",
-    ("pristo", 401): "pristo.401-envelope",
-    ("pristo", 429): "pristo.429-envelope",
-    ("retainful", 200): "retainful.success-answer",
-    ("retainful", 400): "retainful.400-body",
-    ("retainful", 401): "retainful.401-body",
-}
-_HEADER_CLAUSES = {"X-Request-Id": "pristo.answer-request-id-is-uuid"}
 
 # A string breaks a format without doubt; what is merely another notation of the same thing does not.
 PLAINLY_NOT: dict[str, Callable[[str], bool]] = {
@@ -58,11 +54,6 @@ def _is_plainly_no_date(text: str) -> bool:
     return False
 
 
-@cache
-def contract_of(api: str) -> Contract:
-    return Contract(load_specification(api))
-
-
 def operation_of(api: str, call: Call) -> Operation | None:
     """The declared operation that a request addresses."""
     return _operation_at(api, call.method, urlsplit(call.url).path)
@@ -80,6 +71,7 @@ class Judge:
 
     def __init__(self, api: str) -> None:
         self.api = api
+        self.profile = PROFILES[api]
         self.judged: Counter[str] = Counter()
         #: Whether a breach is of a known violation that the check can go on after; the run books it there.
         self.tolerates: Callable[[Breach], bool] = lambda _: False
@@ -99,7 +91,7 @@ class Judge:
             return
         self._statuses(operation, exchange)
         body = self._parse(exchange)
-        clause = ENVELOPES.get((self.api, exchange.status), f"{self.api}.documented-statuses")
+        clause = self.profile.envelope(operation.operation_id, exchange.status)
         schema = operation.response_schema(exchange.status)
         if schema is not None:
             faults = "; ".join(str(each) for each in schema.faults(body))
@@ -119,10 +111,8 @@ class Judge:
             self._headers(operation, exchange)
 
     def _statuses(self, operation: Operation, exchange: Exchange) -> None:
-        # Retainful's page says nothing about throttling: a 429 is obeyed and reported as observed.
-        known = operation.documents(exchange.status) or (
-            self.api == "retainful" and exchange.status == 429
-        )
+        is_tolerated = exchange.status in self.profile.tolerated
+        known = operation.documents(exchange.status) or is_tolerated
         message = f"the answer is {exchange.status}, which the contract does not list"
         listed = "|".join(re.sub("[xX]", ".", str(each)) for each in operation.spec["responses"])
         self._expect(
@@ -138,10 +128,13 @@ class Judge:
         if operation is not None and operation.response_schema(exchange.status) is None:
             return None
         kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-        media = Fact("media", scope="answers")
+        documented = ["application/json"]
+        if operation is not None:
+            documented = operation.response_media_types(exchange.status)
+        media = Fact("media", value="|".join(map(re.escape, documented)), scope="answers")
         self._expect(
             "answers-are-json",
-            kind == "application/json",
+            kind in documented,
             f"the Content-Type is {kind or 'missing'}",
             exchange,
             media,
@@ -163,7 +156,8 @@ class Judge:
             value = exchange.headers.get(name.lower())
             if value is None or schema is None:
                 continue
-            clause = _HEADER_CLAUSES.get(name, f"{self.api}.documented-statuses")
+            clauses = self.profile.header_clauses.get(name)
+            clause = f"{self.api}.documented-statuses" if clauses is None else clauses.form
             form = FORMATS.get(schema.document.get("format", ""), ".*")
             facts = Fact("header", ACCEPTED, name, form, "answers")
             self._expect(
@@ -174,16 +168,12 @@ class Judge:
                 facts,
             )
             sent = exchange.call.header(name)
-            if name == "X-Request-Id" and sent and is_uuid(sent) and is_uuid(value):
+            if clauses is not None and is_uuid(sent) and is_uuid(value):
+                assert sent is not None
                 same = UUID(value) == UUID(sent)
                 echo = Fact("echo", ACCEPTED, name, sent)
-                self._expect(
-                    "request-id-comes-back",
-                    same,
-                    "the X-Request-Id is not the one that was sent",
-                    exchange,
-                    echo,
-                )
+                message = f"the {name} is not the one that was sent"
+                self._expect(clauses.echo, same, message, exchange, echo)
 
     def _expect(
         self, clause: str, holds: bool, message: str, exchange: Exchange, *expects: Fact

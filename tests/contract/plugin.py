@@ -18,6 +18,7 @@ from .clauses import Clause, load_clauses
 from .oracle import Judge
 from .plan import Plan, Progress
 from .preflight import preflight
+from .profiles.registry import PROFILES
 from .rehearsal import rehearse
 from .report.reports import NOT_SELECTED
 from .service import Breach, LeftOut, NotExercised, Service, ServiceGone
@@ -252,14 +253,6 @@ class SuitePlugin:
     def settings(self) -> Settings:
         return self.run.settings
 
-    @pytest.fixture(scope="session")
-    def pristo(self) -> Service:
-        return self.run.services["pristo"]
-
-    @pytest.fixture(scope="session")
-    def retainful(self) -> Service:
-        return self.run.services["retainful"]
-
     @pytest.fixture
     def service(self, request: pytest.FixtureRequest) -> Service:
         """Each selected API in turn."""
@@ -415,6 +408,18 @@ class SuitePlugin:
         """What fails outside of a check's own body is a fault of the suite."""
         if call.excinfo is not None:
             self.run.suite_errors.append("".join(traceback.format_exception(call.excinfo.value)))
+
+
+def api_fixtures(run: Run) -> object:
+    """A plugin with a fixture for each API, under its name: the service of that API."""
+
+    def fixture_of(api: str) -> Any:
+        def service(_self: object) -> Service:
+            return run.services[api]
+
+        return pytest.fixture(scope="session", name=api)(service)
+
+    return type("ApiFixtures", (), {api: fixture_of(api) for api in PROFILES})()
 
 
 def clauses_of(item: pytest.Item | pytest.Collector) -> list[str]:

@@ -68,8 +68,9 @@ class Rehearsal(Service):
     def _imagined(self, call: Call) -> Exchange:
         status = self._status(call)
         operation = operation_of(self.api, call)
-        body = {"status": status < 400} if self.api == "retainful" else {}
-        text = b"" if operation is None else json.dumps(body).encode()
+        text = b""
+        if operation is not None:
+            text = json.dumps(self.profile.imagined_body(status)).encode()
         return Exchange(call, status, {"content-type": "application/json"}, text)
 
     def _status(self, call: Call) -> int:
@@ -85,16 +86,13 @@ class Rehearsal(Service):
             return 400
         if operation.body.faults(body) or not self._has_good_parameters(call):
             return 400
-        keys = self._keys(call, body)
-        is_known = bool(keys & self._known)
-        if (
-            self.api == "retainful"
-            and not is_known
-            and not any(key.startswith("email/") for key in keys)
-        ):
-            return 400
-        self._known |= keys
-        return 200 if is_known or self.api == "retainful" else 201
+        if operation.operation_id != self.profile.vendor.upsert:
+            return min(status for status in operation.responses if 200 <= status < 300)
+        keys = {f"{call.url}/{key}".lower() for key in self.profile.vendor.ordering_keys(body)}
+        status = self.profile.imagined_status(body, is_known=bool(keys & self._known))
+        if status < 300:
+            self._known |= keys
+        return status
 
     def _has_good_parameters(self, call: Call) -> bool:
         try:
@@ -102,14 +100,6 @@ class Rehearsal(Service):
         except CannotRun:
             return False
         return True
-
-    def _keys(self, call: Call, body: Any) -> set[str]:
-        if self.api == "pristo":
-            return {f"{call.url}/{body['contact'].get('id')}".lower()}
-        return {
-            f"{identifier.get('type')}/{identifier.get('id')}"
-            for identifier in body.get("identifiers", [])
-        }
 
 
 @define

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from contact_apis._suite import isolated_command, isolated_environment
 
+from .profiles.registry import PROFILES
 from .report.reports import EXIT_CODES, Outcome
 from .report.terminal import print_bare, print_verdict
 from .report.words import listed
@@ -25,16 +27,6 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 ROOM = Path(__file__).with_name("checks")
-# Cheap and telling first; what draws hundreds of examples, and what is slow to import, last.
-CHECKS = [
-    "check_credentials",
-    "check_fields",
-    "check_pristo",
-    "check_retainful",
-    "check_transport",
-    "check_properties",
-    "check_shapes",
-]
 # Nothing of the caller's: no settings but those of checks.ini, no conftest.py, no plugins but our own and that of Hypothesis.
 PYTEST_OPTIONS = [
     "--noconftest",
@@ -46,7 +38,6 @@ PYTEST_OPTIONS = [
     *("-p", "no:unraisableexception"),
     *("-p", "no:threadexception"),
 ]
-MOCK_FIELDS = ("tier", "מועדון", "notes")
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
@@ -89,28 +80,36 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 @contextlib.contextmanager
 def embedded_mock() -> Iterator[dict[str, str]]:
     """The mock in a process of its own, on a free port, with everything that the suite can exercise."""
-    fields = [word for each in MOCK_FIELDS for word in ("--custom-field", each)]
-    command = isolated_command(
-        "contact_apis.cli", "mock", "--port", "0", "--env", "--second-population", *fields
-    )
+    options = [word for profile in PROFILES.values() for word in profile.mock_options]
+    command = isolated_command("contact_apis.cli", "mock", "--port", "0", "--env", *options)
     environment = isolated_environment(os.environ)
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     try:
         assert process.stdout is not None
-        variables = {}
-        for line in process.stdout:
-            name, _, value = line.strip().partition("=")
-            variables[name] = value
-            if name == "RETAINFUL_LIST_ID":
-                break
-        else:
-            raise CannotRun("The embedded mock did not start; its own words stand above.")
-        yield variables
+        yield _variables_told(process.stdout)
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _variables_told(stream: IO[bytes]) -> dict[str, str]:
+    """What the mock prints when it is ready: all of it at once, so nothing is missing where a line has ended and nothing needed is.
+
+    Raises:
+        CannotRun: it ended before.
+    """
+    needed = {profile.variable("base_url") for profile in PROFILES.values()}
+    needed |= {name for profile in PROFILES.values() for name in profile.required_variables}
+    text = b""
+    while True:
+        read = os.read(stream.fileno(), 65536)
+        if not read:
+            raise CannotRun("The embedded mock did not start; its own words stand above.")
+        text += read
+        pairs = [line.strip().split("=", 1) for line in text.decode().splitlines() if "=" in line]
+        variables = dict(pairs)
+        if text.endswith(b"\n") and needed <= set(variables):
+            return variables
 
 
 def _run(settings: Settings, outcome: Outcome) -> None:
@@ -118,7 +117,7 @@ def _run(settings: Settings, outcome: Outcome) -> None:
     # Imported late: a missing variable is said without waiting for them.
     import pytest
 
-    from .plugin import Run, SuitePlugin
+    from .plugin import Run, SuitePlugin, api_fixtures
 
     run = Run(settings)
     outcome.begin(run)
@@ -132,9 +131,11 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         f"--config-file={ROOM / 'checks.ini'}",
         f"--hypothesis-seed={settings.seed}",
     ]
-    arguments += ["--pyargs", *(f"{__package__}.checks.{name}" for name in CHECKS)]
+    arguments += ["--pyargs", *check_modules()]
     try:
-        code = pytest.main(arguments, plugins=[SuitePlugin(run, _say_progress(), print_plan)])
+        code = pytest.main(
+            arguments, plugins=[api_fixtures(run), SuitePlugin(run, _say_progress(), print_plan)]
+        )
     finally:
         for service in run.services.values():
             run.judged(service.api)
@@ -155,6 +156,17 @@ def _run(settings: Settings, outcome: Outcome) -> None:
         return
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         run.suite_errors.append(f"pytest ended with code {int(code)}")
+
+
+def check_modules() -> list[str]:
+    """The modules to collect: cheap and telling checks first; what draws hundreds of examples, and what is slow to import, last."""
+    room = f"{__package__}.checks"
+    names = ["check_credentials", "check_fields"]
+    names += [f"check_{api}" for api in PROFILES]
+    names += ["check_transport"]
+    names += [f"check_{api}_properties" for api in PROFILES]
+    names += ["check_shapes"]
+    return [f"{room}.{name}" for name in names if find_spec(f"{room}.{name}") is not None]
 
 
 def _say_progress() -> Callable[[str], None]:

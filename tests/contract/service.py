@@ -8,7 +8,7 @@ import random
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -33,6 +33,8 @@ from .bounded import (
 )
 from .connection import Route, is_distrust, route_to
 from .expectations import Fact
+from .profiles.profile import Profile
+from .profiles.registry import PROFILES
 from .settings import Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
@@ -82,11 +84,6 @@ class Breach(AssertionError):
         self.fresh: tuple[str, ...] = ()
         """Ids that must be new whenever the sequence is sent."""
         Breach.latest = self
-
-    @property
-    def is_about_what_is_stored(self) -> bool:
-        """Whether an answer shows, or tells by its status, another state than the requests before should have left."""
-        return self.clause.startswith(("pristo.update-", "pristo.answer-shows-"))
 
 
 class ServiceGone(Exception):
@@ -374,24 +371,27 @@ class Service:
     def _needed(self, breach: Breach, steps: list[Step]) -> list[Step]:
         if not any(fact.scope == "updates" or fact.kind == "member" for fact in breach.expects):
             return []
-        earlier = self._first_writes.get(_subject(breach.exchanges[-1].call), [])
+        earlier = self._first_writes.get(_subject(self.profile, breach.exchanges[-1].call), [])
         return [each for each in earlier if each not in steps]
 
     # ---------------------------------------------------------------------------------------------- building requests
 
     @property
-    def path(self) -> str:
-        return self.path_for(self.endpoint.population) if self.api == "pristo" else "/v2/contacts"
-
-    @staticmethod
-    def path_for(population: str) -> str:
-        return f"/v1/contacts/save/{population}"
+    def profile(self) -> Profile:
+        """What the suite knows of the API."""
+        return self.endpoint.profile
 
     def upsert(
-        self, body: Any, *, population: str | None = None, request_id: str | None = None
+        self, body: Any, *, request_id: str | None = None, account: Mapping[str, str] | None = None
     ) -> Call:
-        """An upsert with the right credentials; ``body`` is JSON, or bytes to be sent as they are."""
-        path = self.path if population is None else self.path_for(population)
+        """An upsert with the right credentials.
+
+        Args:
+            body: JSON, or bytes to be sent as they are.
+            request_id: the ``X-Request-Id``.
+            account: settings of the profile, by name, that are others than those of the run.
+        """
+        path = self.profile.path({**self.endpoint.values, **(account or {})})
         headers = [*self.endpoint.credentials.items(), ("Content-Type", "application/json")]
         if request_id is not None:
             headers.append(("X-Request-Id", request_id))
@@ -400,7 +400,7 @@ class Service:
             if isinstance(body, bytes)
             else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         )
-        return Call("POST", self.endpoint.base_url + path, tuple(headers), raw)
+        return Call(self.profile.upsert.method, self.endpoint.base_url + path, tuple(headers), raw)
 
     def can_spare(self, contacts: int = 1) -> bool:
         """Whether so many new contacts may be created where the pool would nearly do: no later check needs them."""
@@ -637,9 +637,8 @@ class Service:
                 self.counters.statuses.get(exchange.status, 0) + 1
             )
             if exchange.status < 300:
-                with suppress(ValueError, TypeError, KeyError, AttributeError):
-                    self.counters.contacts.update(identities(exchange.call))
-                subject = _subject(exchange.call)
+                self.counters.contacts.update(identities(self.api, exchange.call))
+                subject = _subject(self.profile, exchange.call)
                 if subject.rpartition("/")[2] in self.fresh:
                     self._first_writes.setdefault(subject, [])
                     self._first_writes[subject] = [*self._first_writes[subject], step][:4]
@@ -738,16 +737,13 @@ def _received(connection: http.client.HTTPConnection, call: Call) -> Exchange:
     )
 
 
-def _subject(call: Call) -> str:
+def _subject(profile: Profile, call: Call) -> str:
     """The contact that a request is about, where it can be made out."""
-    with suppress(ValueError, TypeError, KeyError, AttributeError):
-        return next(iter(identities(call)), "")
-    return ""
+    return next(iter(identities(profile.name, call)), "")
 
 
-def identities(call: Call) -> Iterable[str]:
-    body = call.json()
-    if "contact" in body:
-        yield f"{call.url.rpartition('/')[2]}/{UUID(body['contact']['id'])}"
-    for identifier in body.get("identifiers", []):
-        yield f"{identifier['type']}/{identifier['id']}"
+def identities(api: str, call: Call) -> list[str]:
+    """What the contacts of a request are recognised by, where it can be made out."""
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
+        return list(PROFILES[api].identities(call))
+    return []

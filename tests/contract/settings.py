@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from contact_apis._errors import ConfigurationError
 from contact_apis._http.addresses import is_loopback
 
-from .clauses import APIS, load_clauses, load_specification
+from .clauses import APIS, load_clauses
+from .profiles.profile import Profile
+from .profiles.registry import PROFILES, other_apis
 from .report.history import (
     RESULTS,
     VERDICTS,
@@ -30,22 +33,11 @@ from .report.history import (
 from .report.known import KnownViolation, NotKnown, read_known
 from .report.masking import masked
 
-Profile = Literal["quick", "ci", "deep"]
+Depth = Literal["quick", "ci", "deep"]
 KNOWN_FILE = "known-violations.yaml"
-SHORTEST_ACCOUNT_ID = (
-    4  # characters: a shorter one is a part of any word and number, and is not masked
-)
+EVERY_API = ("both", "all")
 LARGEST_RESULTS = 64 * 1024 * 1024  # bytes
-SECRETS = {
-    "PRISTO_API_KEY": 1,
-    "RETAINFUL_API_KEY": 1,
-    "RETAINFUL_APP_ID": 1,
-    "PRISTO_POPULATION_ID": SHORTEST_ACCOUNT_ID,
-    "PRISTO_SECOND_POPULATION_ID": SHORTEST_ACCOUNT_ID,
-    "RETAINFUL_LIST_ID": SHORTEST_ACCOUNT_ID,
-}
-"""The variables whose values no report shows, each with the fewest characters that a value is masked with."""
-EXAMPLES: dict[Profile, int] = {"quick": 12, "ci": 60, "deep": 500}
+EXAMPLES: dict[Depth, int] = {"quick": 12, "ci": 60, "deep": 500}
 
 
 class CannotRun(Exception):
@@ -59,10 +51,18 @@ class Endpoint:
     api: str
     base_url: str
     credentials: dict[str, str] = field(repr=False)
-    population: str = ""
-    second_population: str = ""
-    custom_fields: tuple[str, ...] = ()
-    list_id: str = ""
+    """The headers that carry them."""
+    values: dict[str, str] = field(factory=dict, repr=False)
+    """What the run was told of the API, by the names of its profile's settings."""
+
+    @property
+    def profile(self) -> Profile:
+        """What the suite knows of the API."""
+        return PROFILES[self.api]
+
+    def value(self, name: str) -> str:
+        """A setting of the profile; empty where the run was not told."""
+        return self.values.get(name, "")
 
     @property
     def is_loopback(self) -> bool:
@@ -80,17 +80,12 @@ class Endpoint:
     @property
     def variables(self) -> dict[str, str]:
         """The names of the variables that hold credentials and what tells whose account it is, by their values."""
-        keys = zip(self.credentials.values(), ("API_KEY", "APP_ID"), strict=False)
-        values = dict(keys)
-        accounts = {
-            self.population: "POPULATION_ID",
-            self.second_population: "SECOND_POPULATION_ID",
-            self.list_id: "LIST_ID",
-        }
-        for value, name in accounts.items():
-            if len(value) >= SHORTEST_ACCOUNT_ID:
-                values.setdefault(value, name)
-        return {value: f"{self.api.upper()}_{name}" for value, name in values.items()}
+        found: dict[str, str] = {}
+        for setting in self.profile.settings:
+            value = self.value(setting.name)
+            if setting.least_masked is not None and len(value) >= setting.least_masked:
+                found.setdefault(value, self.profile.variable(setting.name))
+        return found
 
 
 @frozen
@@ -99,7 +94,7 @@ class Settings:
 
     target: Literal["mock", "live"]
     endpoints: tuple[Endpoint, ...]
-    profile: Profile
+    profile: Depth
     seed: int
     seed_is_given: bool
     fail_fast: bool
@@ -183,9 +178,11 @@ def selected_apis(environ: Mapping[str, str]) -> list[str]:
         CannotRun: it names none.
     """
     text = environ.get("API") or _apis_of(selected_clauses(environ))
-    chosen = list(APIS) if text == "both" else [each.strip() for each in text.split(",")]
-    if not chosen or any(each not in APIS for each in chosen):
-        raise CannotRun(f"API={text} names no API; it is pristo, retainful or both.")
+    chosen = [each.strip() for each in text.split(",")]
+    if text in EVERY_API:
+        chosen = list(APIS)
+    if any(each not in APIS for each in chosen):
+        raise CannotRun(f"API={text} names no API; it is {', '.join(APIS)} or both.")
     return [each for each in APIS if each in chosen]
 
 
@@ -274,49 +271,38 @@ def load_settings(environ: Mapping[str, str], *, reports: Path) -> Settings:
 
 
 def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
-    def need(name: str) -> str:
-        value = (environ.get(f"{api.upper()}_{name}") or "").strip()
-        if not value:
-            other = "retainful" if api == "pristo" else "pristo"
-            raise CannotRun(
-                f"{api.upper()}_{name} is not set; set it, or choose the other API alone with API={other}."
-            )
-        return value
-
-    def may(name: str) -> str:
-        return (environ.get(f"{api.upper()}_{name}") or "").strip()
-
-    base_url = need("BASE_URL").rstrip("/")
+    profile = PROFILES[api]
+    base_url = _required(profile, "base_url", environ).rstrip("/")
     parts = urlsplit(base_url)
+    variable = profile.variable("base_url")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CannotRun(f"{api.upper()}_BASE_URL is no http or https address.")
+        raise CannotRun(f"{variable} is no http or https address.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise CannotRun(
-            f"{api.upper()}_BASE_URL is plain http, which is accepted for loopback alone; use https."
+            f"{variable} is plain http, which is accepted for loopback alone; use https."
         )
-    document = load_specification(api)
-    headers = [
-        document["components"]["securitySchemes"][name]["name"] for name in document["security"][0]
-    ]
-    credentials = dict(
-        zip(
-            headers,
-            [need("API_KEY"), *([need("APP_ID")] if api == "retainful" else [])],
-            strict=True,
+    values: dict[str, str] = {}
+    for setting in profile.settings:
+        read = _required if setting.is_required else _optional
+        values[setting.name] = read(profile, setting.name, environ)
+    try:
+        credentials = profile.headers(values)
+    except ConfigurationError as error:
+        raise CannotRun(f"{profile.document.name}: {error}; adapt the suite first.") from None
+    return Endpoint(api, base_url, credentials, values)
+
+
+def _optional(profile: Profile, setting: str, environ: Mapping[str, str]) -> str:
+    return (environ.get(profile.variable(setting)) or "").strip()
+
+
+def _required(profile: Profile, setting: str, environ: Mapping[str, str]) -> str:
+    value = _optional(profile, setting, environ)
+    if not value:
+        raise CannotRun(
+            f"{profile.variable(setting)} is not set; set it, or {other_apis(profile.name)}."
         )
-    )
-    if api == "pristo":
-        return Endpoint(
-            api,
-            base_url,
-            credentials,
-            population=need("POPULATION_ID"),
-            second_population=may("SECOND_POPULATION_ID"),
-            custom_fields=tuple(
-                each.strip() for each in may("CUSTOM_FIELDS").split(",") if each.strip()
-            ),
-        )
-    return Endpoint(api, base_url, credentials, list_id=need("LIST_ID"))
+    return value
 
 
 def _previous(name: str | None, apis: list[str]) -> tuple[dict[str, Any] | None, str | None]:
@@ -432,8 +418,13 @@ def _known(
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
     """What no report shows of a run that has no settings, as far as its variables tell."""
-    values = {name: (environ.get(name) or "").strip() for name in SECRETS}
-    return [value for name, value in values.items() if len(value) >= SECRETS[name]]
+    found: list[str] = []
+    for profile in PROFILES.values():
+        for setting in profile.settings:
+            value = _optional(profile, setting.name, environ)
+            if setting.least_masked is not None and len(value) >= setting.least_masked:
+                found.append(value)
+    return found
 
 
 def series_of(environ: Mapping[str, str]) -> list[Series]:
@@ -448,7 +439,7 @@ def series_of(environ: Mapping[str, str]) -> list[Series]:
         return []
     found = []
     for api in selected_apis(environ):
-        address = (environ.get(f"{api.upper()}_BASE_URL") or "").rstrip("/")
+        address = _optional(PROFILES[api], "base_url", environ).rstrip("/")
         try:
             service = (
                 masked(Endpoint(api, address, {}).service, secrets_in(environ)) if address else ""

@@ -26,8 +26,7 @@ import jinja2
 from _pytest.config import default_plugins
 from attrs import asdict, field, frozen
 
-from tests.contract.clauses import APIS, load_clauses
-from tests.contract.oracle import contract_of
+from tests.contract.clauses import APIS, contract_of, load_clauses
 from tests.contract.report.page import load_template
 from tests.contract.run import main as contract_run
 from tests.mutants.catalogue import Subject, SubjectServer, load

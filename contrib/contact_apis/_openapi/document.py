@@ -312,6 +312,13 @@ class Operation:
             return None
         return self._response_schemas[key]
 
+    def response_media_types(self, status: int) -> list[str]:
+        """The media types of JSON that a response with this status is described to have, in lower case."""
+        key = self._response_key(status)
+        if key is None:
+            return []
+        return list(_json_media_types(self._response_nodes[key]))
+
     def response_headers(self, status: int) -> dict[str, Schema | None]:
         """The headers that a response with this status is described to have, by name; ``None`` where no schema is given."""
         key = self._response_key(status)
@@ -349,12 +356,7 @@ class Operation:
 
     def _json_schema(self, node: Json) -> Schema | None:
         """The schema of the JSON media type of a body; ``application/json`` counts before other types of JSON."""
-        content: Json = node.get("content", {})
-        media_types: dict[str, Json] = {}
-        for name, media_type in content.items():
-            plain_name = name.partition(";")[0].strip().lower()
-            if _JSON_MEDIA_TYPE.fullmatch(plain_name):
-                media_types.setdefault(plain_name, media_type)
+        media_types = _json_media_types(node)
         if not media_types:
             return None
         first, *_ = media_types.values()
@@ -362,6 +364,17 @@ class Operation:
         if "schema" not in chosen:
             return None
         return self.contract.schema(chosen["schema"])
+
+
+def _json_media_types(node: Json) -> dict[str, Json]:
+    """The Media Type Objects of JSON that a body may have, by the media type in lower case without its parameters."""
+    content: Json = node.get("content", {})
+    found: dict[str, Json] = {}
+    for name, media_type in content.items():
+        plain_name = name.partition(";")[0].strip().lower()
+        if _JSON_MEDIA_TYPE.fullmatch(plain_name):
+            found.setdefault(plain_name, media_type)
+    return found
 
 
 def value_at(document: Any, pointer: str) -> Any:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from attrs import field, frozen
+from attrs import define, field
 
 from contact_apis._suite import SuiteError, find_suite, start
+from contact_apis._vendors.registry import VENDORS
+from contact_apis._vendors.vendor import Vendor
 
 Kind = Literal["choice", "text", "list", "integer", "number", "flag", "path", "environment"]
 
 
-@frozen
+@define
 class Variable:
     """One variable of a run, and the option that sets it; without an option it comes from the environment alone."""
 
@@ -84,9 +87,35 @@ def load_variables() -> list[Variable]:
     Raises:
         SuiteError: there is no suite.
     """
-    table = tomllib.loads((find_suite().folder / "variables.toml").read_text("utf-8"))
-    entries: list[dict[str, Any]] = table["variable"]
-    return [Variable(**entry) for entry in entries]
+    folder = find_suite().folder
+    profiles = folder / "profiles"
+    vendors = [vendor for name, vendor in VENDORS.items() if (profiles / f"{name}.py").is_file()]
+    found = [Variable(**entry) for entry in _read_table(folder / "variables.toml")]
+    for variable in found:
+        if variable.name == "API":
+            names = [vendor.name for vendor in vendors]
+            variable.choices[:0] = names
+            variable.help = variable.help.format(apis=", ".join(names))
+    for vendor in vendors:
+        found += _variables_of(vendor, profiles / f"{vendor.name}.toml")
+    return found
+
+
+def _variables_of(vendor: Vendor, table: Path) -> Iterator[Variable]:
+    """Address, credentials and account of one API, and what its profile asks for besides."""
+    told = {"base_url": f"Address of {vendor.title}; https, or http on loopback."}
+    for setting in vendor.settings:
+        told[setting.name] = f"{vendor.title}: {setting.description}."
+    if table.is_file():
+        for entry in _read_table(table):
+            told[entry["name"]] = f"{vendor.title}: {entry['help']}"
+    for name, text in told.items():
+        yield Variable(vendor.variable(name), text)
+
+
+def _read_table(path: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))["variable"]
+    return entries
 
 
 def contract_command(refuse: Callable[[str], None]) -> Callable[..., None]:

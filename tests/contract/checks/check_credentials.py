@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from ...strategies import fixed_id
 from ..oracle import accept, is_uuid, reject_credentials
 from ..preflight import shapes
-from ..service import NAMESPACE, Call, Service
+from ..profiles.profile import Credential, Profile
+from ..profiles.registry import PROFILES
+from ..service import Call, Service
 
-# Credential header -> (clause for its absence, clause for a wrong one)
-CLAUSES = {
-    "X-API-Key": ("pristo.key-required", "pristo.key-checked"),
-    "Retainful-Api-Key": ("retainful.api-key-required", "retainful.api-key-checked"),
-    "Retainful-App-Id": ("retainful.app-id-required", "retainful.app-id-checked"),
-}
-HEADERS = [
+CREDENTIALS = [
     pytest.param(
-        header,
-        marks=pytest.mark.clause(*clauses, f"{clauses[0].partition('.')[0]}.{envelope}"),
-        id=header,
+        profile,
+        credential,
+        marks=pytest.mark.clause(
+            credential.required,
+            credential.checked,
+            profile.envelope(profile.vendor.upsert, 401),
+        ),
+        id=profile.header_of(credential),
     )
-    for (header, clauses), envelope in zip(
-        CLAUSES.items(), ["401-envelope", "401-body", "401-body"], strict=True
-    )
+    for profile in PROFILES.values()
+    for credential in profile.credentials
 ]
 
 
@@ -51,29 +50,33 @@ def wrong_values(service: Service, header: str) -> dict[str, str]:
     for other, value in service.endpoint.credentials.items():
         if other != header:
             wrong[f"the value of {other}"] = value
-    if service.endpoint.population:
-        wrong["the population's id"] = service.endpoint.population
+    for setting in service.profile.vendor.settings:
+        if setting.scheme is None:
+            wrong[f"the {setting.name} of the account"] = service.endpoint.value(setting.name)
     return {reason: value for reason, value in wrong.items() if value != right}
 
 
 def valid(service: Service) -> Call:
-    return service.upsert(shapes(service)[-1][2])
+    return service.upsert(shapes(service)[-1].body)
 
 
-@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize(("profile", "credential"), CREDENTIALS)
 def test_a_credential_that_is_absent_or_wrong_is_answered_401(
-    header: str, request: pytest.FixtureRequest
+    profile: Profile, credential: Credential, request: pytest.FixtureRequest
 ) -> None:
     """Each wrong request follows a right one on the same connection, for contacts that exist."""
-    service: Service = request.getfixturevalue("pristo" if header == "X-API-Key" else "retainful")
-    required, checked = CLAUSES[header]
+    service: Service = request.getfixturevalue(profile.name)
+    header = profile.header_of(credential)
     accept(service, valid(service), f"{service.api}.operation")
     reject_credentials(
-        service, valid(service).with_header(header, None), required, f"a request without {header}"
+        service,
+        valid(service).with_header(header, None),
+        credential.required,
+        f"a request without {header}",
     )
     for reason, value in service.within(wrong_values(service, header).items(), least=2):
         accept(service, valid(service), f"{service.api}.operation")
-        clause = required if reason == "empty" else checked
+        clause = credential.required if reason == "empty" else credential.checked
         reject_credentials(
             service,
             valid(service).with_header(header, value),
@@ -82,63 +85,29 @@ def test_a_credential_that_is_absent_or_wrong_is_answered_401(
         )
 
 
-@pytest.mark.clause("pristo.key-required", "pristo.key-checked")
-def test_nothing_beside_the_key_stands_for_it(pristo: Service) -> None:
-    """Neither a correlation id, nor another population, nor a contact of few fields."""
-    body = shapes(pristo)[0][2]
-    calls = [pristo.upsert(body, request_id=fixed_id(NAMESPACE, "no key")), pristo.upsert(body)]
-    if pristo.endpoint.second_population:
-        calls.append(pristo.upsert(body, population=pristo.endpoint.second_population))
-    for call in pristo.within(calls):
-        accept(pristo, call, "pristo.operation")
-        reject_credentials(
-            pristo,
-            call.with_header("X-API-Key", None),
-            "pristo.key-required",
-            "a request without X-API-Key",
-        )
-        reject_credentials(
-            pristo,
-            call.with_header("X-API-Key", "wrong"),
-            "pristo.key-checked",
-            "a request whose X-API-Key is nonsense",
-        )
-
-
-@pytest.mark.clause("retainful.api-key-checked", "retainful.app-id-checked")
-def test_credentials_that_changed_places_are_wrong(retainful: Service) -> None:
-    """Each in the other's header, both at once."""
-    (key, secret), (app, number) = retainful.endpoint.credentials.items()
-    call = valid(retainful).with_header(key, number).with_header(app, secret)
-    reject_credentials(
-        retainful,
-        call,
-        "retainful.api-key-checked",
-        "a request whose API key and App ID changed places",
-    )
-
-
 @pytest.mark.clause("{api}.no-server-error", "{api}.documented-statuses")
 def test_a_request_without_any_credentials_is_answered_401(service: Service) -> None:
     """All credentials absent at once, for a body that is valid and for one that is empty."""
     call = valid(service)
     for header in service.endpoint.credentials:
         call = call.with_header(header, None)
-    clause = CLAUSES[next(iter(service.endpoint.credentials))][0]
-    reject_credentials(service, call, clause, "a request without credentials")
+    first, *_ = service.profile.credentials
+    reject_credentials(service, call, first.required, "a request without credentials")
 
 
 @pytest.mark.parametrize(
     ("api", "clause"),
     [
-        pytest.param(clause.partition(".")[0], clause, marks=pytest.mark.clause(clause))
-        for clause in ("pristo.key-in-header", "retainful.credentials-in-headers")
+        pytest.param(api, clause, marks=pytest.mark.clause(clause))
+        for api, clause in [
+            (name, profile.credentials_in_headers) for name, profile in PROFILES.items()
+        ]
     ],
 )
 def test_header_names_are_taken_in_any_letter_case(
     api: str, clause: str, request: pytest.FixtureRequest
 ) -> None:
-    """HTTP makes no difference between X-API-Key and x-api-key."""
+    """HTTP makes no difference between Authorization and authorization."""
     service: Service = request.getfixturevalue(api)
     for spelling in service.within([str.lower, str.upper]):
         call = valid(service)

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from ...strategies import PLAIN_POOL
-from ..clauses import load_clauses
-from ..oracle import accept, contract_of, faults_of, refuse
-from ..preflight import full_contact, least_contact, page_example, valid_bodies
+from ..clauses import contract_of, load_clauses
+from ..oracle import faults_of, refuse
+from ..profiles.registry import PROFILES
 from ..service import Call, NotExercised, Service
 
 ABSENT = object()
@@ -124,10 +124,10 @@ def calls_by_clause(service: Service) -> dict[str, list[Call]]:
 
 
 def _calls_by_clause(service: Service) -> dict[str, list[Call]]:
-    operation = contract_of(service.api).operation("upsertContact")
+    operation = service.profile.upsert
     assert operation.body is not None
     found: dict[str, dict[bytes, Call]] = {}
-    for body in valid_bodies(service):
+    for body in service.profile.valid_bodies(service):
         for broken in breakages(service.api, body, operation.body.document):
             call = service.upsert(broken)
             faults = list(faults_of(service.api, call))
@@ -140,7 +140,7 @@ def _calls_by_clause(service: Service) -> dict[str, list[Call]]:
 def request_schemas(api: str) -> set[str]:
     """Pointers of the component schemas that a request is made of."""
     found: set[str] = set()
-    waiting: list[Any] = [contract_of(api).operation("upsertContact").spec["requestBody"]]
+    waiting: list[Any] = [PROFILES[api].upsert.spec["requestBody"]]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
@@ -162,6 +162,15 @@ def field_clauses() -> list[str]:
     ]
 
 
+def _hint(service: Service) -> str:
+    """What the run was not told, and may need for more."""
+    profile = service.profile
+    missing = [name for name in profile.optional_settings if not service.endpoint.value(name)]
+    if not missing:
+        return "the suite has no other"
+    return f"is there a value for {' or '.join(map(profile.variable, missing))}?"
+
+
 @pytest.mark.parametrize(
     "clause", [pytest.param(each, marks=pytest.mark.clause(each)) for each in field_clauses()]
 )
@@ -173,47 +182,7 @@ def test_a_body_that_breaks_one_rule_is_refused(
     calls = calls_by_clause(service).get(clause, [])
     if not calls:
         raise NotExercised(
-            "no value of the requests that can be sent here breaks it; does PRISTO_CUSTOM_FIELDS name a custom field?"
+            f"no value of the requests that can be sent here breaks it; {_hint(service)}"
         )
     for call in service.within(calls):
         refuse(service, call, clause, f"a request that breaks “{load_clauses()[clause].says}”")
-
-
-@pytest.mark.clause("pristo.optional-fields")
-def test_each_optional_field_of_pristo_may_stand_alone(pristo: Service) -> None:
-    """An id with any one other field is accepted, and so is any field missing from the whole."""
-    full = full_contact(pristo, PLAIN_POOL[3])
-    for name in pristo.within([each for each in full if each != "id"]):
-        accept(
-            pristo,
-            pristo.upsert({"contact": {"id": full["id"], name: full[name]}}),
-            "pristo.optional-fields",
-            f"a contact with id and {name}",
-        )
-        rest = {key: value for key, value in full.items() if key != name}
-        accept(
-            pristo,
-            pristo.upsert({"contact": rest}),
-            "pristo.optional-fields",
-            f"a contact without {name}",
-        )
-
-
-@pytest.mark.clause("retainful.optional-fields")
-def test_each_optional_field_of_retainful_may_stand_alone(retainful: Service) -> None:
-    """The required fields with any one other are accepted, and so is any optional field missing from the whole."""
-    full, least = page_example(retainful, 3), least_contact(retainful, 3)
-    for name in retainful.within([each for each in full if each not in least]):
-        accept(
-            retainful,
-            retainful.upsert({**least, name: full[name]}),
-            "retainful.optional-fields",
-            f"a contact with {name}",
-        )
-        rest = {key: value for key, value in full.items() if key != name}
-        accept(
-            retainful,
-            retainful.upsert(rest),
-            "retainful.optional-fields",
-            f"a contact without {name}",
-        )

@@ -33,7 +33,8 @@ from ..clauses import load_clauses, load_specification, resolve_pointer
 from ..expectations import ACCEPTED, Fact, at_once, not_status, pointer, status, updated
 from ..expectations import shown as shown_facts
 from ..oracle import accept, refuse, reject_credentials
-from ..preflight import full_contact
+from ..preflight import shapes
+from ..profiles.pristo import POPULATION, SECOND_POPULATION, custom_fields, full_contact
 from ..service import (
     ATTEMPTS_AT_ONCE,
     LEAST_AT_ONCE,
@@ -72,13 +73,14 @@ class Ledger:
         why: str = "a valid request",
     ) -> Exchange:
         """Sends a valid upsert, and compares status and response with what must be stored then."""
-        call = self.service.upsert({"contact": contact}, population=population)
+        account = {POPULATION: population or self.service.endpoint.value(POPULATION)}
+        call = self.service.upsert({"contact": contact}, account=account)
         exchange = accept(self.service, call, clause, why)
         return self.compare(exchange, contact, population)
 
     def compare(self, exchange: Exchange, contact: Json, population: str | None = None) -> Exchange:
         """Books an accepted upsert and judges its response."""
-        own = canonical(self.service.endpoint.population)
+        own = canonical(self.service.endpoint.value(POPULATION))
         key = (canonical(population or own), canonical(contact["id"]))
         before = self.stored.get(key)
         if before is not None and exchange.status != 200:
@@ -106,11 +108,11 @@ class Ledger:
 
     def put(self, contact_id: str, contact: Json) -> None:
         """Books what the population of the run has stored."""
-        own = canonical(self.service.endpoint.population)
+        own = canonical(self.service.endpoint.value(POPULATION))
         self.stored[own, canonical(contact_id)] = contact
 
     def state(self, contact_id: str) -> Json:
-        own = canonical(self.service.endpoint.population)
+        own = canonical(self.service.endpoint.value(POPULATION))
         return self.stored[own, canonical(contact_id)]
 
 
@@ -247,13 +249,18 @@ def _core(text: str) -> str:
     return re.sub(r"[\W_]", "", letters)
 
 
+def is_about_what_is_stored(breach: Breach) -> bool:
+    """Whether an answer shows, or tells by its status, another state than the requests before should have left."""
+    return breach.clause.startswith(("pristo.update-", "pristo.answer-shows-"))
+
+
 @contextmanager
 def blamed_on(clause: str, message: str = "") -> Iterator[None]:
     """What a response shows wrongly inside is a violation of this clause: it is what the requests were about."""
     try:
         yield
     except Breach as breach:
-        if not breach.is_about_what_is_stored:
+        if not is_about_what_is_stored(breach):
             raise
         text = message or breach.message
         raise Breach(clause, text, *breach.exchanges, expects=breach.expects) from None
@@ -300,7 +307,7 @@ def test_an_update_changes_what_it_gives_and_nothing_else(pristo: Service) -> No
     for name in pristo.within(names):
         ledger.upsert({"id": contact_id, name: news[name]})
         ledger.upsert({"id": contact_id})
-    for number, key in pristo.within(enumerate(pristo.endpoint.custom_fields)):
+    for number, key in pristo.within(enumerate(custom_fields(pristo.endpoint))):
         ledger.upsert({"id": contact_id, "customFields": {key: f"news {number}"}})
         ledger.upsert({"id": contact_id})
     for _ in pristo.within(range(3)):
@@ -350,10 +357,10 @@ def test_a_correlation_id_that_is_no_uuid_is_refused(pristo: Service) -> None:
 @pytest.mark.clause("pristo.population-is-uuid")
 def test_a_population_that_is_no_uuid_is_refused(pristo: Service) -> None:
     """In the path, where a database id or a name may slip through."""
-    known = pristo.endpoint.population
+    known = pristo.endpoint.value(POPULATION)
     texts = ["not-a-uuid", "1", "pop_123", known[:-1], known + "0", known[:-1] + "g"]
     for text in pristo.within(texts):
-        call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, population=text)
+        call = pristo.upsert({"contact": {"id": PLAIN_POOL[5]}}, account={POPULATION: text})
         refuse(pristo, call, "pristo.population-is-uuid", f"a request to the population “{text}”")
 
 
@@ -391,8 +398,8 @@ def test_an_id_in_capitals_is_the_same_contact(pristo: Service) -> None:
         message = "an id in capitals creates a second contact"
         raise Breach(clause, message, exchange, expects=status(200))
     ledger.compare(exchange, {"id": contact_id})
-    population = pristo.endpoint.population.upper()
-    call = pristo.upsert({"contact": {"id": contact_id}}, population=population)
+    population = pristo.endpoint.value(POPULATION).upper()
+    call = pristo.upsert({"contact": {"id": contact_id}}, account={POPULATION: population})
     exchange = accept(pristo, call, clause, "a population's id in capitals")
     if exchange.status != 200:
         message = "a population's id in capitals is another population"
@@ -429,7 +436,7 @@ def test_contacts_are_told_apart_by_their_id_alone(pristo: Service) -> None:
 @pytest.mark.clause("pristo.populations-apart")
 def test_populations_do_not_share_contacts(pristo: Service) -> None:
     """An id that exists in one population is new in the other, and shows nothing of the first."""
-    second = pristo.endpoint.second_population
+    second = pristo.endpoint.value(SECOND_POPULATION)
     if not second:
         raise NotExercised("PRISTO_SECOND_POPULATION_ID is not set")
     clause = "pristo.populations-apart"
@@ -440,7 +447,7 @@ def test_populations_do_not_share_contacts(pristo: Service) -> None:
         first["language"] = "fr"  # not one that a service may give to every contact
     ledger.upsert(first)
     other = {"id": contact_id, "name": "Other"}
-    call = pristo.upsert({"contact": other}, population=second)
+    call = pristo.upsert({"contact": other}, account={POPULATION: second})
     exchange = accept(pristo, call, clause, "the second population")
     if exchange.status != 201:
         message = f"an id of the first population returned {exchange.status} in the second"
@@ -538,7 +545,7 @@ def _update_in_parts(
     """Sends each field in a request of its own, all at once; a look behind shows all of them."""
     values = news_for(contact_id)
     parts: list[Json] = [{name: values[name]} for name in members if name in values]
-    for number, key in enumerate(service.endpoint.custom_fields):
+    for number, key in enumerate(custom_fields(service.endpoint)):
         parts.append({"customFields": {key: f"at once {number}"}})
     _all_taken(service, [{"id": contact_id, **part} for part in parts])
     expected = before
@@ -623,7 +630,7 @@ class Refusal:
 
 def refusals(service: Service) -> list[Refusal]:
     """Requests that must be refused, each for one reason."""
-    keys = service.endpoint.custom_fields
+    keys = custom_fields(service.endpoint)
 
     def intruder(**changes: Any) -> Callable[[str], Call]:
         contact: Json = {
@@ -702,8 +709,8 @@ def test_text_comes_back_letter_by_letter(pristo: Service) -> None:
     last_names = [*NAMES[1:], NAMES[0]]
     for first, last in pristo.within(zip(NAMES, last_names, strict=True), least=3):
         contact: Json = {"id": contact_id, "name": first, "lastName": last}
-        if pristo.endpoint.custom_fields:
-            contact["customFields"] = {pristo.endpoint.custom_fields[-1]: first}
+        if custom_fields(pristo.endpoint):
+            contact["customFields"] = {custom_fields(pristo.endpoint)[-1]: first}
         ledger.upsert(
             contact, clause="pristo.text-unchanged", why=f"the name “{first}” or “{last}”"
         )
@@ -722,7 +729,7 @@ def test_text_comes_back_letter_by_letter(pristo: Service) -> None:
 @pytest.mark.clause("pristo.custom-fields-accepted", "pristo.custom-value-limit")
 def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
     """Any text, and 255 code points of whatever width; then they are shown unchanged."""
-    keys = pristo.endpoint.custom_fields
+    keys = custom_fields(pristo.endpoint)
     if not keys:
         raise NotExercised("PRISTO_CUSTOM_FIELDS names no custom field, so none are sent")
     ledger = Ledger(pristo)
@@ -779,6 +786,51 @@ def test_addresses_are_accepted(pristo: Service) -> None:
     Ledger(pristo).reset(PLAIN_POOL[11])
 
 
+@pytest.mark.clause("pristo.key-required", "pristo.key-checked")
+def test_nothing_beside_the_key_stands_for_it(pristo: Service) -> None:
+    """Neither a correlation id, nor another population, nor a contact of few fields."""
+    body = shapes(pristo)[0].body
+    calls = [pristo.upsert(body, request_id=fixed_id(NAMESPACE, "no key")), pristo.upsert(body)]
+    if pristo.endpoint.value(SECOND_POPULATION):
+        calls.append(
+            pristo.upsert(body, account={POPULATION: pristo.endpoint.value(SECOND_POPULATION)})
+        )
+    for call in pristo.within(calls):
+        accept(pristo, call, "pristo.operation")
+        reject_credentials(
+            pristo,
+            call.with_header("X-API-Key", None),
+            "pristo.key-required",
+            "a request without X-API-Key",
+        )
+        reject_credentials(
+            pristo,
+            call.with_header("X-API-Key", "wrong"),
+            "pristo.key-checked",
+            "a request whose X-API-Key is nonsense",
+        )
+
+
+@pytest.mark.clause("pristo.optional-fields")
+def test_each_optional_field_of_pristo_may_stand_alone(pristo: Service) -> None:
+    """An id with any one other field is accepted, and so is any field missing from the whole."""
+    full = full_contact(pristo, PLAIN_POOL[3])
+    for name in pristo.within([each for each in full if each != "id"]):
+        accept(
+            pristo,
+            pristo.upsert({"contact": {"id": full["id"], name: full[name]}}),
+            "pristo.optional-fields",
+            f"a contact with id and {name}",
+        )
+        rest = {key: value for key, value in full.items() if key != name}
+        accept(
+            pristo,
+            pristo.upsert({"contact": rest}),
+            "pristo.optional-fields",
+            f"a contact without {name}",
+        )
+
+
 # --------------------------------------------------------------------------------------------------------- probes
 
 
@@ -799,7 +851,7 @@ def fate(service: Service, call: Call, field: str) -> str:
 @pytest.mark.clause("pristo.unknown-members-of-contact")
 def test_probe_unknown_members_of_a_contact(pristo: Service, observe: Observe) -> None:
     """A member that the schema forbids and the description allows."""
-    keys = pristo.endpoint.custom_fields
+    keys = custom_fields(pristo.endpoint)
     key = "favouriteColour"
     if keys:
         key = keys[0]
@@ -851,7 +903,7 @@ def test_unusual_text_in_every_field_does_not_crash_the_service(pristo: Service)
     names = [
         name for name in full_contact(pristo, contact_id) if name not in ("id", "customFields")
     ]
-    keys = pristo.endpoint.custom_fields[:1]
+    keys = custom_fields(pristo.endpoint)[:1]
     if not pristo.settings.is_gentle:
         keys += ("a.b", "$a", "__proto__")
     pristo.send(pristo.upsert({"contact": {"id": contact_id, "customFields": {}}}))
@@ -929,7 +981,7 @@ def test_probe_key_in_the_other_letter_case(pristo: Service, observe: Observe) -
 def test_probe_unknown_population(pristo: Service, observe: Observe) -> None:
     """A UUID that no population has."""
     unknown = fixed_id(NAMESPACE, "no such population")
-    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}}, population=unknown)
+    call = pristo.upsert({"contact": {"id": PLAIN_POOL[15]}}, account={POPULATION: unknown})
     observe(f"returned {pristo.send(call, judged=False).status}")
 
 

@@ -23,7 +23,9 @@ from ...strategies import (
 from ..expectations import at_once, not_status
 from ..expectations import status as returns
 from ..oracle import accept, refuse, reject_credentials
-from ..preflight import identifier, least_contact, page_example, properties_of
+from ..preflight import shapes
+from ..profiles.profile import properties_of
+from ..profiles.retainful import identifier, least_contact, page_example
 from ..service import (
     LEAST_AT_ONCE,
     NAMESPACE,
@@ -325,6 +327,43 @@ def _with_a_wrong_body(service: Service, contact: Json) -> list[Refusal]:
     return [
         Refusal(reason, refuse, clause, service.upsert(body)) for reason, clause, body in bodies
     ]
+
+
+@pytest.mark.clause("retainful.api-key-checked", "retainful.app-id-checked")
+def test_credentials_that_changed_places_are_wrong(retainful: Service) -> None:
+    """Each in the other's header, both at once."""
+    (key, secret), (app, number) = retainful.endpoint.credentials.items()
+    call = (
+        retainful.upsert(shapes(retainful)[-1].body)
+        .with_header(key, number)
+        .with_header(app, secret)
+    )
+    reject_credentials(
+        retainful,
+        call,
+        "retainful.api-key-checked",
+        "a request whose API key and App ID changed places",
+    )
+
+
+@pytest.mark.clause("retainful.optional-fields")
+def test_each_optional_field_of_retainful_may_stand_alone(retainful: Service) -> None:
+    """The required fields with any one other are accepted, and so is any optional field missing from the whole."""
+    full, least = page_example(retainful, 3), least_contact(retainful, 3)
+    for name in retainful.within([each for each in full if each not in least]):
+        accept(
+            retainful,
+            retainful.upsert({**least, name: full[name]}),
+            "retainful.optional-fields",
+            f"a contact with {name}",
+        )
+        rest = {key: value for key, value in full.items() if key != name}
+        accept(
+            retainful,
+            retainful.upsert(rest),
+            "retainful.optional-fields",
+            f"a contact without {name}",
+        )
 
 
 # --------------------------------------------------------------------------------------------------------- probes

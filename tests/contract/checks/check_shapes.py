@@ -15,10 +15,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 
-from ...strategies import EMAILS, PHONES, POOL_EMAILS, PROBED_POOL, address_of
-from ..clauses import load_specification
+from ..clauses import contract_of, load_specification
 from ..expectations import ACCEPTED, not_status
-from ..oracle import contract_of, faults_of, is_uuid
+from ..oracle import faults_of, is_uuid
 from ..service import Breach, Call, Service
 
 if TYPE_CHECKING:  # it takes a third of a second to import, which a run that fails early is spared
@@ -38,13 +37,13 @@ def operations_of(service: Service) -> Iterator[APIOperation[Any, Any, Any, Any]
 
 
 def prepared(service: Service, case: Case[Any]) -> Call:
-    """A generated request, made fit to be sent: right credentials, known population, contacts of the pool."""
+    """A generated request, made fit to be sent: right credentials, an account that exists, contacts of the pool."""
     request = case.as_transport_kwargs(base_url=service.endpoint.base_url)
     body: bytes | None = None
     if "json" in request:
-        body = json.dumps(gentle(service, request["json"]), ensure_ascii=False).encode(
-            "utf-8", "surrogatepass"
-        )
+        body = json.dumps(
+            service.profile.gentle(service, request["json"]), ensure_ascii=False
+        ).encode("utf-8", "surrogatepass")
     elif isinstance(request.get("data"), (bytes, str)):
         body = (
             request["data"].encode("utf-8", "surrogatepass")
@@ -65,7 +64,7 @@ def prepared(service: Service, case: Case[Any]) -> Call:
     if request["method"].upper() in ("POST", "PUT", "PATCH"):
         headers.append(("Content-Type", "application/json"))
     return Call(
-        request["method"].upper(), known_population(service, request["url"]), tuple(headers), body
+        request["method"].upper(), known_account(service, request["url"]), tuple(headers), body
     )
 
 
@@ -73,51 +72,20 @@ def _fits_in_header(value: str) -> bool:
     return value.isascii() and value.isprintable() and value == value.strip()
 
 
-def known_population(service: Service, url: str) -> str:
-    """The URL, with the population that exists wherever the path has another UUID."""
-    parts = urlsplit(url)
-    steps = [
-        service.endpoint.population
-        if service.endpoint.population and is_uuid(unquote(step))
-        else step
-        for step in parts.path.split("/")
+def known_account(service: Service, url: str) -> str:
+    """The URL, with the account's own UUID wherever the path has another."""
+    own = [
+        service.endpoint.value(setting.name)
+        for setting in service.profile.vendor.settings
+        if setting.path is not None and setting.kind is UUID
     ]
+    parts = urlsplit(url)
+    steps = parts.path.split("/")
+    for place, step in enumerate(steps):
+        if own and is_uuid(unquote(step)):
+            steps[place] = own[0]
     path = quote("/".join(steps), safe="/%:@!$&'()*+,;=-._~")
     return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def gentle(service: Service, value: Any, name: str = "") -> Any:
-    """A generated body whose ids, addresses, numbers and list ids are the suite's, and which starts no welcome e-mail."""
-    if isinstance(value, dict):
-        changed = {key.replace("@", "a"): gentle(service, each, key) for key, each in value.items()}
-        if (
-            "type" in changed
-            and isinstance(changed.get("id"), (str, int, float))
-            and not isinstance(changed.get("id"), bool)
-        ):
-            pool = PHONES if changed["type"] == "phone" else POOL_EMAILS
-            changed["id"] = pool[len(str(changed["id"])) % len(pool)]
-        if is_uuid(changed.get("id")) and "@" in str(changed.get("email", "")):
-            changed["email"] = address_of(changed["id"])
-        if "customFields" in changed and isinstance(changed["customFields"], dict):
-            keys = service.endpoint.custom_fields
-            changed["customFields"] = dict(
-                zip(keys, changed["customFields"].values(), strict=False)
-            )
-            if not changed["customFields"]:
-                del changed["customFields"]
-        return changed
-    if isinstance(value, list):
-        return [gentle(service, each, name) for each in value]
-    if name == "triggerWelcomeEmail" and value:
-        return False
-    if name == "listIds" and isinstance(value, str):
-        return service.endpoint.list_id
-    if name == "id" and is_uuid(value):
-        return PROBED_POOL[UUID(value).int % len(PROBED_POOL)]
-    if isinstance(value, str) and "@" in value:
-        return EMAILS[len(value) % len(EMAILS)]
-    return value
 
 
 def exchange_is_right(service: Service, call: Call) -> None:

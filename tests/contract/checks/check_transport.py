@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from attrs import evolve
 
-from ...strategies import NEAR_POOL, PLAIN_POOL, POOL_EMAILS
 from ..expectations import updated
 from ..oracle import accept, refuse
-from ..preflight import full_contact, least_contact, page_example, shapes
+from ..preflight import shapes
+from ..profiles.registry import PROFILES
 from ..service import Breach, NotExercised, Service
 
 Observe = Callable[[str], None]
 
 
 def least(service: Service) -> dict[str, object]:
-    return shapes(service)[0][2]
-
-
-def pool_body(service: Service, number: int) -> dict[str, object]:
-    """A valid request about a contact of the pool, one after the other; small and whole ones in turn."""
-    if service.api == "retainful":
-        return (page_example if number % 2 else least_contact)(service, number % len(POOL_EMAILS))
-    contact_id = [*PLAIN_POOL, *NEAR_POOL][number % (len(PLAIN_POOL) + len(NEAR_POOL))]
-    return {"contact": full_contact(service, contact_id) if number % 2 else {"id": contact_id}}
+    return shapes(service)[0].body
 
 
 @pytest.mark.clause("{api}.body-is-json")
@@ -77,8 +68,7 @@ def test_a_body_of_another_json_type_is_refused(service: Service) -> None:
 )
 def test_odd_but_legal_requests_are_answered(service: Service) -> None:
     """Escapes, blanks, member order and parameters of the media type make no difference to JSON."""
-    body = shapes(service)[-1][2]
-    (body if service.api == "retainful" else body["contact"])["lastName"] = "Brontë"
+    body = service.profile.with_text(shapes(service)[-1].body, "Brontë")
     call = service.upsert(body)
     variants = [
         evolve(call, body=json.dumps(body, ensure_ascii=True).encode()),
@@ -122,20 +112,21 @@ def test_what_is_merely_unusual_does_not_crash_the_service(service: Service) -> 
 @pytest.mark.clause("{api}.operation", "{api}.answers-every-request")
 def test_many_valid_requests_in_a_row_are_accepted(service: Service) -> None:
     """What fails every now and then fails here; all of the pool is written, so that later runs add nothing to it."""
-    written: set[object] = set()
+    creation = service.profile.creation
+    written: set[tuple[str, ...]] = set()
     for number in service.within(range(45 if service.settings.is_gentle else 90), least=3):
-        body: Any = pool_body(service, number)
+        body = service.profile.pool_body(service, number)
         exchange = accept(
             service,
             service.upsert(body),
             f"{service.api}.operation",
             f"valid request {number + 1} in a row",
         )
-        contact_id = body.get("contact", {}).get("id")
-        if contact_id in written and exchange.status == 201:
-            message = "a contact that was written a moment ago is answered 201"
-            raise Breach("pristo.update-answers-200", message, exchange, expects=updated())
-        written.add(contact_id)
+        contact = service.profile.vendor.ordering_keys(body)
+        if creation is not None and contact in written and exchange.status == creation.status:
+            message = f"a contact that was written a moment ago is answered {exchange.status}"
+            raise Breach(creation.update_clause, message, exchange, expects=updated())
+        written.add(contact)
 
 
 @pytest.mark.clause("{api}.answers-every-request")
@@ -146,10 +137,21 @@ def test_each_new_connection_is_answered(service: Service) -> None:
         accept(service, call, f"{service.api}.operation")
 
 
-@pytest.mark.clause("pristo.429-envelope")
-def test_throttled_answers_have_the_form_of_errors(pristo: Service) -> None:
+THROTTLED = 429
+ENVELOPES_OF_THROTTLED = [
+    pytest.param(api, marks=pytest.mark.clause(profile.envelope(profile.vendor.upsert, THROTTLED)))
+    for api, profile in PROFILES.items()
+    if THROTTLED in profile.upsert.responses
+]
+
+
+@pytest.mark.parametrize("api", ENVELOPES_OF_THROTTLED)
+def test_throttled_answers_have_the_form_of_errors(
+    api: str, request: pytest.FixtureRequest
+) -> None:
     """Judged with every answer; whether there was one depends on the service."""
-    if not pristo.counters.throttled:
+    service: Service = request.getfixturevalue(api)
+    if not service.counters.throttled:
         raise NotExercised("the service never answered 429")
 
 

@@ -254,7 +254,7 @@ expect() { # number of the request, kind, pattern for the status, JSON pointer o
       return ;;
     media)
       text=$(header_of "$i" Content-Type | tr 'A-Z' 'a-z')
-      matches 'application/json *(;.*)?' "$text" || shown "the Content-Type is ${text:-missing}" "$i"
+      matches "($value) *(;.*)?" "$text" || shown "the Content-Type is ${text:-missing}" "$i"
       return ;;
     header | echo)
       text=$(header_of "$i" "$path")

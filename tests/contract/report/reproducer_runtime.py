@@ -275,7 +275,7 @@ def problem(fact: Fact, answer: Answer) -> str:
             return f"the answer is {answer.status}" if wrong else ""
         case "media":
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return "" if kind == "application/json" else f"the Content-Type is {kind or 'missing'}"
+            return "" if matches(fact.value, kind) else f"the Content-Type is {kind or 'missing'}"
         case "header" | "echo":
             text = answer.headers.get(fact.path.lower())
             same = text is None or (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -108,29 +107,19 @@ class Reproducer:
             f"Reads {', '.join([f'{self.api.upper()}_BASE_URL', *self.names])} from the environment.",
             "Exit code: 1 when the violation is shown, 0 when the service kept the promise, 2 when neither could be told.",
         ]
-        if self.settings.endpoint(self.api).custom_fields and "customFields" in self.python_body():
-            lines.append(
-                "The population must define these custom fields: "
-                + ", ".join(self.settings.endpoint(self.api).custom_fields)
-            )
-        return lines
+        endpoint = self.settings.endpoint(self.api)
+        return [*lines, *endpoint.profile.preconditions(endpoint, self.python_body())]
 
     # ---------------------------------------------------------------------------------------------------- known values
 
     def _tokens(self) -> dict[str, Piece]:
         """What is written another way in the script, by how it stands in the requests."""
         endpoint = self.settings.endpoint(self.api)
-        api = self.api.upper()
         known = {
-            value: name
-            for value, name in self.settings.variables.items()
-            if value in endpoint.credentials.values()
+            endpoint.value(setting.name): endpoint.profile.variable(setting.name)
+            for setting in endpoint.profile.settings
+            if setting.least_masked is not None
         }
-        known |= {
-            endpoint.population: f"{api}_POPULATION_ID",
-            endpoint.second_population: f"{api}_SECOND_POPULATION_ID",
-        }
-        known |= {endpoint.list_id: f"{api}_LIST_ID"}
         found: dict[str, Piece] = {}
         for value, name in known.items():
             for changed, python, shell in (
@@ -465,14 +454,17 @@ def reproducer(breach: Breach, settings: Settings) -> Reproducer | None:
     steps = breach.sequence[-LONGEST:]
     expects = _expected(breach)
     groups = [[Request(exchange.call) for exchange in step.exchanges] for step in steps]
+    api = breach.clause.partition(".")[0]
     written: set[str] = set()
     for step, group in zip(steps[:-1], groups, strict=False):
         for exchange, request in zip(step.exchanges, group, strict=True):
             request.facts.extend(
-                fact for fact in expects if step.is_judged and _is_expected(fact, exchange, written)
+                fact
+                for fact in expects
+                if step.is_judged and _is_expected(api, fact, exchange, written)
             )
             if 200 <= exchange.status < 300:
-                written |= _written(exchange)
+                written |= _written(api, exchange)
     _expect_of_the_last(steps[-1], groups[-1], expects, breach)
     used = b"\n".join(
         (request.call.body or b"") + request.call.url.encode()
@@ -515,22 +507,20 @@ def _expected(breach: Breach) -> tuple[Fact, ...]:
     )
 
 
-def _is_expected(fact: Fact, exchange: Exchange, written: set[str]) -> bool:
+def _is_expected(api: str, fact: Fact, exchange: Exchange, written: set[str]) -> bool:
     match fact.scope:
         case "answers":
             return True
         case "accepted":
             return 200 <= exchange.status < 300
         case "updates":
-            return exchange.status == 200 and bool(_written(exchange) & written)
+            return exchange.status == 200 and bool(_written(api, exchange) & written)
         case _:
             return False
 
 
-def _written(exchange: Exchange) -> set[str]:
-    with suppress(ValueError, TypeError, KeyError, AttributeError):
-        return set(identities(exchange.call))
-    return set()
+def _written(api: str, exchange: Exchange) -> set[str]:
+    return set(identities(api, exchange.call))
 
 
 # ----------------------------------------------------------------------------------------------------------- one line
@@ -605,9 +595,10 @@ def causes(breaches: Sequence[Breach]) -> list[list[Breach]]:
 
 
 def _subjects(breach: Breach) -> set[str]:
+    api = breach.clause.partition(".")[0]
     found = set[str]()
     for exchange in breach.exchanges:
-        found |= _written(exchange)
+        found |= _written(api, exchange)
     return found
 
 

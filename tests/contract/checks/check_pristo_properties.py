@@ -1,4 +1,4 @@
-"""Properties over generated contacts, and one state machine per API that knows what must be stored."""
+"""Properties over generated contacts of Pristo, and a state machine that knows what must be stored."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from ...strategies import (
     PHONES,
     PLAIN_POOL,
-    POOL_EMAILS,
     address_of,
     names,
     pristo_contacts,
-    retainful_contacts,
     unusual_text,
 )
 from ..oracle import accept, refuse, reject_credentials
-from ..preflight import full_contact, identifier, least_contact, properties_of
+from ..profiles.pristo import POPULATION, custom_fields, full_contact
+from ..profiles.profile import properties_of
 from ..service import Breach, Call, Exchange, Service
 from .check_fields import calls_by_clause
-from .check_pristo import Ledger
+from .check_pristo import Ledger, is_about_what_is_stored
 
 Json = dict[str, Any]
 
@@ -64,7 +63,7 @@ def nothing_written(call: Call) -> Iterator[None]:
     try:
         yield
     except Breach as breach:
-        if not breach.is_about_what_is_stored:
+        if not is_about_what_is_stored(breach):
             raise
         message = f"a request was refused, and what it brought is stored: {breach.message}"
         refused = Exchange(call, 400, {}, b"")
@@ -82,24 +81,13 @@ def nothing_written(call: Call) -> Iterator[None]:
 @given(st.data())
 def test_any_realistic_contact_is_accepted_and_shown(pristo: Service, data: st.DataObject) -> None:
     """Whatever a contact holds, an upsert of it is accepted and shows what was sent."""
-    contact = data.draw(pristo_contacts(properties_of(pristo), pristo.endpoint.custom_fields))
+    contact = data.draw(pristo_contacts(properties_of(pristo), custom_fields(pristo.endpoint)))
     pristo.begin_example()
     ledger = Ledger(pristo)
     with pristo.sending():
         ledger.reset(contact["id"])
         ledger.upsert(contact)
         ledger.upsert({"id": contact["id"]})
-
-
-@pytest.mark.clause("retainful.operation", "retainful.success-answer")
-@pytest.mark.examples(requests=1)
-@given(st.data())
-def test_any_realistic_contact_is_accepted(retainful: Service, data: st.DataObject) -> None:
-    """Whatever a contact holds, an upsert of it is accepted."""
-    contact = data.draw(retainful_contacts(properties_of(retainful), retainful.endpoint.list_id))
-    retainful.begin_example()
-    with retainful.sending():
-        accept(retainful, retainful.upsert(contact), "retainful.operation")
 
 
 @pytest.mark.clause("pristo.documented-statuses", "pristo.no-server-error")
@@ -114,21 +102,6 @@ def test_unusual_text_gets_a_documented_answer_from_pristo(
     pristo.begin_example()
     with pristo.sending():
         pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[16], member: text}}))
-
-
-@pytest.mark.clause("retainful.documented-statuses", "retainful.no-server-error")
-@pytest.mark.examples(requests=1)
-@given(
-    member=st.sampled_from(["firstName", "lastName", "city", "state", "postalCode", "gender"]),
-    text=unusual_text(),
-)
-def test_unusual_text_gets_a_documented_answer_from_retainful(
-    retainful: Service, member: str, text: str
-) -> None:
-    """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
-    retainful.begin_example()
-    with retainful.sending():
-        retainful.send(retainful.upsert({**least_contact(retainful, 16), member: text}))
 
 
 class PristoMachine(RuleBasedStateMachine):
@@ -148,7 +121,7 @@ class PristoMachine(RuleBasedStateMachine):
     def upsert(self, data: st.DataObject) -> None:
         service = self.service
         contacts = pristo_contacts(
-            properties_of(service), service.endpoint.custom_fields, ids=PLAIN_POOL[17:20]
+            properties_of(service), custom_fields(service.endpoint), ids=PLAIN_POOL[17:20]
         )
         contact = data.draw(contacts)
         with service.sending():
@@ -178,40 +151,6 @@ class PristoMachine(RuleBasedStateMachine):
             )
 
 
-class RetainfulMachine(RuleBasedStateMachine):
-    """Interleaved upserts of a few contacts by address, by address and number, and by a number that is known."""
-
-    service: Service
-
-    @initialize()
-    def learn_the_reading(self) -> None:
-        self.service.begin_example()
-        self.known: set[str] = set()
-
-    @rule(person=st.integers(17, 20), with_phone=st.booleans(), name=names())
-    def upsert(self, person: int, with_phone: bool, name: str) -> None:
-        phone = PHONES[person] if with_phone else None
-        identifiers = [
-            identifier("email", POOL_EMAILS[person]),
-            *([identifier("phone", phone)] if phone else []),
-        ]
-        contact = {**least_contact(self.service), "firstName": name, "identifiers": identifiers}
-        with self.service.sending():
-            accept(
-                self.service,
-                self.service.upsert(contact),
-                "retainful.existing-contact-is-updated",
-                "an upsert of a realistic contact",
-            )
-        self.known |= {phone} if phone else set()
-
-    @rule(phone=st.sampled_from(PHONES[17:21]))
-    def upsert_by_phone(self, phone: str) -> None:
-        contact = {**least_contact(self.service), "identifiers": [identifier("phone", phone)]}
-        with self.service.sending():
-            self.service.send(self.service.upsert(contact))
-
-
 def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
     bound = type(machine.__name__, (machine,), {"service": service})
     run_state_machine_as_test(bound)
@@ -228,13 +167,6 @@ def test_pristo_keeps_what_it_must_through_any_sequence(pristo: Service) -> None
     _run(PristoMachine, pristo)
 
 
-@pytest.mark.clause("retainful.existing-contact-is-updated", "retainful.answers-every-request")
-@pytest.mark.examples(requests=0, steps=1)
-def test_retainful_accepts_what_it_must_through_any_sequence(retainful: Service) -> None:
-    """The state machine of Retainful."""
-    _run(RetainfulMachine, retainful)
-
-
 @pytest.mark.clause("pristo.update-answers-200", "pristo.update-keeps-the-rest")
 def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
     """Contacts that were new, after a hundred others: an upsert is an update, and keeps what they were."""
@@ -246,6 +178,6 @@ def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
             "pristo.operation",
         )
     for contact_id, contact in list(pristo.created.items()):
-        ledger.stored[str(UUID(pristo.endpoint.population)), contact_id] = contact
+        ledger.stored[str(UUID(pristo.endpoint.value(POPULATION))), contact_id] = contact
         # With a field, for an answer may show an id alone.
         ledger.upsert({"id": contact_id, "name": "Grace"})
