@@ -9,6 +9,7 @@ import pytest
 
 import contact_apis
 from contact_apis._vendors.registry import VENDORS
+from tests.contract.profiles.registry import PROFILES
 
 PACKAGE = Path(contact_apis.__file__).parent
 #: The public pages: the package's names, the help of the command, and the mock's constructor.
@@ -19,16 +20,19 @@ POSITIONS = re.compile(
 )
 
 
-def sources() -> list[str]:
-    """All text of the package, each file by its path from the package."""
-    kinds = {".py", ".html", ".sql", ".md", ".toml"}
+SUITE = Path(__file__).with_name("contract")
+
+
+def sources(room: Path = PACKAGE) -> list[str]:
+    """All text of the package or another room, each file by its path from there."""
+    kinds = {".py", ".html", ".sql", ".md", ".toml", ".ini", ".sh", ".jinja"}
     return sorted(
-        path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if path.suffix in kinds
+        path.relative_to(room).as_posix() for path in room.rglob("*") if path.suffix in kinds
     )
 
 
-def _lines_with(pattern: re.Pattern[str], name: str) -> list[str]:
-    text = (PACKAGE / name).read_text("utf-8")
+def _lines_with(pattern: re.Pattern[str], name: str, room: Path = PACKAGE) -> list[str]:
+    text = (room / name).read_text("utf-8")
     return [
         f"{name}:{number}: {line.strip()}"
         for number, line in enumerate(text.splitlines(), 1)
@@ -49,6 +53,30 @@ def test_only_its_own_folder_names_a_vendor(name: str) -> None:
     owner = next((vendor for vendor in VENDORS if name.startswith(f"_vendors/{vendor}/")), None)
     others = [vendor for vendor in VENDORS if vendor != owner]
     assert _lines_with(re.compile("|".join(others), re.IGNORECASE), name) == []
+
+
+def test_there_is_a_profile_for_each_vendor() -> None:
+    """The suite checks what the package has clients for, and finds each profile by its file."""
+    assert list(PROFILES) == list(VENDORS)
+    for name, profile in PROFILES.items():
+        assert (SUITE / f"profiles/{name}.py").is_file()
+        assert (SUITE / f"checks/check_{name}.py").is_file()
+        assert profile.vendor is VENDORS[name]
+
+
+@pytest.mark.parametrize("name", sources(SUITE))
+def test_in_the_suite_only_its_profile_and_its_checks_name_a_vendor(name: str) -> None:
+    """What is true of one API stands in ``profiles/NAME`` and ``checks/check_NAME``, and nowhere else in the suite."""
+    owned = re.match(r"profiles/([a-z]+)\.|checks/check_([a-z]+)(_[a-z]+)?\.", name)
+    owners = owned.groups() if owned else ()
+    others = [vendor for vendor in VENDORS if vendor not in owners]
+    assert _lines_with(re.compile("|".join(others), re.IGNORECASE), name, SUITE) == []
+
+
+@pytest.mark.parametrize("name", [name for name in sources(SUITE) if name.endswith(".py")])
+def test_the_suite_finds_nothing_by_its_position_in_a_document(name: str) -> None:
+    """Nor does the suite."""
+    assert _lines_with(POSITIONS, name, SUITE) == []
 
 
 @pytest.mark.parametrize("name", [name for name in sources() if name.endswith(".py")])

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.contract import coverage
-from tests.contract.clauses import load_clauses, load_specification
+from tests.contract.clauses import APIS, load_clauses, load_specification
 from tests.contract.plugin import Run
 from tests.contract.report.reports import Outcome
 from tests.contract.report.reproducers import causes
@@ -48,10 +48,22 @@ def breach_of(clause: str, contacts: Sequence[str]) -> Breach:
     """A breach whose requests are about these contacts."""
     path = f"http://127.0.0.1:9/v1/contacts/save/{SERVICES['PRISTO_POPULATION_ID']}"
     bodies = [json.dumps({"contact": {"id": contact}}).encode() for contact in contacts]
+    if clause.startswith("retainful."):
+        path = "http://127.0.0.1:9/v2/contacts"
+        found = [{"identifiers": [{"type": "email", "id": contact}]} for contact in contacts]
+        bodies = [json.dumps(body).encode() for body in found]
     calls = [Call("POST", path, (("Content-Type", "application/json"),), body) for body in bodies]
     return Breach(
         clause, f"{clause} is broken", *(Exchange(call, 200, {}, b"{}") for call in calls)
     )
+
+
+def found_at(api: str) -> st.SearchStrategy[list[tuple[str, list[str]]]]:
+    """Clauses of one API that were found broken, each with the contacts that showed it."""
+    clauses = sorted(clause.id for clause in load_clauses().values() if clause.api == api)
+    contacts = st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=3)
+    found = st.tuples(st.sampled_from(clauses), contacts)
+    return st.lists(found, max_size=8, unique_by=lambda each: each[0])
 
 
 def ended(folder: Path, breaches: Sequence[Breach] = ()) -> Outcome:
@@ -67,16 +79,7 @@ def ended(folder: Path, breaches: Sequence[Breach] = ()) -> Outcome:
 
 
 @settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(sorted(load_clauses())),
-            st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=3),
-        ),
-        max_size=8,
-        unique_by=lambda found: found[0],
-    )
-)
+@given(st.sampled_from(APIS).flatmap(found_at))
 @example(
     [
         ("pristo.documented-statuses", CONTACTS[:1]),
