@@ -13,7 +13,15 @@ from tests.contract.profiles.registry import PROFILES
 
 PACKAGE = Path(contact_apis.__file__).parent
 #: The public pages: the package's names, the help of the command, and the mock's constructor.
-PUBLIC = ("__init__.py", "cli/app.py", "mock/server.py")
+PUBLIC = (
+    "__init__.py",
+    "cli/check.py",
+    "cli/app.py",
+    "cli/import_.py",
+    "cli/mock.py",
+    "cli/upsert.py",
+    "mock/server.py",
+)
 POSITIONS = re.compile(
     r"\boperations\[|\[\"?security\"?\]\[|\bsecurity(Schemes)?\[\d|next\(iter\([^)]*(operations|security|paths)|"
     r"(list|tuple)\([^)]*\b(operations|security|security_schemes|credentials)(\.\w+\(\))?\)\[\d"

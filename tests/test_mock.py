@@ -15,7 +15,7 @@ import pytest
 from contact_apis import ConfigurationError, Pristo
 from contact_apis._mocking.injection import Fault
 from contact_apis._vendors.retainful.mock import EmailRule
-from contact_apis.cli.app import EmailRule as CommandEmailRule
+from contact_apis.cli.mock import EmailRule as CommandEmailRule
 from contact_apis.mock import MockServer
 from tests.contract.clauses import load_specification
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from contact_apis._importing.mapping import PhoneRules
+from contact_apis._importing.options import Assignment, ImportOptions, Target
 from contact_apis._importing.rows import InputError
-from contact_apis._importing.run import Request, run_import
+from contact_apis._importing.run import run_import
 
 SIZES = [int(size) for size in os.environ.get("CURVES", "1000,10000,100000").split(",")]
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
@@ -81,21 +81,9 @@ def run(path: Path, expected: int, **options: Any) -> float:
     It has a process of its own, in which all modules are loaded already: memory and caches of a processor that a run before it
     has warmed would make little of what is small, and not of what is large.
     """
-    usual: dict[str, Any] = dict.fromkeys(
-        ("encoding", "limit", "rate", "journal", "results", "failed")
-    )
-    usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
-    usual |= {
-        "columns": {},
-        "constants": CONSTANTS,
-        "custom": [],
-        "ignored": [],
-        "concurrency": 64,
-        "max_retries": 0,
-        "timeout": 30.0,
-    }
-    usual |= {"phones": PhoneRules(), "words": {}}
-    request = Request(file=str(path), to="pristo", **{**usual, "keep_going": True, **options})
+    sets = [Assignment(name, value) for name, value in CONSTANTS.items()]
+    usual: dict[str, Any] = {"sets": sets, "max_retries": 0, "keep_going": True}
+    request = ImportOptions(file=str(path), to=Target("pristo"), **{**usual, **options})
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -110,7 +98,7 @@ def run(path: Path, expected: int, **options: Any) -> float:
     return float(used)
 
 
-def carry_out(request: Request) -> tuple[int, float]:
+def carry_out(request: ImportOptions) -> tuple[int, float]:
     """Exit code and CPU seconds of an import, whose output goes nowhere."""
     with (
         Path(os.devnull).open("w") as nowhere,

@@ -32,9 +32,9 @@ from contact_apis._http import delivery as _delivery
 from contact_apis._importing import run as _import_run
 from contact_apis._importing import sender as _import
 from contact_apis._importing.journal import Journal, JournalError
-from contact_apis._importing.mapping import PhoneRules
+from contact_apis._importing.options import Assignment, ImportOptions, Target
 from contact_apis._importing.rows import InputError
-from contact_apis._importing.run import Request, run_import
+from contact_apis._importing.run import run_import
 
 ROUNDS = int(os.environ.get("IMPORT_ROUNDS", "300"))
 PARTS = 10
@@ -179,22 +179,10 @@ class Model:
         os.kill(os.getpid(), self.chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 
 
-def request(path: Path, **options: Any) -> Request:
-    usual: dict[str, Any] = dict.fromkeys(
-        ("encoding", "limit", "rate", "journal", "results", "failed")
-    )
-    usual |= dict.fromkeys(("dry_run", "retry_unknown", "resend_welcome", "as_json"), False)
-    usual |= {
-        "columns": {},
-        "constants": CONSTANTS,
-        "custom": [],
-        "ignored": [],
-        "concurrency": 4,
-        "max_retries": 0,
-        "timeout": 5.0,
-    }
-    usual |= {"phones": PhoneRules(), "words": {}}
-    return Request(file=str(path), to="retainful", **{**usual, "keep_going": True, **options})
+def request(path: Path, **options: Any) -> ImportOptions:
+    usual: dict[str, Any] = {"concurrency": 4, "max_retries": 0, "timeout": 5.0, "keep_going": True}
+    sets = [Assignment(name, value) for name, value in CONSTANTS.items()]
+    return ImportOptions(file=str(path), to=Target("retainful"), sets=sets, **{**usual, **options})
 
 
 @define(slots=False)

@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from attrs import frozen
-
 from contact_apis._bulk.outcome import SUCCEEDED
 from contact_apis._openapi.document import Json
 from contact_apis._vendors.base import AsyncClient
@@ -22,7 +20,8 @@ from contact_apis._vendors.registry import VENDORS
 from contact_apis._version import __version__
 
 from .journal import Journal, JournalError, Planned, journal_of
-from .mapping import ColumnMapping, PhoneRules
+from .mapping import ColumnMapping
+from .options import ImportOptions
 from .progress import Watch
 from .repairs import Repairs
 from .rows import Input, InputError
@@ -56,35 +55,7 @@ ENDINGS: Mapping[Ending, str] = {
 }
 
 
-@frozen
-class Request:
-    """What the user wants; see the help of the options."""
-
-    file: str
-    to: str
-    columns: Mapping[str, str]
-    constants: Mapping[str, str]
-    custom: Sequence[str]
-    ignored: Sequence[str]
-    phones: PhoneRules
-    words: Mapping[str, Mapping[str, str]]
-    encoding: str | None
-    dry_run: bool
-    limit: int | None
-    concurrency: int
-    rate: float | None
-    max_retries: int
-    timeout: float
-    journal: Path | None
-    results: Path | None
-    failed: Path | None
-    retry_unknown: bool
-    keep_going: bool
-    resend_welcome: bool
-    as_json: bool
-
-
-def run_import(wish: Request) -> int:
+def run_import(wish: ImportOptions) -> int:
     """The exit code.
 
     Raises:
@@ -136,7 +107,7 @@ def run_import(wish: Request) -> int:
 
 
 def _carry_out(
-    wish: Request,
+    wish: ImportOptions,
     mapping: ColumnMapping,
     source: Input,
     journal: Journal,
@@ -175,7 +146,7 @@ def _carry_out(
 
 
 def _planned(
-    wish: Request,
+    wish: ImportOptions,
     mapping: ColumnMapping,
     source: Input,
     journal: Journal,
@@ -203,7 +174,7 @@ def _planned(
     return fingerprint
 
 
-def _written(wish: Request, source: Input, journal: Journal, *, sent: bool) -> list[str]:
+def _written(wish: ImportOptions, source: Input, journal: Journal, *, sent: bool) -> list[str]:
     """Settles the journal and writes the files that were asked for; what was in the way of any of that."""
     problems = _problems_of(journal.settle_interrupted)
     if wish.results is not None:
@@ -238,7 +209,7 @@ def _scratch() -> TemporaryDirectory[str]:
         ) from None
 
 
-def _client(wish: Request) -> AsyncClient[Any]:
+def _client(wish: ImportOptions) -> AsyncClient[Any]:
     return VENDORS[wish.to].awaiting(max_retries=wish.max_retries, timeout=wish.timeout)
 
 
@@ -265,7 +236,7 @@ def _say(text: str) -> None:
 
 
 def _summed_up(
-    wish: Request,
+    wish: ImportOptions,
     journal: Journal,
     ending: Ending,
     reason: str,
@@ -321,7 +292,9 @@ def _summed_up(
     return code
 
 
-def _summary(wish: Request, journal: Journal, totals: Mapping[str, int], lacking: int) -> list[str]:
+def _summary(
+    wish: ImportOptions, journal: Journal, totals: Mapping[str, int], lacking: int
+) -> list[str]:
     """What became of the rows, in lines for a person."""
     rows = sum(totals.values())
     parts = ", ".join(f"{count} {name}" for name, count in totals.items())

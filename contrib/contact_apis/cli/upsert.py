@@ -1,98 +1,133 @@
-"""The commands for one contact, and for none: ``upsert`` and ``check``."""
+"""``contact-apis upsert``: one contact."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-from contact_apis._bulk.outcome import state_of
+import typer
+from attrs import field, frozen
+
 from contact_apis._errors import (
     APIConnectionError,
     AuthenticationError,
-    ConfigurationError,
     ContactAPIError,
     InternalServerError,
     PermissionDeniedError,
 )
-from contact_apis._importing.mapping import ColumnMapping, PhoneRules
-from contact_apis._importing.rows import InputError
-from contact_apis._importing.sender import EXIT_CODES
-from contact_apis._vendors.base import BlockingClient, correlation_id
-from contact_apis._vendors.record_mapper import CellError
+from contact_apis._importing.options import (
+    Assignment,
+    LenientPhonesOption,
+    Output,
+    PhoneForm,
+    PhonesOption,
+    Target,
+    assigned,
+    phone_rules,
+)
 from contact_apis._vendors.registry import VENDORS
 
+if TYPE_CHECKING:
+    from uuid import UUID
 
-def _client(to: str) -> BlockingClient[Any]:
-    return VENDORS[to].blocking()
+EPILOG = "Example: contact-apis upsert --to pristo --set id=4b4fd4b2-7c6d-4e5a-9a9a-8d1f3c0f2a11 --set email=ada@example.com"
 
 
-def upsert_one(
-    to: str, fields: Mapping[str, str], own: Mapping[str, str], phones: PhoneRules, *, as_json: bool
-) -> int:
-    """Sends one contact and prints what became of it; the exit code.
+@frozen(kw_only=True)
+class UpsertOptions:
+    """What is typed for one contact."""
 
-    ``fields`` are by name; where there are none, a JSON object is read from standard input. ``own`` are custom fields by key.
+    to: Annotated[Target, typer.Option(help="Whose contact it becomes.")]
+    sets: Annotated[
+        list[Assignment],
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            parser=Assignment.by_first_sign,
+            help="A field; without any, a JSON object is read from standard input.",
+        ),
+    ] = field(factory=list[Assignment])
+    custom: Annotated[
+        list[Assignment],
+        typer.Option(
+            metavar="KEY=VALUE",
+            parser=Assignment.by_first_sign,
+            help="One of Pristo's custom fields.",
+        ),
+    ] = field(factory=list[Assignment])
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="Two letters, such as GB: where a phone number without a country's code belongs."
+        ),
+    ] = None
+    phone_form: PhonesOption = PhoneForm.PLUS
+    lenient_phones: LenientPhonesOption = False
+    output: Annotated[Output, typer.Option(help="How the outcome is written.")] = Output.TEXT
 
-    Raises:
-        InputError, ConfigurationError: something that the user has to mend.
+
+def upsert(options: UpsertOptions) -> int:
+    """Create or update one contact, from options or from a JSON object on standard input.
+
+    Exit codes: 0 done; 1 refused, failed or unknown; 2 usage or configuration; 3 credentials refused; 4 no answer.
     """
-    if both := sorted(set(fields) & set(own)):
-        raise InputError(f"{', '.join(both)} is given with --set and with --custom; which is it?")
-    mapping = ColumnMapping(VENDORS[to].mapper(), constants=fields, custom=list(own), phones=phones)
-    client = _client(to)
+    from contact_apis._bulk.outcome import state_of
+    from contact_apis._importing.mapping import ColumnMapping
+    from contact_apis._importing.rows import InputError
+    from contact_apis._vendors.base import correlation_id
+    from contact_apis._vendors.record_mapper import CellError
+
+    fields = assigned("--set", options.sets)
+    custom = assigned("--custom", options.custom)
+    if both := sorted(fields.keys() & custom.keys()):
+        raise typer.BadParameter(
+            f"{', '.join(both)} is given with --set, too; which is it?", param_hint="'--custom'"
+        )
+    vendor = VENDORS[options.to]
+    phones = phone_rules(options.region, options.phone_form, lenient=options.lenient_phones)
+    mapping = ColumnMapping(vendor.mapper(), constants=fields, custom=list(custom), phones=phones)
+    client = vendor.blocking()
+    members: dict[str, object] = {**custom}
+    if not fields and not custom:
+        members = _read_object()
     try:
-        body = mapping.of_members({**({} if fields or own else _object_read()), **own})
+        body = mapping.of_members(members)
     except CellError as error:
         raise InputError(str(error)) from None
     session, url = client._target()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # of this package
+    operation = mapping.mapper.operation
     failure: ContactAPIError | None = None
     status: int | None = None
     with client, correlation_id(None) as request_id:
         try:
-            status = session.request(mapping.mapper.operation.method, url, json=body).status_code
+            status = session.request(operation.method, url, json=body).status_code
         except ContactAPIError as error:
             failure = error
-    state = state_of(mapping.mapper.operation, status, failure)
-    if as_json:
-        sys.stdout.write(
-            json.dumps(
-                {"state": state, "request_id": str(request_id), "error": failure and str(failure)}
-            )
-            + "\n"
-        )
+    state = state_of(operation, status, failure)
+    _print_outcome(state, request_id, failure, options.output)
+    return _exit_code(failure)
+
+
+def _print_outcome(
+    state: str, request_id: UUID, failure: ContactAPIError | None, output: Output
+) -> None:
+    message = None
+    if failure is not None:
+        message = str(failure)
+    if output is Output.JSON:
+        line = json.dumps({"state": state, "request_id": str(request_id), "error": message})
+    elif message is None:
+        line = f"{state} (request {request_id})"
     else:
-        sys.stdout.write(
-            f"{state} (request {request_id})\n" if failure is None else f"{state}: {failure}\n"
-        )
-    return 0 if failure is None else _code(failure)
+        line = f"{state}: {message}"
+    sys.stdout.write(f"{line}\n")
 
 
-def check_services(names: Sequence[str]) -> int:
-    """Prints of each service whether it can be reached and takes the credentials; the worst exit code."""
-    codes: list[int] = []
-    for name in names:
-        try:
-            with _client(name) as client:
-                works = client.check_credentials()
-            codes.append(0 if works else EXIT_CODES["credentials"])
-            told = (
-                "reached, and the credentials work"
-                if works
-                else "reached, and the credentials are refused"
-            )
-        except ConfigurationError as error:
-            codes.append(2)
-            told = str(error)
-        except ContactAPIError as error:
-            codes.append(EXIT_CODES["down"])
-            told = str(error)
-        sys.stdout.write(f"{name}: {told}\n")
-    return max(codes)
+def _read_object() -> dict[str, object]:
+    """The contact that standard input holds."""
+    from contact_apis._importing.rows import InputError
 
-
-def _object_read() -> dict[str, object]:
     if sys.stdin.isatty():
         raise InputError(
             "give the contact's fields with --set FIELD=VALUE, or a JSON object on standard input"
@@ -108,7 +143,15 @@ def _object_read() -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _code(error: ContactAPIError) -> int:
-    if isinstance(error, AuthenticationError | PermissionDeniedError):
-        return EXIT_CODES["credentials"]
-    return EXIT_CODES["down"] if isinstance(error, APIConnectionError | InternalServerError) else 1
+def _exit_code(failure: ContactAPIError | None) -> int:
+    from contact_apis._importing.sender import EXIT_CODES
+
+    match failure:
+        case None:
+            return 0
+        case AuthenticationError() | PermissionDeniedError():
+            return EXIT_CODES["credentials"]
+        case APIConnectionError() | InternalServerError():
+            return EXIT_CODES["down"]
+        case _:
+            return 1
