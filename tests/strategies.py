@@ -120,7 +120,8 @@ SPARE_PHONES = [
 ]
 LANGUAGES = ["en", "he", "fr", "id", "yi", "zh", "pt"]
 DATES = ["1990-01-15T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2000-12-31T12:00:00.000Z"]
-ADDRESSES = ["192.0.2.7", "198.51.100.200", "2001:db8::7"]
+ADDRESSES = ["192.0.2.7", "198.51.100.200", "203.0.113.9"]
+IPV6_ADDRESSES = ["2001:db8::7", "2001:DB8:0:0:0:0:0:7", "::ffff:192.0.2.7"]
 
 #: Realistic values by member name. Members that stand nowhere here get a value by their schema.
 REALISTIC: dict[str, Sequence[Any]] = {

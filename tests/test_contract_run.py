@@ -20,6 +20,7 @@ from contact_apis.mock import MockServer
 from tests.conftest import ROOT, Run, contract, live
 from tests.contract.clauses import load_clauses
 from tests.contract.run import main
+from tests.contract.service import Call, Exchange
 
 Json = dict[str, Any]
 
@@ -239,3 +240,14 @@ def test_a_service_that_dies_is_told_from_one_that_never_was(run: Run, tmp_path:
         code, _, results = contract(run, tmp_path, **live(server, API="pristo"))
     assert (code, results["verdict"]) == (1, "violates")
     assert {each["clause"] for each in results["failures"]} == {"pristo.answers-every-request"}
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"], ids=["arrays", "objects"])
+def test_a_body_nested_too_deeply_is_no_json_and_no_fault_of_the_suite(brackets: str) -> None:
+    """Services on other runtimes accept what Python does not read; then the suite reads its own request again."""
+    opening = brackets[0] if brackets == "[]" else '{"x":'
+    body = (opening * 10_000 + "0" + brackets[1] * 10_000).encode()
+    call = Call("POST", "http://127.0.0.1/", (), body)
+    for message in (call, Exchange(call, 200, {}, body)):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            message.json()

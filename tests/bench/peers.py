@@ -20,7 +20,8 @@ from pathlib import Path
 from attrs import frozen
 
 from tests.contract.clauses import FILES
-from tests.mutants.catalogue import Subject, SubjectServer, load
+from tests.contract.settings import load_settings
+from tests.mutants.catalogue import Subject, load, serving
 
 REPORTS = Path("reports")
 TIME_TO_LIVE = 20  # seconds; the suite's quick profile stays below that
@@ -39,14 +40,15 @@ class PeerVerdict:
 
 def judge(subject: Subject) -> PeerVerdict:
     """One ``st run``: exit code 1 is a conviction."""
-    with SubjectServer(subject) as server, tempfile.TemporaryDirectory() as folder:
+    with serving(subject) as server, tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "schemathesis.toml"
         population = f'[parameters]\n"path.populationId" = "{server.env["PRISTO_POPULATION_ID"]}"\n'
         config.write_text(population if subject.api == "pristo" else "")
-        served = server.pristo if subject.api == "pristo" else server.retainful
+        variables = {**server.env, "TARGET": "live", "API": subject.api}
+        (endpoint,) = load_settings(variables, reports=Path(folder)).endpoints
         headers = [
             word
-            for name, value in served.credentials.items()
+            for name, value in endpoint.credentials.items()
             for word in ("-H", f"{name}: {value}")
         ]
         command = [
@@ -60,7 +62,7 @@ def judge(subject: Subject) -> PeerVerdict:
         ]
         command += [
             "--url",
-            server.base_url,
+            endpoint.base_url,
             *headers,
             "--seed",
             "1",

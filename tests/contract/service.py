@@ -123,9 +123,9 @@ class Call:
         """The body, parsed.
 
         Raises:
-            ValueError: it is no JSON.
+            ValueError: it is no JSON, or nested more deeply than Python reads.
         """
-        return json.loads(self.body or b"")
+        return _parsed(self.body or b"")
 
 
 @frozen
@@ -144,7 +144,7 @@ class Exchange:
         Raises:
             ValueError: it is no JSON.
         """
-        return json.loads(self.body.decode("utf-8"), parse_constant=_refuse_constant)
+        return _parsed(self.body.decode("utf-8"), parse_constant=_refuse_constant)
 
     @property
     def kept(self) -> Exchange:
@@ -161,6 +161,13 @@ class Step:
     """Whether its answer had to be one of those that are documented."""
     started: float = 0.0
     """On a clock of seconds that knows no date."""
+
+
+def _parsed(text: str | bytes, **options: Any) -> Any:
+    try:
+        return json.loads(text, **options)
+    except RecursionError:  # of a thousand levels, which other runtimes read
+        raise ValueError("it is nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 
-from tests.mutants.catalogue import SubjectServer, load
+from tests.mutants.catalogue import load, serving
 from tests.mutants.matrix import LEAST_SHARE, limits, run_all, uncovered, write_matrix
 
 
@@ -46,7 +47,7 @@ def _serve(name: str, port: int) -> int:
         print(f"there is no {name!r}; python -m tests.mutants list names them all", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with SubjectServer(subject, port) as server:
+    with serving(subject, port) as server:
         for key, value in server.env.items():
             print(f"{key}={value}", flush=True)
         try:
@@ -72,6 +73,12 @@ def _matrix() -> int:
     if not subjects:
         print(
             "no subject has such a name; python -m tests.mutants list names them all",
+            file=sys.stderr,
+        )
+        return 2
+    if any(subject.program for subject in subjects) and shutil.which("node") is None:
+        print(
+            "some subjects are served by Node, which is not installed; install Node 20 or later",
             file=sys.stderr,
         )
         return 2

@@ -13,9 +13,10 @@ import logging
 import re
 import socket
 import struct
+import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from attrs import define, frozen
 from starlette.types import Receive, Scope, Send
@@ -78,6 +79,8 @@ class Subject:
     setup: Callable[[Any], None] | None = None
     twist: Twist | None = None
     protocol: type[_Protocol] = _Protocol
+    program: tuple[str, ...] = ()  # a service that is no mock: its command, without port and bug
+    bug: str = ""  # what is wrong with that service
 
     @property
     def is_variant(self) -> bool:
@@ -140,10 +143,19 @@ def load() -> dict[str, Subject]:
     Raises:
         ValueError: two subjects have one name.
     """
-    from tests.mutants import credentials, pristo, retainful, rules, text, transport, variants
+    from tests.mutants import (
+        credentials,
+        node,
+        pristo,
+        retainful,
+        rules,
+        text,
+        transport,
+        variants,
+    )
 
     catalogue: dict[str, Subject] = {}
-    for module in (credentials, pristo, retainful, rules, text, transport, variants):
+    for module in (credentials, node, pristo, retainful, rules, text, transport, variants):
         for subject in module.MUTANTS:
             if subject.name in catalogue:
                 raise ValueError(f"two subjects are called {subject.name}")
@@ -176,6 +188,42 @@ class SubjectServer(MockServer):
 
     def _die(self) -> None:
         self._server.should_exit = self._server.force_exit = True
+
+
+class ProgramServer:
+    """A subject that is a program of its own, on a loopback port; :attr:`env` is what it prints when it starts.
+
+    Raises:
+        FileNotFoundError: its runtime is not installed.
+        RuntimeError: it ended before it was ready.
+    """
+
+    def __init__(self, subject: Subject, port: int = 0) -> None:
+        self.env: dict[str, str] = {}
+        self._command = [*subject.program, str(port), subject.bug]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line == "ready\n":
+                return self
+            name, _, value = line.rstrip("\n").partition("=")
+            self.env[name] = value
+        raise RuntimeError(f"{self._command[1]} ended before it was ready")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def serving(subject: Subject, port: int = 0) -> SubjectServer | ProgramServer:
+    """A server of the subject, to be used as a context manager."""
+    if subject.program:
+        return ProgramServer(subject, port)
+    return SubjectServer(subject, port)
 
 
 class Stage:

@@ -29,7 +29,7 @@ from attrs import asdict, field, frozen
 from tests.contract.clauses import APIS, contract_of, load_clauses
 from tests.contract.report.page import load_template
 from tests.contract.run import main as contract_run
-from tests.mutants.catalogue import Subject, SubjectServer, load
+from tests.mutants.catalogue import Subject, load, serving
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds that one run of the suite may take
@@ -132,7 +132,7 @@ def start_up_seconds(jobs: int) -> float:
 
 def _serve(subject: Subject, tell: Connection) -> None:
     """Serves a subject until it is killed, or its parent is."""
-    with SubjectServer(subject) as server:
+    with serving(subject) as server:
         tell.send(server.env)
         parent = parent_process()
         assert parent is not None

@@ -228,13 +228,6 @@ RETAINFUL_ROWS: list[Row] = [
         {"anyOf": [{"type": "string"}]},
     ),
     (
-        "ipv6-refused",
-        "Only IPv4 addresses are taken.",
-        ["consent-ip-accepted"],
-        f"{CONSENT}/properties/ip",
-        {"pattern": r"^\d+(\.\d+){3}$"},
-    ),
-    (
         "ipv4-refused",
         "Only IPv6 addresses are taken.",
         ["consent-ip-accepted", "examples-accepted", "optional-fields", "operation"],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.mutants.catalogue import SubjectServer, load
+from tests.mutants.catalogue import load, serving
 
 # Stateful ones (what is stored, remembered, counted, at once), and some whose single answer is wrong.
 SAMPLE = [
@@ -52,7 +52,7 @@ def test_a_reproducer_shows_the_violation_on_a_fresh_service_and_none_on_an_hone
 ) -> None:
     """In bash and in Python, with nothing but the variables that the suite reads."""
     subject, honest = load()[name], load()[f"{name.partition('.')[0]}.honest"]
-    with SubjectServer(subject) as server:
+    with serving(subject) as server:
         variables = {
             **server.env,
             "TARGET": "live",
@@ -71,7 +71,7 @@ def test_a_reproducer_shows_the_violation_on_a_fresh_service_and_none_on_an_hone
             (subject, 1, f"violation shown: {failure['clause']}: "),
             (honest, 0, "no violation: "),
         ):
-            with SubjectServer(service) as server:
+            with serving(service) as server:
                 done = run(command[0], tmp_path / "reproducers" / command[1], **server.env)
             assert (done.returncode, done.stdout.startswith(words)) == (code, True), (
                 command,
@@ -84,7 +84,7 @@ def test_a_reproducer_shows_the_violation_on_a_fresh_service_and_none_on_an_hone
 def test_a_reproducer_without_its_variables_says_which_is_missing(run: Run, tmp_path: Path) -> None:
     """Neither a violation nor none: exit code 2."""
     subject = load()["pristo.create-answers200"]
-    with SubjectServer(subject) as server:
+    with serving(subject) as server:
         variables = {
             **server.env,
             "TARGET": "live",

@@ -13,6 +13,7 @@ from ...strategies import (
     ADDRESSES,
     DATES,
     FOREIGN_PHONES,
+    IPV6_ADDRESSES,
     NAMES,
     PHONES,
     POOL_EMAILS,
@@ -151,7 +152,7 @@ def test_channels_are_accepted_in_each_form(retainful: Service) -> None:
 
 @pytest.mark.clause("retainful.consent-ip-accepted", "retainful.consent-time-is-date-time")
 def test_consent_is_accepted_in_realistic_forms(retainful: Service) -> None:
-    """Addresses of both IP versions, times on a leap day and at the end of a year, several sources."""
+    """Addresses of IP version 4, times on a leap day and at the end of a year, several sources."""
     for ip in retainful.within(ADDRESSES):
         call = _with_consent(retainful, ip=ip)
         accept(retainful, call, "retainful.consent-ip-accepted", f"consent from {ip}")
@@ -467,6 +468,14 @@ def test_probe_identifiers(changes: Json, retainful: Service, observe: Observe) 
     contact = least_contact(retainful, 14)
     contact["identifiers"][0] |= changes
     observe(f"returned {retainful.send(retainful.upsert(contact)).status}")
+
+
+@pytest.mark.clause("retainful.ipv6-accepted")
+def test_probe_ipv6_addresses(retainful: Service, observe: Observe) -> None:
+    """Short, in full and capitals, and with an IPv4 address inside."""
+    calls = {ip: _with_consent(retainful, ip=ip) for ip in IPV6_ADDRESSES}
+    seen = [f"{ip} {retainful.send(call).status}" for ip, call in calls.items()]
+    observe(", ".join(seen))
 
 
 @pytest.mark.clause("retainful.other-time-forms")
