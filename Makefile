@@ -17,7 +17,7 @@ PORT ?= 8025
 
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help setup demo generate check-generated lint lint-specs types test test-browser contract mutants soak mock bench bench-peers build clean lock node-setup
+.PHONY: help setup demo generate changes update-spec check-generated lint lint-specs types test test-browser contract mutants soak mock bench bench-peers build clean lock node-setup
 
 help: ## list what can be made, one line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,19 +38,14 @@ lock: setup ## write requirements.lock anew from pyproject.toml (hashes, no addr
 	@$(PY) -m uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock
 
-generate: setup ## write generated/ anew from specs/
-	@rm -rf $(GENERATED)
-	@set -e; for spec in $(SPECS); do \
-	  name=$$(basename $${spec%.*}); package=$(GENERATED)/$${name}_client; \
-	  mkdir -p $(GENERATED); \
-	  openapi-python-client generate --path $$spec --meta none --output-path $$package --config specs/generator.yaml \
-	    --custom-template-path specs/templates --fail-on-warning >/dev/null || { \
-	    echo "generate: the generator refused $$spec; its own words follow"; rm -rf $$package; \
-	    openapi-python-client generate --path $$spec --meta none --output-path $$package --config specs/generator.yaml \
-	      --custom-template-path specs/templates --fail-on-warning; exit 1; }; \
-	  $(PY) -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, indent=1, ensure_ascii=False); print()' \
-	    < $$spec > $$package/openapi.json; \
-	done
+generate: setup ## write generated/ anew from specs/, and report what a changed document breaks
+	@GENERATED="$(GENERATED)" $(PY) -m tests.changes.generate $(SPECS)
+
+changes: setup ## what a document changes: FROM=revision|file TO=... API=... FORMAT=text|markdown|json|html FAIL_ON=breaking SURFACE=1
+	@$(PY) -m tests.changes
+
+update-spec: setup ## take over a vendor's page or document: API=pristo FILE=... (shows the changes and asks; YES=1 does not)
+	@$(PY) -m tests.changes.update_spec
 
 check-generated: setup ## fail, naming each difference, unless generated/ is what specs/ give (changes nothing)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
@@ -97,6 +92,7 @@ soak: setup ## the long ones: 200,000 calls amid forks, cancellations and signal
 	@for seed in 1 2 3; do SEED=$$seed $(PY) -m tests.mutants || exit 1; done
 	@CONTRACT_REPRODUCERS=all $(PY) -m pytest -n 2 -q tests/mutants/test_reproducers.py
 	@CONTRACT_ENVIRONMENTS=1 $(PY) -m pytest -n 2 -q tests/test_contract_environment.py
+	@CHANGES_ROUNDS=500 $(PY) -m pytest -n 2 -q tests/test_changes_proven.py
 	@BUDGET_SEEDS=20 BUDGET_PROFILES=quick,ci,deep $(PY) -m pytest -n 2 -q tests/test_contract_budget.py
 	@for run in 1 2 3 4 5 6 7 8 9 10; do PROFILE=ci $(PY) -m tests.contract | tail -n 1 && [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
 

@@ -22,7 +22,7 @@ VALUES = int(os.environ.get("CHANGES_VALUES", "40"))
 def unlisted(comparison: Comparison, pair: Pair, seed: int) -> list[Any]:
     """Values that one side may send and the other refuses, at a place for which no breaking change is listed."""
     for change in comparison.breaking:
-        if change.direction == pair.direction and change.at_before is not None:
+        if change.direction == pair.direction and pair.place in change.places:
             return []
     chance = random.Random(f"values {seed}")
     return [value for value in pair.random_values(chance, VALUES) if pair.breaks(value)]
@@ -33,7 +33,9 @@ def shown(comparison: Comparison, change: Any) -> bool:
     if change.finding is None:
         return change.example is not None
     (value,) = change.example.values()
-    return any(pair.breaks(value) for pair in comparison.pairs if pair.direction == change.direction)
+    return any(
+        pair.breaks(value) for pair in comparison.pairs if pair.direction == change.direction
+    )
 
 
 @pytest.mark.parametrize("api", APIS)

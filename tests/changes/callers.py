@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import Factory, define
-from openapi_python_client.utils import ClassName, PythonIdentifier
+from openapi_python_client.strings import ClassName, PythonIdentifier
 
 from contact_apis._errors import status_error
 from contact_apis._openapi.document import Contract, Operation
@@ -19,7 +19,12 @@ from .nodes import Json, Node, followed
 from .samples import Step
 from .schemas import types_of
 
-_FORMATS = {"uuid": "UUID", "date": "datetime.date", "date-time": "datetime.datetime", "binary": "File"}
+_FORMATS = {
+    "uuid": "UUID",
+    "date": "datetime.date",
+    "date-time": "datetime.datetime",
+    "binary": "File",
+}
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 
@@ -39,7 +44,10 @@ def model_at(at: str, operation_id: str = "") -> str:
     if steps[:2] == ["components", "schemas"]:
         name, rest = steps[2], steps[3:]
     elif "requestBody" in steps:
-        name, rest = f"{operation_id}_body", steps[steps.index("schema") + 1 :] if "schema" in steps else []
+        name, rest = (
+            f"{operation_id}_body",
+            steps[steps.index("schema") + 1 :] if "schema" in steps else [],
+        )
     elif "responses" in steps and "schema" in steps:
         name = f"{operation_id}_response_{steps[steps.index('responses') + 1]}"
         rest = steps[steps.index("schema") + 1 :]
@@ -149,7 +157,9 @@ class Callers:
     def _facts(self, change: Change) -> dict[str, Any]:
         operation_id = change.operations[0] if change.operations else ""
         before, after = self.ids.get(operation_id, ("", ""))
-        argument = python_name(change.where.rpartition(" ")[2]) if "parameter" in change.where else ""
+        argument = (
+            python_name(change.where.rpartition(" ")[2]) if "parameter" in change.where else ""
+        )
         known: dict[str, Any] = {
             "before": change.before,
             "after": change.after,
@@ -163,9 +173,15 @@ class Callers:
             "field": _last_member(change),
         }
         if change.kind == "schema-renamed":
-            known |= {"class_before": class_name(change.before), "class_after": class_name(change.after)}
+            known |= {
+                "class_before": class_name(change.before),
+                "class_after": class_name(change.after),
+            }
         if change.kind.endswith(("status-added", "status-removed")):
-            known |= {"error": _error_class(change.after), "error_before": _error_class(change.before)}
+            known |= {
+                "error": _error_class(change.after),
+                "error_before": _error_class(change.before),
+            }
         if change.finding is not None:
             known |= self._about_schema(change, operation_id)
         return known
@@ -189,7 +205,9 @@ class Callers:
             "type_old": types[0],
             "type": types[1] or types[0],
         }
-        known["type_change"] = f"type {types[0]} became {types[1]}" if types[0] != types[1] and not member else ""
+        known["type_change"] = (
+            f"type {types[0]} became {types[1]}" if types[0] != types[1] and not member else ""
+        )
         name = member or _member_of(change.steps)
         known["keyword"] = self._keyword(change, model, name)
         known["column"] = self._column(change, name)
@@ -198,7 +216,11 @@ class Callers:
     def _keyword(self, change: Change, model: str, name: str) -> str:
         """The keyword of the wrapper for a member of the contact's model."""
         vendor = self.vendor
-        if vendor is None or vendor.upsert not in change.operations or change.direction != "request":
+        if (
+            vendor is None
+            or vendor.upsert not in change.operations
+            or change.direction != "request"
+        ):
             return ""
         client = vendor._load("client", vendor.blocking_client)  # noqa: SLF001 # there is no other way to the class
         if client._model.__name__ != model:  # noqa: SLF001 # of the same descriptor
@@ -212,7 +234,9 @@ class Callers:
         vendor = self.vendor
         if vendor is None or vendor.upsert not in change.operations:
             return ""
-        columns = [columns_of(vendor, document) for document in (self.comparison.old, self.comparison.new)]
+        columns = [
+            columns_of(vendor, document) for document in (self.comparison.old, self.comparison.new)
+        ]
         for column in {**columns[0], **columns[1]}:
             if column.rpartition(".")[2] == name and _is_near(column, change.steps):
                 return f"; import column {column}"

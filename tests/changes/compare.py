@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
@@ -14,7 +14,17 @@ from contact_apis._openapi.document import METHODS, pointer
 from .nodes import Json, Node, followed, root
 from .samples import MISSING, Pool, Samples, Step
 from .schemas import Finding, differences
-from .verdicts import SEVERITIES, Direction, Pair, Rule, Severity, example_of, load_rules, severity_of, unlisted_break
+from .verdicts import (
+    SEVERITIES,
+    Direction,
+    Pair,
+    Rule,
+    Severity,
+    example_of,
+    load_rules,
+    severity_of,
+    unlisted_break,
+)
 
 _PARAMETER = re.compile(r"\{[^{}]*\}")
 NET = 25
@@ -96,12 +106,10 @@ class Operation:
 def operations_of(document: Json) -> list[Operation]:
     """All operations of a document."""
     found: list[Operation] = []
-    paths = root(document).child("paths")
-    for path, item in paths.document["paths"].items():
+    for path, item in document["paths"].items():
         node = followed(document, item, pointer("paths", path))
-        for method in METHODS:
-            if method in node.members:
-                found.append(Operation(path, method, node, node.child(method)))
+        methods = [method for method in METHODS if method in node.members]
+        found += [Operation(path, method, node, node.child(method)) for method in methods]
     return found
 
 
@@ -150,7 +158,9 @@ class _Comparer:
 
     # -------------------------------------------------------------------------------------------------- operations
 
-    def match(self, old: list[Operation], new: list[Operation]) -> list[tuple[Operation, Operation]]:
+    def match(
+        self, old: list[Operation], new: list[Operation]
+    ) -> list[tuple[Operation, Operation]]:
         """Operations that are the same: by method and path, and what is left by id."""
         by_key = {each.key: each for each in new}
         matched = [(each, by_key[each.key]) for each in old if each.key in by_key]
@@ -163,15 +173,30 @@ class _Comparer:
                 matched.append((each, moved))
                 self.moved(each, moved)
             else:
-                self.add("operation-removed", each.title, each.title, None, each.node.at, None, [each.id], _request_of(each))
+                self.add(
+                    "operation-removed",
+                    each.title,
+                    (each.title, None),
+                    (each.node.at, None),
+                    [each.id],
+                    _request_of(each),
+                )
         for added in come.values():
-            self.add("operation-added", added.title, None, added.title, None, added.node.at, [added.id])
+            self.add(
+                "operation-added",
+                added.title,
+                (None, added.title),
+                (None, added.node.at),
+                [added.id],
+            )
         return matched
 
     def moved(self, old: Operation, new: Operation) -> None:
         kind = "path-changed" if old.key[1] != new.key[1] else "method-changed"
         example = {**_request_of(old), "refused": f"the service has it at {new.title}"}
-        self.add(kind, old.id, old.title, new.title, old.item.at, new.item.at, [new.id], example)
+        self.add(
+            kind, old.id, (old.title, new.title), (old.item.at, new.item.at), [new.id], example
+        )
 
     def operation(self, old: Operation, new: Operation) -> None:
         ids = [new.id]
@@ -179,18 +204,53 @@ class _Comparer:
         before, after = old.node.members, new.node.members
         self.note("tag-changed", new.title, _first_tag(before), _first_tag(after), old, new, "tags")
         for word in ("summary", "description"):
-            self.note("operation-description-changed", new.title, before.get(word), after.get(word), old, new, word)
+            self.note(
+                "operation-description-changed",
+                new.title,
+                before.get(word),
+                after.get(word),
+                old,
+                new,
+                word,
+            )
         if bool(before.get("deprecated")) != bool(after.get("deprecated")):
-            kind = "operation-deprecated" if after.get("deprecated") else "operation-no-longer-deprecated"
-            self.note(kind, new.title, bool(before.get("deprecated")), bool(after.get("deprecated")), old, new, "deprecated")
+            kind = (
+                "operation-deprecated"
+                if after.get("deprecated")
+                else "operation-no-longer-deprecated"
+            )
+            self.note(
+                kind,
+                new.title,
+                bool(before.get("deprecated")),
+                bool(after.get("deprecated")),
+                old,
+                new,
+                "deprecated",
+            )
         self.parameters(old, new, ids)
         self.request_body(old, new, ids)
         self.responses(old, new, ids)
         self.security(old, new, ids)
 
-    def note(self, kind: str, where: str, before: Any, after: Any, old: Operation, new: Operation, word: str) -> None:
+    def note(
+        self,
+        kind: str,
+        where: str,
+        before: Any,
+        after: Any,
+        old: Operation,
+        new: Operation,
+        word: str,
+    ) -> None:
         if before != after:
-            self.add(kind, where, before, after, old.node.at + pointer(word), new.node.at + pointer(word), [new.id])
+            self.add(
+                kind,
+                where,
+                (before, after),
+                (old.node.at + pointer(word), new.node.at + pointer(word)),
+                [new.id],
+            )
 
     # ------------------------------------------------------------------------------------------------- parameters
 
@@ -202,49 +262,121 @@ class _Comparer:
         for key, parameter in before.items():
             if key not in after:
                 where = _parameter_name(parameter)
-                self.add("parameter-removed", where, where, None, parameter.at, None, ids, place=old.title)
-        for key in before:
+                self.add(
+                    "parameter-removed",
+                    where,
+                    (where, None),
+                    (parameter.at, None),
+                    ids,
+                    place=old.title,
+                )
+        for key, parameter in before.items():
             if key in after:
-                self.parameter(before[key], after[key], new, ids)
+                self.parameter(parameter, after[key], new, ids)
 
     def parameter_added(self, parameter: Node, old: Operation, ids: list[str]) -> None:
         where = _parameter_name(parameter)
         if not parameter.members.get("required"):
-            self.add("parameter-added", where, None, where, None, parameter.at, ids, place=old.title)
+            self.add(
+                "parameter-added", where, (None, where), (None, parameter.at), ids, place=old.title
+            )
             return
         example = {**_request_of(old), "refused": f"{where} is missing"}
-        self.add("parameter-added-required", where, None, where, None, parameter.at, ids, example, place=old.title)
+        self.add(
+            "parameter-added-required",
+            where,
+            (None, where),
+            (None, parameter.at),
+            ids,
+            example,
+            place=old.title,
+        )
 
     def parameter(self, old: Node, new: Node, operation: Operation, ids: list[str]) -> None:
         where = _parameter_name(new)
         at = [old.at, new.at]
         if old.members.get("name") != new.members.get("name") and new.members.get("in") == "path":
-            self.add("path-parameter-renamed", where, old.members["name"], new.members["name"], *at, ids, place=operation.title)
+            self.add(
+                "path-parameter-renamed",
+                where,
+                (old.members["name"], new.members["name"]),
+                at,
+                ids,
+                place=operation.title,
+            )
         needed = [bool(each.members.get("required")) for each in (old, new)]
         required = [each.at + pointer("required") for each in (old, new)]
         if needed == [False, True]:
             example = {**_request_of(operation), "refused": f"{where} is missing"}
-            self.add("parameter-became-required", where, False, True, *required, ids, example, place=operation.title)
+            self.add(
+                "parameter-became-required",
+                where,
+                (False, True),
+                required,
+                ids,
+                example,
+                place=operation.title,
+            )
         if needed == [True, False]:
-            self.add("parameter-became-optional", where, True, False, *required, ids, place=operation.title)
+            self.add(
+                "parameter-became-optional",
+                where,
+                (True, False),
+                required,
+                ids,
+                place=operation.title,
+            )
         self.serialization(old, new, where, operation, ids)
         if bool(old.members.get("deprecated")) != bool(new.members.get("deprecated")):
-            kind = "parameter-deprecated" if new.members.get("deprecated") else "parameter-no-longer-deprecated"
-            self.add(kind, where, *[bool(each.members.get("deprecated")) for each in (old, new)], *at, ids, place=operation.title)
+            kind = (
+                "parameter-deprecated"
+                if new.members.get("deprecated")
+                else "parameter-no-longer-deprecated"
+            )
+            self.add(
+                kind,
+                where,
+                [bool(each.members.get("deprecated")) for each in (old, new)],
+                at,
+                ids,
+                place=operation.title,
+            )
         if old.members.get("description") != new.members.get("description"):
             texts = [each.members.get("description") for each in (old, new)]
             places = [each.at + pointer("description") for each in (old, new)]
-            self.add("description-changed", where, *texts, *places, ids, place=operation.title)
+            self.add("description-changed", where, texts, places, ids, place=operation.title)
         if "schema" in old.members and "schema" in new.members:
-            self.schema("request", old.child("schema"), new.child("schema"), where, f"{operation.title}, {where}", ids)
+            self.schema(
+                "request",
+                old.child("schema"),
+                new.child("schema"),
+                where,
+                f"{operation.title}, {where}",
+                ids,
+            )
 
-    def serialization(self, old: Node, new: Node, where: str, operation: Operation, ids: list[str]) -> None:
+    def serialization(
+        self, old: Node, new: Node, where: str, operation: Operation, ids: list[str]
+    ) -> None:
         before, after = _serialization(old), _serialization(new)
         if before != after:
             name = str(new.members["name"])
-            example = {"valid before": _written(name, *before), "expected now": _written(name, *after)}
-            texts = [f"{style}, explode {str(explode).lower()}" for style, explode in (before, after)]
-            self.add("parameter-serialization-changed", where, *texts, old.at, new.at, ids, example, place=operation.title)
+            example = {
+                "valid before": _written(name, *before),
+                "expected now": _written(name, *after),
+            }
+            texts = [
+                f"{style}, explode {str(explode).lower()}" for style, explode in (before, after)
+            ]
+            self.add(
+                "parameter-serialization-changed",
+                where,
+                texts,
+                (old.at, new.at),
+                ids,
+                example,
+                place=operation.title,
+            )
 
     # ------------------------------------------------------------------------------------------------------ bodies
 
@@ -255,21 +387,50 @@ class _Comparer:
         if has == [False, True]:
             if after.members.get("required"):
                 example = {**_request_of(old), "body": None, "refused": "the body is missing"}
-                self.add("body-added-required", "request body", None, "required", None, after.at, ids, example, place=place)
+                self.add(
+                    "body-added-required",
+                    "request body",
+                    (None, "required"),
+                    (None, after.at),
+                    ids,
+                    example,
+                    place=place,
+                )
             else:
-                self.add("body-added", "request body", None, "optional", None, after.at, ids, place=place)
+                self.add(
+                    "body-added",
+                    "request body",
+                    (None, "optional"),
+                    (None, after.at),
+                    ids,
+                    place=place,
+                )
         if has == [True, False]:
-            example = {**_request_of(old), "body": self.least(before), "refused": "the operation takes no body"}
-            self.add("body-removed", "request body", "a body", None, before.at, None, ids, example, place=place)
+            example = {
+                **_request_of(old),
+                "body": self.least(before),
+                "refused": "the operation takes no body",
+            }
+            self.add(
+                "body-removed",
+                "request body",
+                ("a body", None),
+                (before.at, None),
+                ids,
+                example,
+                place=place,
+            )
         if has != [True, True]:
             return
         needed = [bool(each.members.get("required")) for each in (before, after)]
         at = [each.at + pointer("required") for each in (before, after)]
         if needed == [False, True]:
             example = {**_request_of(old), "body": None, "refused": "the body is missing"}
-            self.add("body-became-required", "request body", False, True, *at, ids, example, place=place)
+            self.add(
+                "body-became-required", "request body", (False, True), at, ids, example, place=place
+            )
         if needed == [True, False]:
-            self.add("body-became-optional", "request body", True, False, *at, ids, place=place)
+            self.add("body-became-optional", "request body", (True, False), at, ids, place=place)
         self.content("request", before, after, "request body", place, ids)
 
     def least(self, body: Node) -> Any:
@@ -278,23 +439,44 @@ class _Comparer:
             return None if value is MISSING else value
         return None
 
-    def content(self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]) -> None:
+    def content(
+        self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]
+    ) -> None:
         before = {_media(name): child for name, child in old.each("content")}
         after = {_media(name): child for name, child in new.each("content")}
-        for name in before:
+        for name, media in before.items():
             if name not in after:
                 example = _media_example(direction, name, sorted(after))
                 kind = f"{direction}-media-type-removed"
-                self.add(kind, f"{where} as {name}", name, None, before[name].at, None, ids, example, place=place, direction=direction)
-        for name in after:
+                self.add(
+                    kind,
+                    f"{where} as {name}",
+                    (name, None),
+                    (media.at, None),
+                    ids,
+                    example,
+                    place=place,
+                    direction=direction,
+                )
+        for name, media in after.items():
             if name not in before:
                 kind = f"{direction}-media-type-added"
-                self.add(kind, f"{where} as {name}", None, name, None, after[name].at, ids, place=place, direction=direction)
-        for name in before:
+                self.add(
+                    kind,
+                    f"{where} as {name}",
+                    (None, name),
+                    (None, media.at),
+                    ids,
+                    place=place,
+                    direction=direction,
+                )
+        for name, media in before.items():
             if name in after:
-                self.media(direction, before[name], after[name], where, place, ids)
+                self.media(direction, media, after[name], where, place, ids)
 
-    def media(self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]) -> None:
+    def media(
+        self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]
+    ) -> None:
         has = ["schema" in each.members for each in (old, new)]
         if has == [False, False]:
             return
@@ -311,37 +493,81 @@ class _Comparer:
             if status not in after:
                 is_success = status.startswith("2")
                 kind = "success-status-removed" if is_success else "error-status-removed"
-                example = {"status": status, "lost": "what callers do for this status never runs"} if is_success else None
-                self.add(kind, f"status {status}", status, None, response.at, None, ids, example, place=old.title, direction="response")
+                example = (
+                    {"status": status, "lost": "what callers do for this status never runs"}
+                    if is_success
+                    else None
+                )
+                self.add(
+                    kind,
+                    f"status {status}",
+                    (status, None),
+                    (response.at, None),
+                    ids,
+                    example,
+                    place=old.title,
+                    direction="response",
+                )
             else:
                 self.response(status, response, after[status], new, ids)
 
-    def status_added(self, status: str, response: Node, before: Iterable[str], new: Operation, ids: list[str]) -> None:
+    def status_added(
+        self, status: str, response: Node, before: Iterable[str], new: Operation, ids: list[str]
+    ) -> None:
         is_known = f"{status[0]}XX" in before or "DEFAULT" in before
         kind = "success-status-added" if status.startswith("2") else "error-status-added"
         example = None
         severity: Severity | None = None
         if kind == "success-status-added":
-            example = {"status": status, "rejected": "the old document does not list it for this operation"}
+            example = {
+                "status": status,
+                "rejected": "the old document does not list it for this operation",
+            }
             if is_known:
                 severity = "compatible"
                 example = None
         self.add(
-            kind, f"status {status}", None, status, None, response.at, ids, example, place=new.title, direction="response", severity=severity
+            kind,
+            f"status {status}",
+            (None, status),
+            (None, response.at),
+            ids,
+            example,
+            place=new.title,
+            direction="response",
+            severity=severity,
         )
 
-    def response(self, status: str, old: Node, new: Node, operation: Operation, ids: list[str]) -> None:
+    def response(
+        self, status: str, old: Node, new: Node, operation: Operation, ids: list[str]
+    ) -> None:
         place = f"{operation.title}, response {status}"
         if old.members.get("description") != new.members.get("description"):
             texts = [each.members.get("description") for each in (old, new)]
             places = [each.at + pointer("description") for each in (old, new)]
-            self.add("description-changed", f"status {status}", *texts, *places, ids, place=place, direction="response")
+            self.add(
+                "description-changed",
+                f"status {status}",
+                texts,
+                places,
+                ids,
+                place=place,
+                direction="response",
+            )
         self.content("response", old, new, f"status {status}", place, ids)
         before = {name.lower(): child for name, child in old.each("headers")}
         after = {name.lower(): child for name, child in new.each("headers")}
         for name, header in after.items():
             if name not in before:
-                self.add("header-added", f"header {name}", None, name, None, header.at, ids, place=place, direction="response")
+                self.add(
+                    "header-added",
+                    f"header {name}",
+                    (None, name),
+                    (None, header.at),
+                    ids,
+                    place=place,
+                    direction="response",
+                )
         for name, header in before.items():
             if name not in after:
                 self.header_removed(name, header, place, ids)
@@ -354,27 +580,60 @@ class _Comparer:
         if header.members.get("required"):
             kind = "header-removed-required"
             example = {"headers": {}, "rejected": f"the header {name} is missing"}
-        self.add(kind, f"header {name}", name, None, header.at, None, ids, example, place=place, direction="response")
+        self.add(
+            kind,
+            f"header {name}",
+            (name, None),
+            (header.at, None),
+            ids,
+            example,
+            place=place,
+            direction="response",
+        )
 
     def header(self, name: str, old: Node, new: Node, place: str, ids: list[str]) -> None:
         needed = [bool(each.members.get("required")) for each in (old, new)]
         at = [each.at + pointer("required") for each in (old, new)]
         if needed == [True, False]:
             example = {"headers": {}, "rejected": f"the header {name} is missing"}
-            self.add("header-became-optional", f"header {name}", True, False, *at, ids, example, place=place, direction="response")
+            self.add(
+                "header-became-optional",
+                f"header {name}",
+                (True, False),
+                at,
+                ids,
+                example,
+                place=place,
+                direction="response",
+            )
         if needed == [False, True]:
-            self.add("header-became-required", f"header {name}", False, True, *at, ids, place=place, direction="response")
+            self.add(
+                "header-became-required",
+                f"header {name}",
+                (False, True),
+                at,
+                ids,
+                place=place,
+                direction="response",
+            )
         if "schema" in old.members and "schema" in new.members:
-            self.schema("response", old.child("schema"), new.child("schema"), f"header {name}", f"{place}, header {name}", ids)
+            self.schema(
+                "response",
+                old.child("schema"),
+                new.child("schema"),
+                f"header {name}",
+                f"{place}, header {name}",
+                ids,
+            )
 
     # ----------------------------------------------------------------------------------------------------- schemas
 
-    def schema(self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]) -> None:
-        pair = Pair(direction, old, new, self.samples["old"], self.samples["new"])
+    def schema(
+        self, direction: Direction, old: Node, new: Node, where: str, place: str, ids: list[str]
+    ) -> None:
+        pair = Pair(direction, old, new, self.samples["old"], self.samples["new"], place)
         self.pairs.append(pair)
-        found: list[Change] = []
-        for finding in differences(old, new):
-            found.append(self.judged(finding, pair, where, place, ids))
+        found = [self.judged(finding, pair, where, place, ids) for finding in differences(old, new)]
         self.changes += found
         if any(each.is_breaking for each in found):
             return
@@ -382,9 +641,20 @@ class _Comparer:
         if value is not MISSING:
             example = _shown(direction, value)
             at = [old.at, new.at]
-            self.add("values-no-longer-fit", where, None, None, *at, ids, example, place=place, direction=direction)
+            self.add(
+                "values-no-longer-fit",
+                where,
+                (None, None),
+                at,
+                ids,
+                example,
+                place=place,
+                direction=direction,
+            )
 
-    def judged(self, finding: Finding, pair: Pair, where: str, place: str, ids: list[str]) -> Change:
+    def judged(
+        self, finding: Finding, pair: Pair, where: str, place: str, ids: list[str]
+    ) -> Change:
         severity = severity_of(finding, pair.direction)
         example: Json | None = None
         if severity == "breaking":
@@ -400,7 +670,9 @@ class _Comparer:
             severity,
             name,
             load_rules()[finding.kind].says.format(
-                before=_short(finding.before), after=_short(finding.after), name=finding.member or name
+                before=_short(finding.before),
+                after=_short(finding.after),
+                name=finding.member or name,
             ),
             (place,),
             tuple(ids),
@@ -426,58 +698,139 @@ class _Comparer:
             if alternative in after:
                 self.renamed(names, after[alternative], at, new, ids)
             elif any(other <= alternative for other in after):
-                self.add("security-eased", " and ".join(names), names, list(after.values()), *at, ids, place=new.title)
+                self.add(
+                    "security-eased",
+                    " and ".join(names),
+                    (names, list(after.values())),
+                    at,
+                    ids,
+                    place=new.title,
+                )
             else:
-                example = {"sent": sorted(map(_carrier, alternative)), "refused": f"needed: {_needed(after)}"}
-                self.add(_security_kind(alternative, after), " and ".join(names), names, _needed(after), *at, ids, example, place=new.title)
+                example = {
+                    "sent": sorted(map(_carrier, alternative)),
+                    "refused": f"needed: {_needed(after)}",
+                }
+                self.add(
+                    _security_kind(alternative, after),
+                    " and ".join(names),
+                    (names, _needed(after)),
+                    at,
+                    ids,
+                    example,
+                    place=new.title,
+                )
         for alternative, names in after.items():
-            if alternative not in before and not any(alternative <= other for other in before) and len(after) > len(before):
-                self.add("security-alternative-added", " and ".join(names), None, names, *at, ids, place=new.title)
+            if (
+                alternative not in before
+                and not any(alternative <= other for other in before)
+                and len(after) > len(before)
+            ):
+                self.add(
+                    "security-alternative-added",
+                    " and ".join(names),
+                    (None, names),
+                    at,
+                    ids,
+                    place=new.title,
+                )
 
-    def open_or_closed(self, before: Any, after: Any, at: list[str], new: Operation, ids: list[str]) -> None:
+    def open_or_closed(
+        self, before: Any, after: Any, at: list[str], new: Operation, ids: list[str]
+    ) -> None:
         if after and not before:
             example = {"sent": [], "refused": f"needed: {_needed(after)}"}
-            self.add("security-added", new.title, None, _needed(after), *at, ids, example, place=new.title)
+            self.add(
+                "security-added",
+                new.title,
+                (None, _needed(after)),
+                at,
+                ids,
+                example,
+                place=new.title,
+            )
         if before and not after:
-            self.add("security-removed", new.title, _needed(before), None, *at, ids, place=new.title)
+            self.add(
+                "security-removed", new.title, (_needed(before), None), at, ids, place=new.title
+            )
 
-    def renamed(self, old: list[str], new: list[str], at: list[str], operation: Operation, ids: list[str]) -> None:
+    def renamed(
+        self, old: list[str], new: list[str], at: list[str], operation: Operation, ids: list[str]
+    ) -> None:
         if old != new:
-            self.add("security-scheme-renamed", " and ".join(new), old, new, *at, ids, place=operation.title)
+            self.add(
+                "security-scheme-renamed",
+                " and ".join(new),
+                (old, new),
+                at,
+                ids,
+                place=operation.title,
+            )
 
     def schemes(self) -> None:
         nodes = [root(each).child("components", "securitySchemes") for each in (self.old, self.new)]
         before, after = ({name: node.child(name) for name in node.members} for node in nodes)
         for name, scheme in after.items():
             if name not in before:
-                self.add("security-scheme-added", name, None, name, None, scheme.at, [])
+                self.add("security-scheme-added", name, (None, name), (None, scheme.at), [])
         for name, scheme in before.items():
             if name not in after:
-                self.add("security-scheme-removed", name, name, None, scheme.at, None, [])
+                self.add("security-scheme-removed", name, (name, None), (scheme.at, None), [])
             elif scheme.members.get("description") != after[name].members.get("description"):
                 texts = [each.members.get("description") for each in (scheme, after[name])]
                 at = [each.at + pointer("description") for each in (scheme, after[name])]
-                self.add("description-changed", name, *texts, *at, [])
+                self.add("description-changed", name, texts, at, [])
 
     def servers(self) -> None:
-        before, after = ([str(each.get("url")).rstrip("/") for each in document.get("servers", [])] for document in (self.old, self.new))
+        before, after = (
+            [str(each.get("url")).rstrip("/") for each in document.get("servers", [])]
+            for document in (self.old, self.new)
+        )
         if before[:1] != after[:1]:
             gone = bool(before[:1]) and before[0] not in after
             kind = "server-changed" if gone else "default-server-changed"
-            example = {"sent to": before[0], "refused": f"the document's servers are {', '.join(after) or 'none'}"} if gone else None
+            example = (
+                {
+                    "sent to": before[0],
+                    "refused": f"the document's servers are {', '.join(after) or 'none'}",
+                }
+                if gone
+                else None
+            )
             shown = [each[0] if each else None for each in (before, after)]
-            self.add(kind, "servers", *shown, "/servers", "/servers", [], example)
+            self.add(kind, "servers", shown, ("/servers", "/servers"), [], example)
         for url in before[1:]:
             if url not in after:
-                self.add("server-removed", url, url, None, "/servers", "/servers", [], {"sent to": url, "refused": "it is no longer listed"})
+                self.add(
+                    "server-removed",
+                    url,
+                    (url, None),
+                    ("/servers", "/servers"),
+                    [],
+                    {"sent to": url, "refused": "it is no longer listed"},
+                )
         for url in after[1:]:
             if url not in before:
-                self.add("server-added", url, None, url, "/servers", pointer("servers", after.index(url)), [])
+                self.add(
+                    "server-added",
+                    url,
+                    (None, url),
+                    ("/servers", pointer("servers", after.index(url))),
+                    [],
+                )
 
     def info(self) -> None:
-        versions = [str(document.get("info", {}).get("version")) for document in (self.old, self.new)]
+        versions = [
+            str(document.get("info", {}).get("version")) for document in (self.old, self.new)
+        ]
         if versions[0] != versions[1]:
-            self.add("api-version-changed", "info.version", *versions, "/info/version", "/info/version", [])
+            self.add(
+                "api-version-changed",
+                "info.version",
+                versions,
+                ("/info/version", "/info/version"),
+                [],
+            )
 
     # ---------------------------------------------------------------------------------------------------------------
 
@@ -485,10 +838,8 @@ class _Comparer:
         self,
         kind: str,
         where: str,
-        before: Any,
-        after: Any,
-        at_before: str | None,
-        at_after: str | None,
+        values: Sequence[Any],
+        at: Sequence[str | None],
         ids: list[str],
         example: Json | None = None,
         *,
@@ -496,14 +847,17 @@ class _Comparer:
         direction: str = "",
         severity: Severity | None = None,
     ) -> None:
-        """Notes a change that is not about a schema; its severity is that of its kind."""
+        """Notes a change that is not about a schema; its severity is that of its kind. Values and places are before and after."""
         rule = load_rules()[kind]
+        before, after = values
+        at_before, at_after = at
         says = rule.says.format(before=_short(before), after=_short(after), name=where)
         places = (place,) if place else ()
         self.changes.append(
             Change(
                 kind,
-                direction or ("request" if rule.area in ("parameter", "body", "security") else "document"),
+                direction
+                or ("request" if rule.area in ("parameter", "body", "security") else "document"),
                 severity or rule.severity or "compatible",
                 where,
                 says,
@@ -523,7 +877,10 @@ def _merged(changes: list[Change]) -> Iterator[Change]:
     groups: dict[Any, list[Change]] = {}
     for change in changes:
         spot = "" if change.finding is not None else change.where
-        groups.setdefault((change.kind, change.direction, change.at_before, change.at_after, change.says, spot), []).append(change)
+        groups.setdefault(
+            (change.kind, change.direction, change.at_before, change.at_after, change.says, spot),
+            [],
+        ).append(change)
     for group in groups.values():
         gravest = min(group, key=lambda change: SEVERITIES.index(change.severity))
         places = dict.fromkeys(place for change in group for place in change.places)
@@ -567,7 +924,7 @@ def _request_of(operation: Operation) -> Json:
 
 
 def _first_tag(members: Json) -> str | None:
-    tags = members.get("tags") or [None]
+    tags: list[str | None] = members.get("tags") or [None]
     return tags[0]
 
 
@@ -580,7 +937,9 @@ _STYLES = {"query": "form", "cookie": "form", "path": "simple", "header": "simpl
 
 def _serialization(parameter: Node) -> tuple[str, bool]:
     """Style and explode, with the defaults of OpenAPI."""
-    style = str(parameter.members.get("style", _STYLES.get(str(parameter.members.get("in")), "form")))
+    style = str(
+        parameter.members.get("style", _STYLES.get(str(parameter.members.get("in")), "form"))
+    )
     return style, bool(parameter.members.get("explode", style == "form"))
 
 
@@ -597,7 +956,10 @@ def _media(name: str) -> str:
 
 def _media_example(direction: str, name: str, left: list[str]) -> Json:
     if direction == "request":
-        return {"Content-Type": name, "refused": f"the operation takes {', '.join(left) or 'no body'}"}
+        return {
+            "Content-Type": name,
+            "refused": f"the operation takes {', '.join(left) or 'no body'}",
+        }
     return {"Content-Type": ", ".join(left) or "none", "rejected": f"an old client reads {name}"}
 
 
@@ -640,7 +1002,9 @@ def _needed(alternatives: dict[frozenset[Carrier], list[str]]) -> str:
     return " or ".join(" and ".join(sorted(map(_carrier, each))) for each in alternatives)
 
 
-def _security_kind(alternative: frozenset[Carrier], after: dict[frozenset[Carrier], list[str]]) -> str:
+def _security_kind(
+    alternative: frozenset[Carrier], after: dict[frozenset[Carrier], list[str]]
+) -> str:
     """How an alternative changed that no longer suffices."""
     for other in after:
         if alternative < other:

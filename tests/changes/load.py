@@ -49,7 +49,9 @@ def read_text(text: str, name: str) -> Source:
         document, block = found[0]
         return Source(name, _checked(document, name), block)
     if found:
-        raise NotADocument(f"{name} has {len(found)} OpenAPI documents; save the one that is meant to a file")
+        raise NotADocument(
+            f"{name} has {len(found)} OpenAPI documents; save the one that is meant to a file"
+        )
     raise NotADocument(
         f"{name} has no OpenAPI document: neither is it JSON or YAML with a member openapi, nor does it show one in a block of code"
     )
@@ -96,7 +98,11 @@ def git(*words: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Runs git in a checkout; a git that is missing is one that fails."""
     try:
         return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, encoding="utf-8", check=False
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
         )
     except OSError as error:
         return subprocess.CompletedProcess(words, 127, "", str(error))
@@ -108,7 +114,7 @@ def _parsed(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return yaml.load(text, Loader=_TextDates)
+        return yaml.load(text, Loader=_TextDates)  # noqa: S506 # it is the safe loader, without dates
     except yaml.YAMLError:
         return None
 
@@ -130,7 +136,9 @@ def _is_openapi(document: Any) -> bool:
 def _checked(document: Json, name: str) -> Json:
     version = str(document.get("openapi", document.get("swagger")))
     if not version.startswith(_VERSIONS):
-        raise NotADocument(f"{name} is written for version {version}; this tool reads OpenAPI {' and '.join(_VERSIONS)}")
+        raise NotADocument(
+            f"{name} is written for version {version}; this tool reads OpenAPI {' and '.join(_VERSIONS)}"
+        )
     if not isinstance(document.get("paths"), dict):
         raise NotADocument(f"{name} has no object `paths`: it describes no operation")
     _check_references(document, document, name)
@@ -160,7 +168,8 @@ def _check_references(document: Json, node: Any, name: str) -> None:
 
 def normalised(document: Json) -> Json:
     """A copy that writes exclusive bounds as JSON Schema does: OpenAPI 3.0 has them as true beside the bound. Statuses are text."""
-    return _normalised(copy.deepcopy(document))
+    plain: Json = _normalised(copy.deepcopy(document))
+    return plain
 
 
 def _normalised(node: Any) -> Any:

@@ -130,7 +130,9 @@ def _member(chance: random.Random, schema: Json) -> None:
             _forget(schema, name)
         return
     name = f"added{chance.randint(0, 9)}"
-    members[name] = chance.choice([{"type": "string"}, {"type": "integer", "minimum": 1}, {"type": "object"}, {}])
+    members[name] = chance.choice(
+        [{"type": "string"}, {"type": "integer", "minimum": 1}, {"type": "object"}, {}]
+    )
     if chance.random() < 0.4:
         schema["required"] = [*schema.get("required", []), name]
 
@@ -144,7 +146,9 @@ def _forget(schema: Json, name: str) -> None:
 
 def _others(chance: random.Random, schema: Json) -> None:
     if schema.get("type") == "object":
-        schema["additionalProperties"] = chance.choice([True, False, {"type": "string"}, {"type": "string", "maxLength": 3}])
+        schema["additionalProperties"] = chance.choice(
+            [True, False, {"type": "string"}, {"type": "string", "maxLength": 3}]
+        )
 
 
 def _wrapped(chance: random.Random, schema: Json) -> None:
@@ -186,7 +190,9 @@ _SCHEMA_MUTATIONS: tuple[Mutation, ...] = (
 
 def _an_operation(chance: random.Random, document: Json) -> tuple[str, str, Json]:
     path = chance.choice(list(document["paths"]))
-    method = chance.choice([each for each in document["paths"][path] if each in ("post", "get", "put")])
+    method = chance.choice(
+        [each for each in document["paths"][path] if each in ("post", "get", "put")]
+    )
     return path, method, document["paths"][path][method]
 
 
@@ -203,7 +209,10 @@ def _method(chance: random.Random, document: Json) -> None:
 
 def _operation(chance: random.Random, document: Json) -> None:
     document["paths"][f"/v1/news/{chance.randint(0, 9)}"] = {
-        "get": {"operationId": f"news{chance.randint(0, 9)}", "responses": {"200": {"description": "news"}}}
+        "get": {
+            "operationId": f"news{chance.randint(0, 9)}",
+            "responses": {"200": {"description": "news"}},
+        }
     }
 
 
@@ -219,7 +228,12 @@ def _status(chance: random.Random, document: Json) -> None:
 def _parameter(chance: random.Random, document: Json) -> None:
     operation = _an_operation(chance, document)[2]
     operation.setdefault("parameters", []).append(
-        {"name": f"p{chance.randint(0, 9)}", "in": "query", "required": chance.random() < 0.5, "schema": {"type": "string"}}
+        {
+            "name": f"p{chance.randint(0, 9)}",
+            "in": "query",
+            "required": chance.random() < 0.5,
+            "schema": {"type": "string"},
+        }
     )
 
 
@@ -230,12 +244,29 @@ def _body(chance: random.Random, document: Json) -> None:
 
 
 def _security(chance: random.Random, document: Json) -> None:
-    document["security"] = chance.choice([[], [{"Other": []}], [*document.get("security", []), {"Other": []}]])
-    document["components"].setdefault("securitySchemes", {})["Other"] = {"type": "http", "scheme": "bearer"}
+    document["security"] = chance.choice(
+        [[], [{"Other": []}], [*document.get("security", []), {"Other": []}]]
+    )
+    document["components"].setdefault("securitySchemes", {})["Other"] = {
+        "type": "http",
+        "scheme": "bearer",
+    }
 
 
 def _server(chance: random.Random, document: Json) -> None:
-    document["servers"] = [{"url": f"https://api{chance.randint(0, 9)}.example.com"}, *document.get("servers", [])[: chance.randint(0, 1)]]
+    document["servers"] = [
+        {"url": f"https://api{chance.randint(0, 9)}.example.com"},
+        *document.get("servers", [])[: chance.randint(0, 1)],
+    ]
 
 
-_DOCUMENT_MUTATIONS: tuple[Mutation, ...] = (_moved, _method, _operation, _status, _parameter, _body, _security, _server)
+_DOCUMENT_MUTATIONS: tuple[Mutation, ...] = (
+    _moved,
+    _method,
+    _operation,
+    _status,
+    _parameter,
+    _body,
+    _security,
+    _server,
+)

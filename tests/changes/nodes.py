@@ -37,13 +37,11 @@ class Node:
 
     def child(self, *steps: object) -> Node:
         """What stands below, by these steps; an empty object where nothing does."""
-        value = self.value
+        value: Any = self.value
         for step in steps:
-            if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            try:
                 value = value[step]
-            elif isinstance(value, dict) and step in value:
-                value = value[step]
-            else:
+            except (LookupError, TypeError):
                 value = {}
         return followed(self.document, value, self.at + pointer(*steps))
 

@@ -34,7 +34,7 @@ def main() -> None:
         try:
             must_fit(api, call, name)
         except CannotRun as error:
-            found.append(str(error).partition(": ")[0].replace("“", "").replace("”", "") + ": " + str(error).partition(": ")[2].partition(". ")[0])
+            found.append(str(error).partition(" The document asks")[0].rstrip("."))
     json.dump(found, sys.stdout)
 
 

@@ -77,7 +77,11 @@ def touched_by(api: str, comparison: Comparison) -> Touched:
             moved.append((name, at, target))
     before = set(not_covered(api, comparison.old))
     renamed = {at for _, _, at in moved}
-    uncovered = [at for at in not_covered(api, comparison.new) if at not in before and not _is_known(at, renamed)]
+    uncovered = [
+        at
+        for at in not_covered(api, comparison.new)
+        if at not in before and not _is_known(at, renamed)
+    ]
     concerned = {name for name, *_ in (*moved, *stale)} - {"exclusions.yaml"}
     for change in comparison.changes:
         concerned |= {clause.id for clause in clauses_of(api, change)}
@@ -107,7 +111,13 @@ def _elsewhere(comparison: Comparison, at: str) -> str | None:
             steps.append((change.finding.old.at, change.finding.new.at))
         if change.kind == "security-scheme-renamed":
             names = zip(change.before, change.after, strict=False)
-            steps += [(pointer("components", "securitySchemes", one), pointer("components", "securitySchemes", other)) for one, other in names]
+            steps += [
+                (
+                    pointer("components", "securitySchemes", one),
+                    pointer("components", "securitySchemes", other),
+                )
+                for one, other in names
+            ]
     for old, new in steps:
         if old != new and (at == old or at.startswith(f"{old}/")):
             target = new + at.removeprefix(old)
@@ -119,7 +129,13 @@ def _elsewhere(comparison: Comparison, at: str) -> str | None:
 def clauses_of(api: str, change: Change) -> list[Clause]:
     """The clauses that a change is about: those at its place, within it, or right around a rule that changed."""
     places = {at for at in (change.at_before, change.at_after) if at}
-    whole = {place.rpartition("/")[0] for place in places if "/properties/" in place and change.finding is not None}
+    whole = {
+        place.rpartition("/")[0]
+        for place in places
+        if "/properties/" in place and change.finding is not None
+    }
+    if change.finding is not None and not change.finding.member:
+        whole |= {change.finding.old.at, change.finding.new.at}
     found: list[Clause] = []
     for clause in load_clauses().values():
         if clause.api != api:
@@ -139,7 +155,9 @@ def _checks() -> dict[str, list[str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 for clause in _marked(node):
-                    found.setdefault(clause, []).append(f"{path.relative_to(ROOT).as_posix()}::{node.name}")
+                    found.setdefault(clause, []).append(
+                        f"{path.relative_to(ROOT).as_posix()}::{node.name}"
+                    )
     return found
 
 
@@ -174,11 +192,11 @@ def misfits(api: str, document: Json) -> list[str]:
 
     A process of its own asks the suite, for there the new document is the one that the suite reads.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "the new document"
+        file.with_suffix(".json").write_text(json.dumps(document), "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "tests.changes.probe", api, file.name],
+            [sys.executable, "-m", "tests.changes.probe", api, str(file.with_suffix(".json"))],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -187,8 +205,14 @@ def misfits(api: str, document: Json) -> list[str]:
         )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return [f"the suite's requests cannot be built by this document ({last}); see {profile_of(api)}"]
-    return [f"{each}; adapt {profile_of(api)}" for each in json.loads(done.stdout)]
+        return [
+            f"the suite's requests cannot be built by this document ({last}); see {profile_of(api)}"
+        ]
+    found = [
+        each.replace("the new document.json", "the new document")
+        for each in json.loads(done.stdout)
+    ]
+    return [f"{each}; adapt {profile_of(api)}" for each in found]
 
 
 def profile_of(api: str) -> str:
@@ -250,7 +274,9 @@ def _works(api: str, comparison: Comparison) -> Iterator[str]:
             yield f"{change.where}: the wrapper raises the class of the status"
     vendor = VENDORS.get(api)
     if vendor is not None and not mapper_fault(vendor, comparison.new):
-        before, after = (columns_of(vendor, document) for document in (comparison.old, comparison.new))
+        before, after = (
+            columns_of(vendor, document) for document in (comparison.old, comparison.new)
+        )
         for column in after:
             if column not in before:
                 yield f"import column {column}: filled by name, without a line"

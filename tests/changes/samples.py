@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from random import Random
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -171,7 +171,11 @@ class Samples:
             yield from texts_matching(node["pattern"], least)
         yield from _OF_FORMAT.get(node.get("format", ""), [])
         if node.get("format") == "email":
-            yield from (f"{'a' * (size - 12)}@example.com" for size in sorted(self.pool.sizes) if 12 < size < 70)
+            yield from (
+                f"{'a' * (size - 12)}@example.com"
+                for size in sorted(self.pool.sizes)
+                if 12 < size < 70
+            )
         if 0 < least < LONGEST:
             yield "a" * least
         yield from _TEXTS
@@ -183,8 +187,8 @@ class Samples:
             yield from texts_matching(pattern, least)
 
     def _numbers(self, node: Json) -> Iterator[float]:
-        step = node.get("multipleOf", 1)
-        low = node.get("minimum", node.get("exclusiveMinimum", 0))
+        step: float = node.get("multipleOf", 1)
+        low: float = node.get("minimum") or node.get("exclusiveMinimum") or 0
         start = -(-low // step) * step
         yield from (start, start + step, start - step, start + 2 * step)
         yield from _NUMBERS
@@ -262,7 +266,7 @@ class Samples:
 
     # ------------------------------------------------------------------------------------------------- chance
 
-    def random(self, schema: Any, chance: random.Random, depth: int = 0) -> Any:
+    def random(self, schema: Any, chance: Random, depth: int = 0) -> Any:
         """A value by chance, which may not be valid: whoever takes it looks."""
         node = self.merged(schema)
         if depth > DEEPEST or "enum" in node or "const" in node:
@@ -278,16 +282,21 @@ class Samples:
         if kind == "object":
             return self._random_object(node, chance, depth)
         if kind == "array":
-            sizes = [size for size in {0, 1, 2, node.get("minItems", 0), *self.pool.sizes} if size <= 12]
-            return [self.random(node.get("items", {}), chance, depth + 1) for _ in range(chance.choice(sizes))]
+            sizes = [
+                size for size in {0, 1, 2, node.get("minItems", 0), *self.pool.sizes} if size <= 12
+            ]
+            return [
+                self.random(node.get("items", {}), chance, depth + 1)
+                for _ in range(chance.choice(sizes))
+            ]
         valid = [value for value in islice(self.values(node, depth), 90) if self.fits(node, value)]
         return self._pick(valid, chance)
 
-    def _pick(self, values: Iterable[Any], chance: random.Random) -> Any:
+    def _pick(self, values: Iterable[Any], chance: Random) -> Any:
         found = list(values)
         return chance.choice(found) if found else None
 
-    def _random_object(self, node: Json, chance: random.Random, depth: int) -> Json:
+    def _random_object(self, node: Json, chance: Random, depth: int) -> Json:
         made: Json = {}
         for name, schema in node.get("properties", {}).items():
             if name in node.get("required", []) or chance.random() < 0.6:
@@ -343,7 +352,7 @@ def _together(one: Json, other: Json) -> Json:
 
 def texts_matching(pattern: str, least: int = 0) -> list[str]:
     """A few texts that a regular expression matches; none where it has what is not understood here."""
-    from re import _parser  # type: ignore[attr-defined] # the parser of the standard library has no public name
+    from re import _parser  # the standard library's own parser, which has no public name
 
     try:
         parsed = _parser.parse(pattern)
@@ -385,7 +394,14 @@ def _part(operation: str, argument: Any, more: int, least: int) -> str | None:
     return None
 
 
-_CLASSES = {"CATEGORY_DIGIT": "0", "CATEGORY_WORD": "a", "CATEGORY_SPACE": " ", "CATEGORY_NOT_DIGIT": "a", "CATEGORY_NOT_SPACE": "a", "CATEGORY_NOT_WORD": "-"}
+_CLASSES = {
+    "CATEGORY_DIGIT": "0",
+    "CATEGORY_WORD": "a",
+    "CATEGORY_SPACE": " ",
+    "CATEGORY_NOT_DIGIT": "a",
+    "CATEGORY_NOT_SPACE": "a",
+    "CATEGORY_NOT_WORD": "-",
+}
 
 
 def _of_class(members: Any) -> str | None:

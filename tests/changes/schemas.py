@@ -17,7 +17,16 @@ from .samples import Step
 UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
 LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
 #: Keywords that say nothing about which values are valid.
-NOTES = ("description", "title", "example", "examples", "default", "readOnly", "writeOnly", "deprecated")
+NOTES = (
+    "description",
+    "title",
+    "example",
+    "examples",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+)
 _COMPARED = {
     *UPPER, *LOWER, *NOTES, "$ref", "type", "nullable", "enum", "const", "multipleOf", "pattern", "format", "uniqueItems", "items",
     "properties", "required", "additionalProperties", "anyOf", "oneOf", "allOf", "externalDocs", "xml",
@@ -51,24 +60,30 @@ class Finding:
     """The rule by itself, where the keywords as they stand would say more."""
 
     @property
-    def at_before(self) -> str:
-        """JSON pointer into the old document, to the place or the nearest one around it that is there."""
-        return _nearest(self.old, self.tail)
+    def at_before(self) -> str | None:
+        """JSON pointer into the old document; ``None`` where it has no such place."""
+        return _place(self.old, self.tail)
 
     @property
-    def at_after(self) -> str:
+    def at_after(self) -> str | None:
         """The same in the new one."""
-        return _nearest(self.new, self.tail)
+        return _place(self.new, self.tail)
 
 
-def _nearest(node: Node, tail: tuple[object, ...]) -> str:
+def _place(node: Node, tail: tuple[object, ...]) -> str | None:
     value: Any = node.value
     taken: list[object] = []
     for step in tail:
-        found = step in value if isinstance(value, dict) else isinstance(step, int) and isinstance(value, list) and step < len(value)
-        if not found:
-            break
-        value = value[step]
+        if isinstance(value, list) and isinstance(step, str):
+            # An item of `required` or `enum` by what it is: its number may be another one in the other document.
+            if step not in value:
+                return None
+            taken.append(value.index(step))
+            continue
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            return None
         taken.append(step)
     return node.at + pointer(*taken)
 
@@ -109,35 +124,67 @@ class _Walk:
         self.entered.discard((old.at, new.at))
 
     def below(self, old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
-        shared = [name for name in old.members.get("properties", {}) if name in new.members.get("properties", {})]
+        shared = [
+            name
+            for name in old.members.get("properties", {})
+            if name in new.members.get("properties", {})
+        ]
         for name in shared:
-            yield from self.schema(old.child("properties", name), new.child("properties", name), (*steps, ("member", name)))
+            yield from self.schema(
+                old.child("properties", name),
+                new.child("properties", name),
+                (*steps, ("member", name)),
+            )
         if "items" in old.members and "items" in new.members:
             yield from self.schema(old.child("items"), new.child("items"), (*steps, ("item", 0)))
-        if isinstance(old.members.get("additionalProperties"), dict) and isinstance(new.members.get("additionalProperties"), dict):
-            yield from self.schema(old.child("additionalProperties"), new.child("additionalProperties"), (*steps, ("other", 0)))
+        if isinstance(old.members.get("additionalProperties"), dict) and isinstance(
+            new.members.get("additionalProperties"), dict
+        ):
+            yield from self.schema(
+                old.child("additionalProperties"),
+                new.child("additionalProperties"),
+                (*steps, ("other", 0)),
+            )
         for word in ("anyOf", "oneOf", "allOf"):
             if word in old.members and word in new.members:
                 yield from self.branches(word, old, new, steps)
 
-    def branches(self, word: str, old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
+    def branches(
+        self, word: str, old: Node, new: Node, steps: tuple[Step, ...]
+    ) -> Iterator[Finding]:
         """Equal branches belong together; of the others those in the same order, if there are as many."""
         before = [child for _, child in old.each(word)]
         after = [child for _, child in new.each(word)]
-        gone = [number for number, child in enumerate(before) if not any(_same(child, each) for each in after)]
-        come = [number for number, child in enumerate(after) if not any(_same(child, each) for each in before)]
+        gone = [
+            number
+            for number, child in enumerate(before)
+            if not any(_same(child, each) for each in after)
+        ]
+        come = [
+            number
+            for number, child in enumerate(after)
+            if not any(_same(child, each) for each in before)
+        ]
         kind = _KEBAB[word]
         if len(gone) == len(come):
             for one, other in zip(gone, come, strict=True):
                 inner = (*steps, ("branch", (word, one, other)))
                 for each in self.schema(before[one], after[other], inner):
                     # What one alternative refuses another may take.
-                    yield evolve(each, effect="either") if word == "oneOf" and len(before) > 1 else each
+                    yield (
+                        evolve(each, effect="either")
+                        if word == "oneOf" and len(before) > 1
+                        else each
+                    )
             return
         for number in gone:
-            yield _branch(f"{kind}-branch-removed", old, new, steps, word, before[number], None, number)
+            yield _branch(
+                f"{kind}-branch-removed", old, new, steps, word, before[number], None, number
+            )
         for number in come:
-            yield _branch(f"{kind}-branch-added", old, new, steps, word, None, after[number], number)
+            yield _branch(
+                f"{kind}-branch-added", old, new, steps, word, None, after[number], number
+            )
 
     def wrapped(self, old: Node, new: Node, steps: tuple[Step, ...]) -> list[Finding] | None:
         """Where one side is an alternative of the other: the other alternatives were added or removed."""
@@ -146,13 +193,27 @@ class _Walk:
             if word in new.members and word not in old.members:
                 branches = [child for _, child in new.each(word)]
                 if any(_same(old, each) for each in branches):
-                    added = [(number, each) for number, each in enumerate(branches) if not _same(old, each)]
-                    return [_branch(f"{kind}-branch-added", old, new, steps, word, None, each, number) for number, each in added]
+                    added = [
+                        (number, each)
+                        for number, each in enumerate(branches)
+                        if not _same(old, each)
+                    ]
+                    return [
+                        _branch(f"{kind}-branch-added", old, new, steps, word, None, each, number)
+                        for number, each in added
+                    ]
             if word in old.members and word not in new.members:
                 branches = [child for _, child in old.each(word)]
                 if any(_same(new, each) for each in branches):
-                    removed = [(number, each) for number, each in enumerate(branches) if not _same(new, each)]
-                    return [_branch(f"{kind}-branch-removed", old, new, steps, word, each, None, number) for number, each in removed]
+                    removed = [
+                        (number, each)
+                        for number, each in enumerate(branches)
+                        if not _same(new, each)
+                    ]
+                    return [
+                        _branch(f"{kind}-branch-removed", old, new, steps, word, each, None, number)
+                        for number, each in removed
+                    ]
         return None
 
 
@@ -160,7 +221,14 @@ _KEBAB = {"anyOf": "any-of", "oneOf": "one-of", "allOf": "all-of"}
 
 
 def _branch(
-    kind: str, old: Node, new: Node, steps: tuple[Step, ...], word: str, before: Node | None, after: Node | None, number: int
+    kind: str,
+    old: Node,
+    new: Node,
+    steps: tuple[Step, ...],
+    word: str,
+    before: Node | None,
+    after: Node | None,
+    number: int,
 ) -> Finding:
     return Finding(
         kind,
@@ -196,14 +264,20 @@ def _followed(document: Json, value: Any, depth: int) -> Any:
     kept: Json = {}
     for name, each in value.items():
         if name == "properties":
-            kept[name] = {member: _followed(document, schema, depth + 1) for member, schema in each.items()}
+            kept[name] = {
+                member: _followed(document, schema, depth + 1) for member, schema in each.items()
+            }
         elif name not in NOTES and not name.startswith("x-"):
-            kept[name] = sorted(each) if name == "required" else _followed(document, each, depth + 1)
+            kept[name] = (
+                sorted(each) if name == "required" else _followed(document, each, depth + 1)
+            )
     return kept
 
 
 def _same(one: Node, other: Node) -> bool:
-    return json.dumps(canonical(one), sort_keys=True) == json.dumps(canonical(other), sort_keys=True)
+    return json.dumps(canonical(one), sort_keys=True) == json.dumps(
+        canonical(other), sort_keys=True
+    )
 
 
 def _plain(node: Node) -> str:
@@ -236,7 +310,9 @@ def types_of(node: Node, depth: int = 0) -> frozenset[str]:
             found |= {"null"}
     for word in ("anyOf", "oneOf"):
         if node.members.get(word):
-            found &= frozenset().union(*(types_of(child, depth + 1) for _, child in node.each(word)))
+            found &= frozenset().union(
+                *(types_of(child, depth + 1) for _, child in node.each(word))
+            )
     for _, child in node.each("allOf"):
         found &= types_of(child, depth + 1)
     return found
@@ -262,7 +338,17 @@ def _types(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
     left = after - {"null"}
     if stated and left and ("null" in before) != ("null" in after) and _ALL not in (before, after):
         kind = "nullable-removed" if "null" in before else "nullable-added"
-        yield Finding(kind, "null" in before, "null" in after, old, new, steps, ("type",), tail=("nullable",), rule={"types": True})
+        yield Finding(
+            kind,
+            "null" in before,
+            "null" in after,
+            old,
+            new,
+            steps,
+            ("type",),
+            tail=("nullable",),
+            rule={"types": True},
+        )
     elif stated == left:
         return
     if stated == left:
@@ -272,7 +358,17 @@ def _types(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
         kind = "type-widened"
     elif left < stated:
         kind = "type-narrowed"
-    yield Finding(kind, _shown(before), _shown(after), old, new, steps, ("type",), tail=("type",), rule={"types": True})
+    yield Finding(
+        kind,
+        _shown(before),
+        _shown(after),
+        old,
+        new,
+        steps,
+        ("type",),
+        tail=("type",),
+        rule={"types": True},
+    )
 
 
 def _shown(kinds: frozenset[str]) -> str:
@@ -327,7 +423,9 @@ def _bound_change(word: str, before: Any, after: Any) -> str:
 
 
 def _keyword(kind: str, word: str, old: Node, new: Node, steps: tuple[Step, ...]) -> Finding:
-    return Finding(kind, old.members.get(word), new.members.get(word), old, new, steps, (word,), tail=(word,))
+    return Finding(
+        kind, old.members.get(word), new.members.get(word), old, new, steps, (word,), tail=(word,)
+    )
 
 
 def _choices(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
@@ -339,10 +437,32 @@ def _choices(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]
         return
     for number, value in enumerate(before):
         if value not in after:
-            yield Finding("enum-value-removed", value, None, old, new, steps, ("enum",), tail=("enum", number), rule={"value": value})
+            tail = ("enum", value if isinstance(value, str) else number)
+            yield Finding(
+                "enum-value-removed",
+                value,
+                None,
+                old,
+                new,
+                steps,
+                ("enum",),
+                tail=tail,
+                rule={"value": value},
+            )
     for number, value in enumerate(after):
         if value not in before:
-            yield Finding("enum-value-added", None, value, old, new, steps, ("enum",), tail=("enum", number), rule={"value": value})
+            tail = ("enum", value if isinstance(value, str) else number)
+            yield Finding(
+                "enum-value-added",
+                None,
+                value,
+                old,
+                new,
+                steps,
+                ("enum",),
+                tail=tail,
+                rule={"value": value},
+            )
 
 
 # -------------------------------------------------------------------------------------------------------- objects
@@ -362,19 +482,49 @@ def _members(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]
             yield _added(name, name in needed_after and name not in needed_before, old, new, steps)
     for name in before:
         if name not in after:
-            yield _removed(name, name in needed_before and name not in needed_after, old, new, steps)
+            yield _removed(
+                name, name in needed_before and name not in needed_after, old, new, steps
+            )
     for name in needed_after:
         if name not in needed_before and (name in before or name not in after):
-            number = needed_after.index(name)
-            yield _about(name, "member-became-required", False, True, old, new, steps, ("required",), tail=("required", number))
+            yield _about(
+                name,
+                "member-became-required",
+                False,
+                True,
+                old,
+                new,
+                steps,
+                ("required",),
+                tail=("required", name),
+            )
     for name in needed_before:
         if name not in needed_after and (name in after or name not in before):
-            number = needed_before.index(name)
-            yield _about(name, "member-became-optional", True, False, old, new, steps, ("required",), tail=("required", number))
+            yield _about(
+                name,
+                "member-became-optional",
+                True,
+                False,
+                old,
+                new,
+                steps,
+                ("required",),
+                tail=("required", name),
+            )
     yield from _others(old, new, steps)
 
 
-def _about(name: str, kind: str, before: Any, after: Any, old: Node, new: Node, steps: tuple[Step, ...], keys: tuple[str, ...], **more: Any) -> Finding:
+def _about(
+    name: str,
+    kind: str,
+    before: Any,
+    after: Any,
+    old: Node,
+    new: Node,
+    steps: tuple[Step, ...],
+    keys: tuple[str, ...],
+    **more: Any,
+) -> Finding:
     return Finding(kind, before, after, old, new, steps, keys, member=name, **more)
 
 
@@ -386,7 +536,9 @@ def _added(name: str, is_needed: bool, old: Node, new: Node, steps: tuple[Step, 
         effect = "either" if is_closed else "narrows"
     keys = ("required", "properties", "additionalProperties")
     value = new.members["properties"][name]
-    return _about(name, kind, None, value, old, new, steps, keys, effect=effect, tail=("properties", name))
+    return _about(
+        name, kind, None, value, old, new, steps, keys, effect=effect, tail=("properties", name)
+    )
 
 
 def _removed(name: str, was_needed: bool, old: Node, new: Node, steps: tuple[Step, ...]) -> Finding:
@@ -397,7 +549,9 @@ def _removed(name: str, was_needed: bool, old: Node, new: Node, steps: tuple[Ste
         effect = "either" if is_closed else "widens"
     keys = ("required", "properties", "additionalProperties")
     value = old.members["properties"][name]
-    return _about(name, kind, value, None, old, new, steps, keys, effect=effect, tail=("properties", name))
+    return _about(
+        name, kind, value, None, old, new, steps, keys, effect=effect, tail=("properties", name)
+    )
 
 
 def _others(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
@@ -412,7 +566,16 @@ def _others(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
         (None, False): "others-forbidden",
         (False, None): "others-allowed",
     }[_rank(before), _rank(after)]
-    yield Finding(kind, before, after, old, new, steps, ("additionalProperties",), tail=("additionalProperties",))
+    yield Finding(
+        kind,
+        before,
+        after,
+        old,
+        new,
+        steps,
+        ("additionalProperties",),
+        tail=("additionalProperties",),
+    )
 
 
 def _rank(others: Any) -> bool | None:
@@ -426,7 +589,9 @@ def _rest(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
     for word, name in {"items": "items", **_KEBAB}.items():
         before, after = old.members.get(word), new.members.get(word)
         if (before is None) != (after is None):
-            yield _keyword(f"{name}-set" if before is None else f"{name}-lifted", word, old, new, steps)
+            yield _keyword(
+                f"{name}-set" if before is None else f"{name}-lifted", word, old, new, steps
+            )
     for word in sorted({*old.members, *new.members} - _COMPARED):
         if not word.startswith("x-") and old.members.get(word) != new.members.get(word):
             yield _keyword("keyword-changed", word, old, new, steps)
@@ -450,7 +615,12 @@ def _notes(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]:
         if before != after:
             yield _keyword(names[_turn(before, after)], word, old, new, steps)
     component = ("/components/schemas/",)
-    if old.at.startswith(component) and new.at.startswith(component) and old.name != new.name and _same(old, new):
+    if (
+        old.at.startswith(component)
+        and new.at.startswith(component)
+        and old.name != new.name
+        and _same(old, new)
+    ):
         yield Finding("schema-renamed", old.name, new.name, old, new, steps, ())
 
 

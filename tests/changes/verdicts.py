@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from attrs import frozen
 
-from .nodes import Json, Node
+from .nodes import Node
 from .samples import MISSING, Samples, Step, around
 from .schemas import Finding, rule_of
 
@@ -69,7 +69,9 @@ class Rule:
 @cache
 def load_rules() -> dict[str, Rule]:
     """All kinds of change, by name."""
-    entries = yaml.load(Path(__file__).with_name("rules.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
+    entries = yaml.load(
+        Path(__file__).with_name("rules.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
+    )
     return {entry["kind"]: Rule(**entry) for entry in entries}
 
 
@@ -82,16 +84,26 @@ class Pair:
     new: Node
     old_samples: Samples
     new_samples: Samples
+    place: str
+    """Where it is, as changes name it."""
 
     @property
     def sender(self) -> tuple[Node, Samples]:
         """By whose schema values are sent: an old client's requests, a new service's responses."""
-        return (self.old, self.old_samples) if self.direction == "request" else (self.new, self.new_samples)
+        return (
+            (self.old, self.old_samples)
+            if self.direction == "request"
+            else (self.new, self.new_samples)
+        )
 
     @property
     def reader(self) -> tuple[Node, Samples]:
         """By whose schema they are read."""
-        return (self.new, self.new_samples) if self.direction == "request" else (self.old, self.old_samples)
+        return (
+            (self.new, self.new_samples)
+            if self.direction == "request"
+            else (self.old, self.old_samples)
+        )
 
     def breaks(self, value: Any) -> bool:
         """Whether a value is valid for the sender and not for the reader."""
@@ -118,7 +130,9 @@ def severity_of(finding: Finding, direction: Direction) -> Severity:
 def example_of(finding: Finding, pair: Pair) -> Any:
     """A whole value that the sender may send and the reader refuses because of this change, or ``MISSING``."""
     schema, sends = pair.sender
-    level, other = (finding.old, finding.new) if pair.direction == "request" else (finding.new, finding.old)
+    level, other = (
+        (finding.old, finding.new) if pair.direction == "request" else (finding.new, finding.old)
+    )
     rule = rule_of(finding, other)
     reads = pair.reader[1]
     tried = 0
@@ -164,8 +178,3 @@ def unlisted_break(pair: Pair, chance: random.Random, count: int) -> Any:
         if pair.breaks(value):
             return value
     return MISSING
-
-
-def as_json(value: Json) -> Json:
-    """A rule's data for a report."""
-    return dict(value)
