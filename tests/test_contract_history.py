@@ -146,7 +146,7 @@ def test_a_night_that_could_not_tell_is_not_read_as_good_news(tmp_path: Path) ->
     assert lines(report)[0].startswith("Nothing was compared")
     after = morning_after(tmp_path / "again.jsonl", [*nights, BROKEN])
     assert (
-        heading(after) == "Since the run of 2026-11-02 03:00 UTC (one run after it could not tell):"
+        heading(after) == "Since the run of 2026-11-02 03:00 UTC (1 run after it reached no verdict):"
     )
 
 

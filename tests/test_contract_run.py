@@ -145,7 +145,7 @@ def could_not_run(tmp_path: Path, code: int, line: str, says: str) -> None:
     assert says in line
     assert results["reason"] in line
     ET.parse(tmp_path / "junit.xml")
-    assert "could not say anything" in (tmp_path / "index.html").read_text("utf-8")
+    assert "reached no verdict" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_the_same_seed_sends_the_same_requests(

@@ -67,22 +67,18 @@ def test_a_credential_that_is_absent_or_wrong_is_answered_401(
     """Each wrong request follows a right one on the same connection, for contacts that exist."""
     service: Service = request.getfixturevalue(profile.name)
     header = profile.header_of(credential)
-    accept(service, valid(service), f"{service.api}.operation")
-    reject_credentials(
-        service,
-        valid(service).with_header(header, None),
-        credential.required,
-        f"a request without {header}",
-    )
+    right = valid(service)
+    operation = f"{service.api}.operation"
+    accept(service, right, operation)
+    call = right.with_header(header, None)
+    reject_credentials(service, call, credential.required, f"a request without {header}")
     for reason, value in service.within(wrong_values(service, header).items(), least=2):
-        accept(service, valid(service), f"{service.api}.operation")
-        clause = credential.required if reason == "empty" else credential.checked
-        reject_credentials(
-            service,
-            valid(service).with_header(header, value),
-            clause,
-            f"a request whose {header} is {reason}",
-        )
+        accept(service, right, operation)
+        clause = credential.checked
+        if reason == "empty":
+            clause = credential.required
+        call = right.with_header(header, value)
+        reject_credentials(service, call, clause, f"a request whose {header} is {reason}")
 
 
 @pytest.mark.clause("{api}.no-server-error", "{api}.documented-statuses")

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from ...strategies import PLAIN_POOL
-from ..clauses import contract_of, load_clauses
+from ..clauses import Clause, contract_of, load_clauses
 from ..oracle import faults_of, refuse
 from ..profiles.registry import PROFILES
 from ..service import Call, NotExercised, Service
@@ -62,44 +62,68 @@ def breakages(api: str, value: Any, node: dict[str, Any]) -> Iterator[Any]:
     """Values that differ from a valid one in one place, each of them probably invalid there."""
     contract = contract_of(api)
     node = contract.resolve(node)
-    branches = [contract.resolve(each) for each in node.get("anyOf", [node])]
-    types = list(dict.fromkeys(each["type"] for each in branches if "type" in each))
-    taken = {type(good) for kind in types for good in _instances(kind)}
-    for kind in types:
-        yield from (each for each in WRONG_TYPES[kind] if type(each) not in taken)
+    branches = [contract.resolve(branch) for branch in node.get("anyOf", [node])]
+    yield from _wrong_types(branches)
     # The right value in one pair of brackets too many, or without those that it needs.
-    yield from [value[0]] if isinstance(value, list) and value else [[value]]
-    for each in branches:
-        if each.get("type") == "string":
-            yield from wrong_texts(each)
+    if isinstance(value, list) and value:
+        yield value[0]
+    else:
+        yield [value]
+    for branch in branches:
+        if branch.get("type") == "string":
+            yield from wrong_texts(branch)
     if isinstance(value, dict):
-        yield from ({} for _ in range(node.get("minProperties", 0)))
-        for name, member in value.items():
-            schema = node.get("properties", {}).get(name, node.get("additionalProperties"))
-            if name in node.get("required", []):
-                yield {key: kept for key, kept in value.items() if key != name}
-            if isinstance(schema, dict):
-                yield from ({**value, name: broken} for broken in breakages(api, member, schema))
+        yield from _broken_objects(api, value, node)
     if isinstance(value, list):
-        yield from ([] for _ in range(node.get("minItems", 0)))
-        for number, member in enumerate(value):
-            yield from (
-                [*value[:number], broken, *value[number + 1 :]]
-                for broken in breakages(api, member, node["items"])
-            )
-            if not isinstance(member, dict):  # behind one that is right, too
-                yield from ([*value, broken] for broken in breakages(api, member, node["items"]))
+        yield from _broken_arrays(api, value, node)
+
+
+def _wrong_types(branches: list[dict[str, Any]]) -> Iterator[Any]:
+    """Values of JSON types that no branch allows."""
+    types = list(dict.fromkeys(branch["type"] for branch in branches if "type" in branch))
+    allowed = {type(good) for kind in types for good in _instances(kind)}
+    for kind in types:
+        for wrong in WRONG_TYPES[kind]:
+            if type(wrong) not in allowed:
+                yield wrong
+
+
+def _broken_objects(api: str, value: dict[str, Any], node: dict[str, Any]) -> Iterator[Any]:
+    """An object that is empty, lacks a required member, or has one that is not valid."""
+    for _ in range(node.get("minProperties", 0)):
+        yield {}
+    for name, member in value.items():
+        schema = node.get("properties", {}).get(name, node.get("additionalProperties"))
+        if name in node.get("required", []):
+            yield {key: kept for key, kept in value.items() if key != name}
+        if isinstance(schema, dict):
+            for broken in breakages(api, member, schema):
+                yield {**value, name: broken}
+
+
+def _broken_arrays(api: str, value: list[Any], node: dict[str, Any]) -> Iterator[Any]:
+    """An array that is empty, or has an element that is not valid."""
+    for _ in range(node.get("minItems", 0)):
+        yield []
+    for number, member in enumerate(value):
+        for broken in breakages(api, member, node["items"]):
+            yield [*value[:number], broken, *value[number + 1 :]]
+        if not isinstance(member, dict):  # behind one that is right, too
+            for broken in breakages(api, member, node["items"]):
+                yield [*value, broken]
 
 
 def wrong_texts(node: dict[str, Any]) -> Iterator[str]:
-    """Texts that a schema of type string does not take."""
+    """Texts that a schema of type string does not allow."""
     yield from WRONG_FORMATS.get(node.get("format", ""), [])
-    yield from ["fax", "pigeon", "sms", "whatsapp", "emails"] if "enum" in node else []
+    if "enum" in node:
+        yield from ["fax", "pigeon", "sms", "whatsapp", "emails"]
     if "maxLength" in node:
-        yield "x" * (node["maxLength"] + 1)
-        yield "𠮷" * (node["maxLength"] + 1)
+        most = node["maxLength"]
+        yield "x" * (most + 1)
+        yield "𠮷" * (most + 1)
         # As many characters as are too many, and half as many once composed or seen.
-        yield "e\u0301" * (node["maxLength"] // 2) + "e" * (1 + node["maxLength"] % 2)
+        yield "e\u0301" * (most // 2) + "e" * (1 + most % 2)
     if node.get("minLength", 0) > 1:
         yield "x" * (node["minLength"] - 1)
 
@@ -148,18 +172,22 @@ def request_schemas(api: str) -> set[str]:
                 found.add(node["$ref"])
                 waiting.append(contract_of(api).resolve(node))
             waiting.extend(node.values())
-    return {each.removeprefix("#") for each in found}
+    return {pointer.removeprefix("#") for pointer in found}
 
 
 def field_clauses() -> list[str]:
     """The documented clauses that say what is refused for its form."""
-    return [
-        each.id
-        for each in load_clauses().values()
-        if (each.evidence, each.kind) == ("documented", "schema")
-        and any(each.at.startswith(pointer + "/") for pointer in request_schemas(each.api))
-        and not each.at.endswith("/properties")
-    ]
+    found = []
+    for clause in load_clauses().values():
+        is_rule = clause.evidence == "documented" and clause.kind == "schema"
+        if is_rule and _is_about_a_request(clause) and not clause.at.endswith("/properties"):
+            found.append(clause.id)
+    return found
+
+
+def _is_about_a_request(clause: Clause) -> bool:
+    pointers = request_schemas(clause.api)
+    return any(clause.at.startswith(f"{pointer}/") for pointer in pointers)
 
 
 def _hint(service: Service) -> str:
@@ -177,12 +205,13 @@ def _hint(service: Service) -> str:
 def test_a_body_that_breaks_one_rule_is_refused(
     clause: str, request: pytest.FixtureRequest
 ) -> None:
-    """For each rule of the schema: a request that breaks it and nothing else is answered 400."""
+    """For each rule of the schema: a request that breaks it and nothing else returns 400."""
     service: Service = request.getfixturevalue(clause.partition(".")[0])
     calls = calls_by_clause(service).get(clause, [])
     if not calls:
         raise NotExercised(
             f"no value of the requests that can be sent here breaks it; {_hint(service)}"
         )
+    why = f"a request that breaks “{load_clauses()[clause].says}”"
     for call in service.within(calls):
-        refuse(service, call, clause, f"a request that breaks “{load_clauses()[clause].says}”")
+        refuse(service, call, clause, why)

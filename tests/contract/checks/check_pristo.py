@@ -752,12 +752,18 @@ def test_custom_fields_take_text_up_to_the_limit(pristo: Service) -> None:
             contact = {"id": contact_id, "customFields": {keys[0]: letter * length}}
             why = f"a custom field of {length} times “{letter}”"
             ledger.upsert(contact, clause=clause, why=why)
-        why = f"a custom field of {limit + 1} times “{letter}”"
-        for key in pristo.within(keys):
-            custom = dict.fromkeys(keys, "x")
-            custom[key] = letter * (limit + 1)
-            call = pristo.upsert({"contact": {"id": contact_id, "customFields": custom}})
-            refuse(pristo, call, clause, why)
+        _refuse_beyond_the_limit(pristo, contact_id, letter)
+
+
+def _refuse_beyond_the_limit(service: Service, contact_id: str, letter: str) -> None:
+    """Each custom field alone with one letter too many."""
+    keys = custom_fields(service.endpoint)
+    length = custom_limit() + 1
+    for key in service.within(keys):
+        custom = {**dict.fromkeys(keys, "x"), key: letter * length}
+        call = service.upsert({"contact": {"id": contact_id, "customFields": custom}})
+        why = f"a custom field of {length} times “{letter}”"
+        refuse(service, call, "pristo.custom-value-limit", why)
 
 
 def custom_limit() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ from ...strategies import (
     unusual_text,
 )
 from ..oracle import accept, refuse, reject_credentials
-from ..profiles.pristo import POPULATION, custom_fields, full_contact
+from ..profiles.pristo import custom_fields, full_contact
 from ..profiles.profile import properties_of
 from ..service import Breach, Call, Exchange, Service
 from .check_fields import calls_by_clause
@@ -33,28 +32,35 @@ Json = dict[str, Any]
 @pytest.mark.clause("pristo.refused-writes-nothing")
 def test_no_body_that_breaks_a_rule_is_stored(pristo: Service) -> None:
     """All of them, about a contact whose every field is otherwise: a look behind each shows it as it was."""
-    ledger, full = Ledger(pristo), full_contact(pristo, PLAIN_POOL[2])
-    ledger.reset(PLAIN_POOL[2])
-    kept = {
-        name: f"kept {name}"
-        for name, schema in properties_of(pristo).items()
-        if name in full and set(schema) <= {"type", "description"}
-    }
-    kept |= {"email": address_of(PLAIN_POOL[2], "kept"), "phone": PHONES[30], "language": "fr"}
-    ledger.upsert(
-        {"id": PLAIN_POOL[2], **{name: value for name, value in kept.items() if name in full}}
-    )
-    broken = calls_by_clause(pristo).items()
-    about_the_contact = [
-        each
-        for each in broken
-        if not each[0].startswith(("pristo.body", "pristo.contact", "pristo.id"))
-    ]
-    for _, calls in pristo.within(about_the_contact):
+    contact_id = PLAIN_POOL[2]
+    full = full_contact(pristo, contact_id)
+    ledger = Ledger(pristo)
+    ledger.reset(contact_id)
+    kept: Json = {}
+    for name, schema in properties_of(pristo).items():
+        if set(schema) <= {"type", "description"}:
+            kept[name] = f"kept {name}"
+    kept |= {"email": address_of(contact_id, "kept"), "phone": PHONES[30], "language": "fr"}
+    known = {name: value for name, value in kept.items() if name in full}
+    ledger.upsert({"id": contact_id, **known})
+    for calls in pristo.within(_broken_contacts(pristo)):
         if calls:
             refused = [call for call in pristo.within(calls) if pristo.send(call).status >= 400]
-            with nothing_written(refused[-1] if refused else calls[-1]):
-                ledger.upsert({"id": PLAIN_POOL[2]})
+            last = calls[-1]
+            if refused:
+                last = refused[-1]
+            with nothing_written(last):
+                ledger.upsert({"id": contact_id})
+
+
+def _broken_contacts(service: Service) -> list[list[Call]]:
+    """Requests that break a rule about a contact's fields, by rule."""
+    others = ("pristo.body", "pristo.contact", "pristo.id")
+    found = []
+    for clause, calls in calls_by_clause(service).items():
+        if not clause.startswith(others):
+            found.append(calls)
+    return found
 
 
 @contextmanager
@@ -67,13 +73,9 @@ def nothing_written(call: Call) -> Iterator[None]:
             raise
         message = f"a request was refused, and what it brought is stored: {breach.message}"
         refused = Exchange(call, 400, {}, b"")
-        raise Breach(
-            "pristo.refused-writes-nothing",
-            message,
-            refused,
-            *breach.exchanges,
-            expects=breach.expects,
-        ) from None
+        clause = "pristo.refused-writes-nothing"
+        exchanges = (refused, *breach.exchanges)
+        raise Breach(clause, message, *exchanges, expects=breach.expects) from None
 
 
 @pytest.mark.clause("pristo.operation", "pristo.answer-shows-what-was-sent")
@@ -95,10 +97,10 @@ def test_any_realistic_contact_is_accepted_and_shown(pristo: Service, data: st.D
 @given(
     member=st.sampled_from(["name", "lastName", "phone", "language", "email"]), text=unusual_text()
 )
-def test_unusual_text_gets_a_documented_answer_from_pristo(
+def test_unusual_text_gets_a_documented_response_from_pristo(
     pristo: Service, member: str, text: str
 ) -> None:
-    """Text that nobody is called may be refused or taken; the answer is one of those that are documented."""
+    """Text that nobody is called may be refused or taken; the response is one of those that are documented."""
     pristo.begin_example()
     with pristo.sending():
         pristo.send(pristo.upsert({"contact": {"id": PLAIN_POOL[16], member: text}}))
@@ -119,12 +121,11 @@ class PristoMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def upsert(self, data: st.DataObject) -> None:
-        service = self.service
-        contacts = pristo_contacts(
-            properties_of(service), custom_fields(service.endpoint), ids=PLAIN_POOL[17:20]
-        )
+        properties = properties_of(self.service)
+        keys = custom_fields(self.service.endpoint)
+        contacts = pristo_contacts(properties, keys, ids=PLAIN_POOL[17:20])
         contact = data.draw(contacts)
-        with service.sending():
+        with self.service.sending():
             self.ledger.upsert(contact)
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]))
@@ -134,21 +135,18 @@ class PristoMachine(RuleBasedStateMachine):
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_without_key(self, contact_id: str, name: str) -> None:
-        call = self.service.upsert({"contact": {"id": contact_id, "name": name}}).with_header(
-            "X-API-Key", None
-        )
+        call = self.service.upsert({"contact": {"id": contact_id, "name": name}})
+        call = call.with_header("X-API-Key", None)
+        why = "a request without X-API-Key"
         with self.service.sending():
-            reject_credentials(
-                self.service, call, "pristo.key-required", "a request without X-API-Key"
-            )
+            reject_credentials(self.service, call, "pristo.key-required", why)
 
     @rule(contact_id=st.sampled_from(PLAIN_POOL[17:20]), name=names())
     def send_what_is_refused(self, contact_id: str, name: str) -> None:
         call = self.service.upsert({"contact": {"id": contact_id, "name": name, "email": 7}})
+        why = "a request whose email is a number"
         with self.service.sending():
-            refuse(
-                self.service, call, "pristo.email-is-string", "a request whose email is a number"
-            )
+            refuse(self.service, call, "pristo.email-is-string", why)
 
 
 def _run(machine: type[RuleBasedStateMachine], service: Service) -> None:
@@ -172,12 +170,9 @@ def test_what_was_created_in_this_run_is_still_there(pristo: Service) -> None:
     """Contacts that were new, after a hundred others: an upsert is an update, and keeps what they were."""
     ledger = Ledger(pristo)
     for number in pristo.within(range(min(100, pristo.contacts_to_spare)), least=0):
-        accept(
-            pristo,
-            pristo.upsert({"contact": {"id": pristo.fresh_id(f"one of many {number}")}}),
-            "pristo.operation",
-        )
+        contact_id = pristo.fresh_id(f"one of many {number}")
+        accept(pristo, pristo.upsert({"contact": {"id": contact_id}}), "pristo.operation")
     for contact_id, contact in list(pristo.created.items()):
-        ledger.stored[str(UUID(pristo.endpoint.value(POPULATION))), contact_id] = contact
-        # With a field, for an answer may show an id alone.
+        ledger.put(contact_id, contact)
+        # With a field, for a response may show an id alone.
         ledger.upsert({"id": contact_id, "name": "Grace"})

@@ -39,33 +39,34 @@ def operations_of(service: Service) -> Iterator[APIOperation[Any, Any, Any, Any]
 def prepared(service: Service, case: Case[Any]) -> Call:
     """A generated request, made fit to be sent: right credentials, an account that exists, contacts of the pool."""
     request = case.as_transport_kwargs(base_url=service.endpoint.base_url)
-    body: bytes | None = None
-    if "json" in request:
-        body = json.dumps(
-            service.profile.gentle(service, request["json"]), ensure_ascii=False
-        ).encode("utf-8", "surrogatepass")
-    elif isinstance(request.get("data"), (bytes, str)):
-        body = (
-            request["data"].encode("utf-8", "surrogatepass")
-            if isinstance(request["data"], str)
-            else request["data"]
-        )
-    declared = (
-        contract_of(service.api)
-        .operation(case.operation.definition.raw["operationId"])
-        .header_parameters
-    )
-    headers = [*service.endpoint.credentials.items()]
-    headers += [
-        (name, str(value))
-        for name, value in (case.headers or {}).items()
-        if name.lower() in declared and _fits_in_header(str(value))
-    ]
-    if request["method"].upper() in ("POST", "PUT", "PATCH"):
+    method = request["method"].upper()
+    headers = [*service.endpoint.credentials.items(), *_declared_headers(service, case)]
+    if method in ("POST", "PUT", "PATCH"):
         headers.append(("Content-Type", "application/json"))
-    return Call(
-        request["method"].upper(), known_account(service, request["url"]), tuple(headers), body
-    )
+    url = known_account(service, request["url"])
+    return Call(method, url, tuple(headers), _body(service, request))
+
+
+def _body(service: Service, request: dict[str, Any]) -> bytes | None:
+    if "json" in request:
+        text = json.dumps(service.profile.gentle(service, request["json"]), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")
+    match request.get("data"):
+        case str(text):
+            return text.encode("utf-8", "surrogatepass")
+        case bytes(data):
+            return data
+        case _:
+            return None
+
+
+def _declared_headers(service: Service, case: Case[Any]) -> Iterator[tuple[str, str]]:
+    """Those of the generated headers that the operation declares and that HTTP allows."""
+    operation_id = case.operation.definition.raw["operationId"]
+    declared = contract_of(service.api).operation(operation_id).header_parameters
+    for name, value in (case.headers or {}).items():
+        if name.lower() in declared and _fits_in_header(str(value)):
+            yield name, str(value)
 
 
 def _fits_in_header(value: str) -> bool:
@@ -89,7 +90,7 @@ def known_account(service: Service, url: str) -> str:
 
 
 def exchange_is_right(service: Service, call: Call) -> None:
-    """Sends a generated request; what it breaks without doubt must be refused, and every answer is judged.
+    """Sends a generated request; what it breaks without doubt must be refused, and every response is judged.
 
     What is known to be broken is not found again by chance, for each find would be minimised.
     """
@@ -98,7 +99,7 @@ def exchange_is_right(service: Service, call: Call) -> None:
         exchange = service.send(call)
         plain = [clause for clause, must in faults if must]
         if plain and exchange.status < 300:
-            message = f"a request that breaks “{plain[0].says}” is answered {exchange.status}"
+            message = f"a request that breaks “{plain[0].says}” returned {exchange.status}"
             raise Breach(plain[0].id, message, exchange, expects=not_status(ACCEPTED))
     except Breach as breach:
         if breach.clause not in service.broken:

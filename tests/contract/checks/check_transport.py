@@ -1,4 +1,4 @@
-"""Transport: bodies that are no JSON, odd encodings, other methods and paths, many requests."""
+"""Transport: bodies that are not JSON, odd encodings, other methods and paths, many requests."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ def test_a_body_that_is_no_json_is_refused(service: Service) -> None:
         "has text after it": text.encode() + b"x",
     }
     for reason, body in service.within(bodies.items()):
-        refuse(
-            service, service.upsert(body), f"{service.api}.body-is-json", f"a body that {reason}"
-        )
+        call = service.upsert(body)
+        refuse(service, call, f"{service.api}.body-is-json", f"a body that {reason}")
 
 
 @pytest.mark.clause("{api}.body-required")
@@ -52,12 +51,9 @@ def test_a_body_of_another_json_type_is_refused(service: Service) -> None:
     """An array, a text, a number, a truth value and null."""
     bodies: list[object] = [[], [least(service)], "contact", 7, True, None]
     for body in service.within(bodies):
-        refuse(
-            service,
-            service.upsert(body),
-            f"{service.api}.body-is-object",
-            f"a body that is {type(body).__name__}, no object,",
-        )
+        call = service.upsert(body)
+        why = f"a body that is {type(body).__name__}, not an object,"
+        refuse(service, call, f"{service.api}.body-is-object", why)
 
 
 @pytest.mark.clause(
@@ -114,17 +110,19 @@ def test_many_valid_requests_in_a_row_are_accepted(service: Service) -> None:
     """What fails every now and then fails here; all of the pool is written, so that later runs add nothing to it."""
     creation = service.profile.creation
     written: set[tuple[str, ...]] = set()
-    for number in service.within(range(45 if service.settings.is_gentle else 90), least=3):
+    length = 90
+    if service.settings.is_gentle:
+        length = 45
+    for number in service.within(range(length), least=3):
         body = service.profile.pool_body(service, number)
-        exchange = accept(
-            service,
-            service.upsert(body),
-            f"{service.api}.operation",
-            f"valid request {number + 1} in a row",
-        )
+        call = service.upsert(body)
+        why = f"valid request {number + 1} in a row"
+        exchange = accept(service, call, f"{service.api}.operation", why)
         contact = service.profile.vendor.ordering_keys(body)
         if creation is not None and contact in written and exchange.status == creation.status:
-            message = f"a contact that was written a moment ago is answered {exchange.status}"
+            message = (
+                f"an upsert of a contact that was written a moment ago returned {exchange.status}"
+            )
             raise Breach(creation.update_clause, message, exchange, expects=updated())
         written.add(contact)
 
@@ -133,7 +131,10 @@ def test_many_valid_requests_in_a_row_are_accepted(service: Service) -> None:
 def test_each_new_connection_is_answered(service: Service) -> None:
     """Thirty connections, one request each."""
     call = service.upsert(least(service)).with_header("Connection", "close")
-    for _ in service.within(range(5 if service.settings.is_gentle else 30)):
+    connections = 30
+    if service.settings.is_gentle:
+        connections = 5
+    for _ in service.within(range(connections)):
         accept(service, call, f"{service.api}.operation")
 
 
@@ -149,10 +150,10 @@ ENVELOPES_OF_THROTTLED = [
 def test_throttled_answers_have_the_form_of_errors(
     api: str, request: pytest.FixtureRequest
 ) -> None:
-    """Judged with every answer; whether there was one depends on the service."""
+    """Judged with every response; whether there was one depends on the service."""
     service: Service = request.getfixturevalue(api)
     if not service.counters.throttled:
-        raise NotExercised("the service never answered 429")
+        raise NotExercised("the service never returned 429")
 
 
 # --------------------------------------------------------------------------------------------------------- probes
@@ -162,68 +163,72 @@ def test_throttled_answers_have_the_form_of_errors(
 def test_probe_rate_limit(service: Service, observe: Observe) -> None:
     """Whether the service throttled this run, and whether it said for how long."""
     throttled = service.counters.throttled
-    told = ", ".join(sorted(service.counters.retry_after)) or "without Retry-After"
-    observe(f"429 {throttled} times, Retry-After: {told}" if throttled else "no 429 in this run")
+    if throttled:
+        delays = ", ".join(sorted(service.counters.retry_after)) or "without Retry-After"
+        observe(f"429 {throttled} times, Retry-After: {delays}")
+    else:
+        observe("no 429 in this run")
 
 
 @pytest.mark.clause("{api}.other-methods")
 def test_probe_other_methods(service: Service, observe: Observe) -> None:
     """Safe methods alone on a live service."""
-    methods = ["GET", "HEAD", "OPTIONS"] + (
-        [] if service.settings.is_gentle else ["PUT", "PATCH", "DELETE"]
-    )
+    methods = ["GET", "HEAD", "OPTIONS"]
+    if not service.settings.is_gentle:
+        methods += ["PUT", "PATCH", "DELETE"]
+    base = evolve(service.upsert(least(service)), body=None).with_header("Content-Type", None)
     seen = []
     for method in methods:
-        call = evolve(service.upsert(least(service)), method=method, body=None).with_header(
-            "Content-Type", None
-        )
-        answer = service.send(call, judged=False)
-        seen.append(
-            f"{method} {answer.status}" + (" with Allow" if "allow" in answer.headers else "")
-        )
+        response = service.send(evolve(base, method=method), judged=False)
+        fate = f"{method} {response.status}"
+        if "allow" in response.headers:
+            fate += " with Allow"
+        seen.append(fate)
     observe(", ".join(seen))
 
 
 @pytest.mark.clause("{api}.other-paths")
 def test_probe_other_paths(service: Service, observe: Observe) -> None:
     """A path that nobody declared."""
-    call = service.upsert(least(service))
-    seen = [
-        service.send(
-            evolve(call, method="GET", body=None, url=call.url + tail), judged=False
-        ).status
-        for tail in ("/nothing", "x")
-    ]
-    observe(f"GET {', '.join(map(str, seen))}")
+    call = evolve(service.upsert(least(service)), method="GET", body=None)
+    seen = []
+    for tail in ("/nothing", "x"):
+        response = service.send(evolve(call, url=call.url + tail), judged=False)
+        seen.append(str(response.status))
+    observe(f"GET {', '.join(seen)}")
 
 
 @pytest.mark.clause("{api}.request-content-type")
 def test_probe_request_content_type(service: Service, observe: Observe) -> None:
     """JSON that is declared as text, as a form, or as nothing."""
     call = service.upsert(least(service))
-    kinds = ["text/plain", "application/x-www-form-urlencoded", None]
-    seen = [
-        f"{kind or 'none'}: {service.send(call.with_header('Content-Type', kind), judged=False).status}"
-        for kind in kinds
-    ]
+    seen = []
+    for kind in ("text/plain", "application/x-www-form-urlencoded", None):
+        response = service.send(call.with_header("Content-Type", kind), judged=False)
+        seen.append(f"{kind or 'none'}: {response.status}")
     observe(", ".join(seen))
 
 
+def _with_more(text: str, more: str) -> str:
+    """The text of a JSON object with more members at its end."""
+    return f"{text[:-1]}, {more}}}"
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "duplicate-members": lambda text: _with_more(text, text[1:-1]),
+    "deep-nesting": lambda text: _with_more(text, '"x": ' + "[" * 1000 + "]" * 1000),
+    "large-body": lambda text: _with_more(text, '"x": "' + "x" * 100_000 + '"'),
+}
+
+
 @pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(change, marks=pytest.mark.clause(f"{{api}}.{name}"), id=name)
-        for name, change in {
-            "duplicate-members": lambda text: text[:-1] + ", " + text[1:],
-            "deep-nesting": lambda text: text[:-1] + ', "x": ' + "[" * 1000 + "]" * 1000 + "}",
-            "large-body": lambda text: text[:-1] + ', "x": "' + "x" * 100_000 + '"}',
-        }.items()
-    ],
+    "name", [pytest.param(name, marks=pytest.mark.clause(f"{{api}}.{name}")) for name in CHANGES]
 )
-def test_probe_bodies(change: Callable[[str], str], service: Service, observe: Observe) -> None:
+def test_probe_bodies(name: str, service: Service, observe: Observe) -> None:
     """Every member twice; one of a thousand levels; a hundred kilobytes beside a valid request."""
-    body = change(json.dumps(least(service)))
-    observe(f"answered {service.send(service.upsert(body.encode()), judged=False).status}")
+    body = CHANGES[name](json.dumps(least(service)))
+    response = service.send(service.upsert(body.encode()), judged=False)
+    observe(f"returned {response.status}")
 
 
 @pytest.mark.clause("{api}.credentials-first")
@@ -233,13 +238,16 @@ def test_probe_credentials_first(service: Service, observe: Observe) -> None:
     for header in service.endpoint.credentials:
         call = call.with_header(header, "wrong")
     status = service.send(call).status
-    observe("credentials are judged first" if status == 401 else f"answered {status}")
+    if status == 401:
+        observe("credentials are judged first")
+    else:
+        observe(f"returned {status}")
 
 
 @pytest.mark.clause("{api}.server-is-https")
 def test_probe_server_is_https(service: Service, observe: Observe) -> None:
     """How this run reached the service."""
-    observe(
-        service.endpoint.base_url.partition(":")[0]
-        + (" on loopback" if service.endpoint.is_loopback else "")
-    )
+    way = service.endpoint.base_url.partition(":")[0]
+    if service.endpoint.is_loopback:
+        way += " on loopback"
+    observe(way)

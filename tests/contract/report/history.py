@@ -94,7 +94,10 @@ class Past:
             night = Night(line["run"], line["finished"], line["verdict"], line["spec"])
             self.nights.append(night)
             self.count += 1
-            self.silent = self.silent + 1 if line["verdict"] == "could-not-run" else 0
+            if line["verdict"] == "could-not-run":
+                self.silent += 1
+            else:
+                self.silent = 0
         night.results[line["clause"]] = line["result"]
         if line["verdict"] == "could-not-run":
             return
@@ -123,8 +126,9 @@ class History:
         if not self.unreadable:
             return None
         shown = ", ".join(map(str, self.unreadable[:5]))
-        more = f" and {len(self.unreadable) - 5} more" if len(self.unreadable) > 5 else ""
-        return f"{self.path} has damaged lines, which are passed over: {shown}{more}."
+        if len(self.unreadable) > 5:
+            shown += f" and {len(self.unreadable) - 5} more"
+        return f"{self.path} has damaged lines, which are skipped: {shown}."
 
 
 def read_history(path: Path) -> History:
@@ -219,9 +223,8 @@ def append_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    text = "".join(
-        json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines
-    )
+    written = [json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in lines]
+    text = "".join(f"{line}\n" for line in written)
     data = text.encode("utf-8", "backslashreplace")
     if not data:
         return
@@ -231,7 +234,8 @@ def append_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
         if end and path != Path(os.devnull):
             file.seek(end - 1)
             # A line that a kill cut off ends here, and spoils no other.
-            data = data if file.read(1) == b"\n" else b"\n" + data
+            if file.read(1) != b"\n":
+                data = b"\n" + data
         try:
             rest = memoryview(data)
             while rest:
@@ -300,39 +304,58 @@ def compare(
     ``clauses`` are those of ``results.json``; ``known`` are its known violations, by clause.
     """
     found: dict[str, list[Change]] = {
-        name: [] for name in ("new", "still", "mended", "changed", "not_checked")
+        "new": [],
+        "still": [],
+        "mended": [],
+        "changed": [],
+        "not_checked": [],
     }
     left = dict(looked)
     for clause in clauses:
         name = clause["id"]
-        was = left.pop(name, None)
-        entry = known.get(name)
-        ticket = entry["ticket"] if entry is not None else None
-        was_broken = was is not None and was.result == BROKEN
-        since = was.since if was is not None else None
-        if clause["result"] == BROKEN and was_broken:
-            found["still"].append(Change(name, since, ticket=ticket))
-        elif clause["result"] == BROKEN and was is None and entry is not None:
-            # No night tells of it, but whoever wrote the entry does.
-            found["still"].append(Change(name, entry["since"], ticket=ticket))
-        elif clause["result"] == BROKEN:
-            found["new"].append(Change(name, clause["since"], ticket=ticket))
-        elif clause["result"] == NOT_CHECKED:
-            if was_broken:
-                found["not_checked"].append(
-                    Change(name, since, now=clause["observation"], ticket=ticket)
-                )
-        elif was_broken:
-            found["mended"].append(Change(name, since, ticket=ticket))
-        elif (
-            was is not None
-            and was.result == clause["result"] == "observed"
-            and was.observation != clause["observation"]
-        ):
-            found["changed"].append(Change(name, since, was.observation, clause["observation"]))
+        seen = _change(clause, left.pop(name, None), known.get(name))
+        if seen is not None:
+            category, change = seen
+            found[category].append(change)
     for name, was in left.items():
         if was.result == BROKEN:
-            found["not_checked"].append(
-                Change(name, was.since, now="the suite has no such clause any more")
-            )
+            reason = "the suite has no such clause any more"
+            found["not_checked"].append(Change(name, was.since, now=reason))
     return found
+
+
+def _change(
+    clause: dict[str, Any], was: Seen | None, entry: Mapping[str, Any] | None
+) -> tuple[str, Change] | None:
+    """What there is to report of a clause, and under which category.
+
+    ``was`` is what it was when it was last looked at, ``entry`` is its entry among the known violations.
+    """
+    name = clause["id"]
+    ticket = entry["ticket"] if entry is not None else None
+    if clause["result"] == BROKEN:
+        return _broken(clause, was, entry)
+    if was is None:
+        return None
+    if was.result == BROKEN and clause["result"] == NOT_CHECKED:
+        reason = clause["observation"]
+        return "not_checked", Change(name, was.since, now=reason, ticket=ticket)
+    if was.result == BROKEN:
+        return "mended", Change(name, was.since, ticket=ticket)
+    is_observed = was.result == clause["result"] == "observed"
+    if is_observed and was.observation != clause["observation"]:
+        return "changed", Change(name, was.since, was.observation, clause["observation"])
+    return None
+
+
+def _broken(
+    clause: dict[str, Any], was: Seen | None, entry: Mapping[str, Any] | None
+) -> tuple[str, Change]:
+    name = clause["id"]
+    ticket = entry["ticket"] if entry is not None else None
+    if was is not None and was.result == BROKEN:
+        return "still", Change(name, was.since, ticket=ticket)
+    if was is None and entry is not None:
+        # No night has seen it, but whoever wrote the entry has.
+        return "still", Change(name, entry["since"], ticket=ticket)
+    return "new", Change(name, clause["since"], ticket=ticket)

@@ -39,7 +39,9 @@ class KnownViolation:
             return "passes-again"
         if today > self.until:
             return "expired"
-        return "broken" if result == "fail" else "not-checked"
+        if result == "fail":
+            return "broken"
+        return "not-checked"
 
     def remark(self, state: State) -> str | None:
         """One sentence for an entry that needs a hand, or None."""
@@ -85,21 +87,7 @@ def read_known(path: Path) -> tuple[KnownViolation, ...]:
     Raises:
         NotKnown: the file cannot be read, or an entry is not valid.
     """
-    try:
-        demand_file(path, LARGEST)
-        entries = yaml.load(path.read_text("utf-8-sig"), Loader=_Loader)  # noqa: S506  # a safe one
-    except ForeignHistory as reason:
-        raise NotKnown(str(reason)) from None
-    except OSError as error:
-        raise NotKnown(f"cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise NotKnown("is not UTF-8 text") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None)
-        why = f" ({problem})" if problem else ""
-        raise NotKnown(f"is not valid YAML{where}{why}") from None
+    entries = _read_yaml(path)
     if entries is None:
         return ()
     if not isinstance(entries, list):
@@ -113,27 +101,38 @@ def read_known(path: Path) -> tuple[KnownViolation, ...]:
     return known
 
 
+def _read_yaml(path: Path) -> Any:
+    try:
+        demand_file(path, LARGEST)
+        return yaml.load(path.read_text("utf-8-sig"), Loader=_Loader)  # noqa: S506  # a safe one
+    except ForeignHistory as reason:
+        raise NotKnown(str(reason)) from None
+    except OSError as error:
+        raise NotKnown(f"cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise NotKnown("is not UTF-8 text") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise NotKnown(f"is not valid YAML{_place_of(error)}") from None
+
+
+def _place_of(error: Exception) -> str:
+    """Where and why YAML is not valid, as far as an error has it."""
+    place = ""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        place += f" at line {mark.line + 1}"
+    problem = getattr(error, "problem", None)
+    if problem:
+        place += f" ({problem})"
+    return place
+
+
 def _entry(number: int, entry: Any) -> KnownViolation:
     if not isinstance(entry, Mapping):
         raise NotKnown(f"has an entry {number} that is not a mapping; give {', '.join(MEMBERS)}")
-    for name in MEMBERS:
-        if not entry.get(name):
-            raise NotKnown(f"has an entry {number} without '{name}'; give {', '.join(MEMBERS)}")
-    for name in entry:
-        if name not in MEMBERS:
-            raise NotKnown(
-                f"has an entry {number} with '{name}', which is not one of {', '.join(MEMBERS)}"
-            )
-    for name in MEMBERS:
-        if not isinstance(entry[name], str):
-            raise NotKnown(f"has an entry {number} whose '{name}' is not text")
+    _demand_members(number, entry)
     clause = entry["clause"]
-    if clause not in load_clauses():
-        near = difflib.get_close_matches(clause, load_clauses(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "specs/clauses.yaml lists them"
-        raise NotKnown(
-            f"has an entry {number} whose 'clause' {clause[:100]} is not one of the suite; {hint}"
-        )
+    _demand_clause(number, clause)
     since = _day(number, "since", entry["since"])
     until = _day(number, "until", entry["until"])
     if until < since:
@@ -141,6 +140,31 @@ def _entry(number: int, entry: Any) -> KnownViolation:
             f"has an entry {number} whose 'until' ({until}) lies before its 'since' ({since})"
         )
     return KnownViolation(clause, since, entry["ticket"], until)
+
+
+def _demand_members(number: int, entry: Mapping[str, Any]) -> None:
+    members = ", ".join(MEMBERS)
+    for name in MEMBERS:
+        if not entry.get(name):
+            raise NotKnown(f"has an entry {number} without '{name}'; give {members}")
+    for name in entry:
+        if name not in MEMBERS:
+            raise NotKnown(f"has an entry {number} with '{name}', which is not one of {members}")
+    for name in MEMBERS:
+        if not isinstance(entry[name], str):
+            raise NotKnown(f"has an entry {number} whose '{name}' is not text")
+
+
+def _demand_clause(number: int, clause: str) -> None:
+    if clause in load_clauses():
+        return
+    hint = "specs/clauses.yaml lists them"
+    near = difflib.get_close_matches(clause, load_clauses(), n=1)
+    if near:
+        hint = f"did you mean {near[0]}?"
+    raise NotKnown(
+        f"has an entry {number} whose 'clause' {clause[:100]} is not one of the suite; {hint}"
+    )
 
 
 def _day(number: int, name: str, text: str) -> date:

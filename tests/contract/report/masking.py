@@ -70,10 +70,13 @@ def masked_json(value: Any, secrets: Iterable[str], own: Collection[str] = ()) -
     if isinstance(value, list):
         return [masked_json(element, known, own) for element in value]
     if isinstance(value, dict):
-        return {
-            name: element if name in own else masked_json(element, known, own)
-            for name, element in value.items()
-        }
+        shown = {}
+        for name, element in value.items():
+            if name in own:
+                shown[name] = element
+            else:
+                shown[name] = masked_json(element, known, own)
+        return shown
     return value
 
 
@@ -82,9 +85,14 @@ def _may_stand_in(text: str, secret: str) -> bool:
     has_signs = ESCAPE_SIGNS.search(text) is not None
     if has_signs and not PLAIN.fullmatch(secret):
         return True
-    core = _reduced(secret[1:-1] if len(secret) >= SHORTEST_CUT else secret)
+    core = _reduced(secret)
+    if len(secret) >= SHORTEST_CUT:
+        core = _reduced(secret[1:-1])
     parts = _base64_parts(secret)
-    for level in _levels(text) if has_signs else (text,):
+    levels: tuple[str, ...] = (text,)
+    if has_signs:
+        levels = _levels(text)
+    for level in levels:
         if core in _reduced(level):
             return True
         standard = level.replace("\\", "").replace("-", "+").replace("_", "/")
@@ -111,19 +119,21 @@ def _levels(text: str) -> tuple[str, ...]:
 
 
 def _undone(escape: re.Match[str]) -> str:
-    code = int(escape["percent"] or escape["byte"] or escape["point"] or escape["code"], 16)
-    return chr(code) if code <= sys.maxunicode else ""
+    digits = escape["percent"] or escape["byte"] or escape["point"] or escape["code"]
+    code = int(digits, 16)
+    if code > sys.maxunicode:
+        return ""
+    return chr(code)
 
 
 @cache
 def _written(secret: str) -> re.Pattern[str]:
     """What matches a secret in all its forms, the longest first."""
     letters = [_letter(character) for character in secret]
-    if any(character != "-" for character in secret):
-        letters = [
-            f"{letter}?" if character == "-" else letter
-            for letter, character in zip(letters, secret, strict=True)
-        ]
+    is_of_dashes = set(secret) <= {"-"}
+    for place, character in enumerate(secret):
+        if character == "-" and not is_of_dashes:
+            letters[place] += "?"
     whole = "".join(letters)
     forms = [whole]
     if len(secret) >= SHORTEST_CUT:
@@ -179,7 +189,6 @@ def _base64_forms(secret: str) -> list[str]:
     forms = []
     for part in _base64_parts(secret):
         letters = {"+": "(?:[+-]|%2[Bb])", "/": "(?:[/_]|%2[Ff])"}
-        forms.append(
-            "".join(letters.get(character, character) for character in part) + "(?:=|%3[Dd]){0,2}"
-        )
+        written = "".join(letters.get(character, character) for character in part)
+        forms.append(f"{written}(?:=|%3[Dd]){{0,2}}")
     return forms

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..settings import apis_of_results
 from .history import BROKEN, NOT_CHECKED, Past, Seen, compare
+from .words import counted
 
 LISTED = 10  # clauses a category on a terminal; the page has all
 LONGEST_TEXT = 160  # characters of an observation
@@ -40,16 +41,17 @@ def morning_of(
     compared_with: dict[str, str | None] = {}
     silent: dict[str, int] = {}
     for api, nights in past.items():
-        compared_with[api] = (
-            nights.compared_with.finished if nights.compared_with is not None else None
-        )
+        compared_with[api] = None
+        if nights.compared_with is not None:
+            compared_with[api] = nights.compared_with.finished
         silent[api] = nights.silent
     for api in past:
         if previous is not None and api in apis_of_results(previous):
             compared_with[api] = previous.get("finished") or "an earlier run"
             silent[api] = 0
+    is_comparable = verdict != "could-not-run" and any(compared_with.values())
     report: Json = {
-        "is_comparable": verdict != "could-not-run" and any(compared_with.values()),
+        "is_comparable": is_comparable,
         "compared_with": compared_with,
         "silent": silent,
         "nights": {api: nights.count for api, nights in past.items()},
@@ -65,16 +67,15 @@ def looked_at(past: Mapping[str, Past], previous: Json | None) -> dict[str, Seen
     looked: dict[str, Seen] = {}
     for nights in past.values():
         looked |= nights.looked
-    for clause in (previous or {}).get("clauses", []):
-        of_this_run = clause["id"].partition(".")[0] in past
+    if previous is None:
+        return looked
+    finished = previous.get("finished") or ""
+    for clause in previous.get("clauses", []):
+        name = clause["id"]
+        of_this_run = name.partition(".")[0] in past
         if of_this_run and clause["result"] != NOT_CHECKED:
-            finished = (previous or {}).get("finished") or ""
-            looked[clause["id"]] = Seen(
-                clause["result"],
-                clause.get("observation"),
-                clause.get("since") or finished,
-                finished,
-            )
+            since = clause.get("since") or finished
+            looked[name] = Seen(clause["result"], clause.get("observation"), since, finished)
     return looked
 
 
@@ -99,22 +100,24 @@ def heading(morning: Json) -> str:
     else:
         runs = "the runs of " + ", ".join(f"{moment(when)} ({api})" for api, when in dates.items())
     if not morning["is_comparable"]:
-        return f"Nothing was compared: tonight's run could not tell. The last verdict is that of {runs}."
+        return f"Nothing was compared: tonight's run reached no verdict. The last verdict is that of {runs}."
     silent = max(morning["silent"].values(), default=0)
     if silent:
-        count = "one run" if silent == 1 else f"{silent} runs"
-        return f"Since {runs} ({count} after it could not tell):"
+        count = counted(silent, "run", "runs")
+        return f"Since {runs} ({count} after it reached no verdict):"
     return f"Since {runs}:"
 
 
 def moment(text: str) -> str:
     """A time of an ISO text to the minute; any other text as it is."""
     day, separator, time = text.partition("T")
-    return f"{day} {time[:5]} UTC" if separator and text.endswith("+00:00") else text
+    if separator and text.endswith("+00:00"):
+        return f"{day} {time[:5]} UTC"
+    return text
 
 
 def line_of(category: str, change: Json) -> str:
-    """What is said of one clause."""
+    """The line of one clause."""
     words = [change["clause"]]
     if category == "changed":
         words.append(f"{_short(change['before'])} -> {_short(change['now'])}")
@@ -129,56 +132,62 @@ def line_of(category: str, change: Json) -> str:
 
 def lines(morning: Json) -> list[str]:
     """The report for a terminal."""
-    said = [heading(morning)]
+    found = [heading(morning)]
     for name, title in CATEGORIES.items():
         changes = morning[name]
-        if not changes:
-            if name != "not_checked" and morning["is_comparable"]:
-                said.append(f"  {title}: none")
-            continue
-        said.append(f"  {title}: {len(changes)}")
-        said += [f"    {line_of(name, change)}" for change in changes[:LISTED]]
+        if changes:
+            found.append(f"  {title}: {len(changes)}")
+            found += [f"    {line_of(name, change)}" for change in changes[:LISTED]]
+        elif name != "not_checked" and morning["is_comparable"]:
+            found.append(f"  {title}: none")
         if len(changes) > LISTED:
-            said.append(f"    and {len(changes) - LISTED} more, on the report's page")
-    return said + [f"  note: {note}" for note in morning["notes"]]
+            found.append(f"    and {len(changes) - LISTED} more, on the report's page")
+    return found + [f"  note: {note}" for note in morning["notes"]]
 
 
 def markdown(results: Json, conclusion: str) -> str:
     """The report for the summary of a step of GitHub Actions."""
     morning = results["morning"]
-    said = [
-        f"## Contract of {_plain(' and '.join(results['apis']) or 'no API')}: {results['verdict']}",
-        "",
-        _plain(conclusion),
-        "",
-    ]
-    said += [_plain(heading(morning)), ""]
+    apis = " and ".join(results["apis"]) or "no API"
+    found = [f"## Contract of {_plain(apis)}: {results['verdict']}", ""]
+    found += [_plain(conclusion), ""]
+    found += [_plain(heading(morning)), ""]
     for name, title in CATEGORIES.items():
-        changes = morning[name]
-        if changes:
-            said += [f"**{title}** ({len(changes)})", ""]
-            said += [f"- {_plain(line_of(name, change))}" for change in changes[:50]]
-            said += [f"- and {len(changes) - 50} more"] if len(changes) > 50 else []
-            said.append("")
-    said += [f"- {_plain(note)}" for note in morning["notes"]]
+        found += _category(name, title, morning[name])
+    found += [f"- {_plain(note)}" for note in morning["notes"]]
     failures = results["failures"][:20]
     if failures:
-        said += ["", "| Broken clause | What was seen |", "| --- | --- |"]
-        said += [
-            f"| {_plain(failure['clause'])} | {_plain(_short(failure['message']))} |"
-            for failure in failures
-        ]
-    return "\n".join(said) + "\n\n"
+        found += ["", "| Broken clause | What was seen |", "| --- | --- |"]
+    for failure in failures:
+        message = _plain(_short(failure["message"]))
+        found.append(f"| {_plain(failure['clause'])} | {message} |")
+    return "\n".join(found) + "\n\n"
+
+
+def _category(name: str, title: str, changes: list[Json]) -> list[str]:
+    if not changes:
+        return []
+    found = [f"**{title}** ({len(changes)})", ""]
+    found += [f"- {_plain(line_of(name, change))}" for change in changes[:50]]
+    if len(changes) > 50:
+        found.append(f"- and {len(changes) - 50} more")
+    return [*found, ""]
 
 
 def _short(text: str | None) -> str:
     words = " ".join((text or "nothing").split())
-    return words if len(words) <= LONGEST_TEXT else words[: LONGEST_TEXT - 1] + "…"
+    if len(words) > LONGEST_TEXT:
+        return words[: LONGEST_TEXT - 1] + "…"
+    return words
 
 
 def _plain(text: str) -> str:
     """Text that Markdown and HTML leave as it is, in one line."""
     flat = " ".join(text.split())
-    return "".join(
-        each if each.isalnum() or each in " .,:;()-/=…·→'" else f"&#{ord(each)};" for each in flat
-    )
+    return "".join(_plain_letter(letter) for letter in flat)
+
+
+def _plain_letter(letter: str) -> str:
+    if letter.isalnum() or letter in " .,:;()-/=…·→'":
+        return letter
+    return f"&#{ord(letter)};"

@@ -50,7 +50,9 @@ def load_template() -> jinja2.Template:
 
 def sentence(text: str) -> str:
     """A text with a capital at its beginning, unless that is an address, and a full stop at its end."""
-    begin = text[:1] if "://" in text.partition(" ")[0] else text[:1].upper()
+    begin = text[:1]
+    if "://" not in text.partition(" ")[0]:
+        begin = begin.upper()
     return begin + text[1:].removesuffix(".") + "."
 
 
@@ -75,7 +77,7 @@ WORDS = {
     "fail": "broken",
     "observed": "observed",
     "not-exercised": "not checked",
-    "could-not-run": "the run could not say anything",
+    "could-not-run": "the run reached no verdict",
     "absent": "no such clause then",
 }
 
@@ -83,31 +85,25 @@ WORDS = {
 def strip(results: dict[str, Any], api: str, past: Past) -> dict[str, Any]:
     """Nights by clauses: the last nights, this one at the end; rows of clauses that were broken in one of them, then the others."""
     tonight = Night("", results["finished"], results["verdict"], "")
-    tonight.results = {
-        each["id"]: each["result"]
-        for each in results["clauses"]
-        if each["id"].startswith(api + ".")
-    }
+    for clause in results["clauses"]:
+        if clause["id"].startswith(f"{api}."):
+            tonight.results[clause["id"]] = clause["result"]
     nights = [*past.nights, tonight]
     names = dict.fromkeys(name for night in reversed(nights) for name in night.results)
     rows = []
     for name in names:
         cells = [_cell(night, name) for night in nights]
-        rows.append(
-            {
-                "clause": name,
-                "cells": cells,
-                "was_broken": any(cell["kind"] == "fail" for cell in cells),
-            }
-        )
+        was_broken = any(cell["kind"] == "fail" for cell in cells)
+        rows.append({"clause": name, "cells": cells, "was_broken": was_broken})
     return {"api": api, "nights": nights, "earlier": past.count, "rows": rows}
 
 
 def _cell(night: Night, clause: str) -> dict[str, str]:
-    kind = (
-        "could-not-run" if night.verdict == "could-not-run" else night.results.get(clause, "absent")
-    )
-    return {"kind": kind, "sign": SIGNS[kind], "words": f"{moment(night.finished)}: {WORDS[kind]}"}
+    kind = night.results.get(clause, "absent")
+    if night.verdict == "could-not-run":
+        kind = "could-not-run"
+    words = f"{moment(night.finished)}: {WORDS[kind]}"
+    return {"kind": kind, "sign": SIGNS[kind], "words": words}
 
 
 def drift(results: dict[str, Any], looked: Mapping[str, Seen]) -> list[dict[str, Any]]:
@@ -116,11 +112,12 @@ def drift(results: dict[str, Any], looked: Mapping[str, Seen]) -> list[dict[str,
     for clause in results["clauses"]:
         then = looked.get(clause["id"])
         is_checked = clause["result"] != NOT_CHECKED and results["morning"]["is_comparable"]
-        changed = (
-            then is not None
-            and is_checked
-            and (then.result, then.observation) != (clause["result"], clause["observation"])
-        )
+        changed = is_checked and then is not None and not _is_same(then, clause)
         if clause["result"] == "observed" or changed:
             rows.append({**clause, "then": then, "changed": changed})
     return rows
+
+
+def _is_same(then: Seen, clause: dict[str, Any]) -> bool:
+    now = (clause["result"], clause["observation"])
+    return (then.result, then.observation) == now
