@@ -33,3 +33,14 @@ def test_each_make_target_exists(page: str) -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
     named = set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text("utf-8")))
     assert named <= targets
+
+
+def test_a_third_api_touches_six_existing_files() -> None:
+    """The list of "Add an API" names them, each exists, and each speaks of the APIs that are there already."""
+    text = (ROOT / ".github/CONTRIBUTING.md").read_text("utf-8")
+    _, _, listed = text.partition("Edited, six existing files:")
+    paths = re.findall(r"`([\w./-]+\.\w+)`", listed.partition("`tests/toy_vendor/`")[0])
+    assert len(paths) == 6
+    for path in paths:
+        content = (ROOT / path).read_text("utf-8").lower()
+        assert "retainful" in content, path

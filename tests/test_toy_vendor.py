@@ -8,12 +8,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from contact_apis import AuthenticationError, InvalidRequestError, NotFoundError
+from contact_apis._mocking.service import Request, Response
+from contact_apis._openapi.document import Operation
 from contact_apis._vendors.registry import VENDORS
 from contact_apis.mock import MockServer
 from tests.importing.conftest import called
@@ -87,6 +91,48 @@ def command(vendors: Path, generated: Path, *words: str) -> subprocess.Completed
         text=True,
         check=False,
     )
+
+
+SUITE = """
+import sys
+import tests.contract.checks as checks
+import tests.contract.profiles as profiles
+folder = sys.argv.pop(1)
+profiles.__path__.append(folder + "/profiles")
+checks.__path__.append(folder + "/checks")
+from tests.contract.run import main
+sys.exit(main())
+"""
+"""The contract suite as it is where the vendor's profile and checks lie in the suite's own folders."""
+
+
+def contract(generated: Path, reports: Path, **variables: str) -> dict[str, Any]:
+    """The results of a run against the service that the environment names, in a process of its own."""
+    environment = {
+        **os.environ,
+        "TARGET": "live",
+        "API": NAME,
+        "PROFILE": "quick",
+        "SEED": "1",
+        "REPORTS": str(reports),
+        "PYTHONPATH": os.pathsep.join([str(generated), str(ROOT)]),
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SUITE, str(FOLDER)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    results: dict[str, Any] = json.loads((reports / "results.json").read_text("utf-8"))
+    return {**results, "exit_code": done.returncode, "output": done.stdout + done.stderr}
+
+
+def broken_clauses(results: dict[str, Any]) -> set[str]:
+    return {clause["id"] for clause in results["clauses"] if clause["result"] == "fail"}
 
 
 def requests_of(server: MockServer) -> list[tuple[str, str]]:
@@ -166,7 +212,80 @@ def test_a_missing_setting_is_named(
 
 def test_no_line_outside_its_folder_names_the_vendor() -> None:
     """What is true of the vendor lies in its folder: package, generated code and documents do not know it."""
-    for folder in ("contrib", "generated", "specs"):
+    for folder in ("contrib", "generated", "specs", "tests/contract"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert NAME not in path.read_text("utf-8", "replace").lower(), path
+
+
+def test_the_contract_suite_finds_that_the_mock_conforms(
+    generated: Path, server: MockServer, tmp_path: Path
+) -> None:
+    """The vendor's clauses, profile and checks are found by their folder, and every documented clause holds."""
+    results = contract(generated, tmp_path)
+    assert (results["verdict"], results["exit_code"]) == ("conforms", 0), results["output"]
+    assert {clause["id"].partition(".")[0] for clause in results["clauses"]} == {NAME}
+
+
+class ForgetsNobody:
+    """Says that a person was forgotten, every time."""
+
+    def act(self, operation: Operation, request: Request, body: Any) -> Response:
+        if operation.operation_id == "forgetPerson":
+            return Response(204)
+        response: Response = super().act(operation, request, body)  # type: ignore[misc] # a mixin of the mock
+        return response
+
+
+class HasProblemsWithoutDetail:
+    """Leaves out of its errors what they have to say."""
+
+    def error(self, operation: Operation | None, status: int, code: str, message: str) -> Response:
+        response: Response = super().error(operation, status, code, message)  # type: ignore[misc] # a mixin of the mock
+        assert response.body is not None
+        return attrs.evolve(response, body={"problem": {"kind": code}})
+
+
+class TakesAnyToken:
+    """Lets everybody in who has some token."""
+
+    def authorised(self, operation: Operation, request: Request) -> bool:
+        return request.headers.get("authorization", "").removeprefix("Bearer") != ""
+
+
+class TakesLongNicknames:
+    """Takes a nickname of any length."""
+
+    def read_body(self, operation: Operation, request: Request) -> tuple[Any, list[str]]:
+        body, faults = super().read_body(operation, request)  # type: ignore[misc] # a mixin of the mock
+        return body, [fault for fault in faults if "nickname" not in fault or "20" not in fault]
+
+
+@pytest.mark.parametrize(
+    ("fault", "clause"),
+    [
+        (ForgetsNobody, "forgotten-once"),
+        (HasProblemsWithoutDetail, "problem-envelope"),
+        (TakesAnyToken, "token-checked"),
+        (TakesLongNicknames, "nickname-is-short-text"),
+    ],
+)
+def test_the_contract_suite_detects_a_broken_service(
+    generated: Path,
+    vendor: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: type,
+    clause: str,
+) -> None:
+    """A service that breaks one promise violates the contract by the clause of that promise, and by no other."""
+    room = import_module(f"{vendor.folder}.mock")
+    honest = getattr(room, vendor.mock)
+    monkeypatch.setattr(room, vendor.mock, type(vendor.mock, (fault, honest), {}))
+    with MockServer() as running:
+        selected = {"CLAUSE": f"{NAME}.operation,{NAME}.{clause}"}
+        results = contract(generated, tmp_path, **running.env, **selected)
+    assert (results["verdict"], results["exit_code"]) == ("violates", 1), results["output"]
+    assert broken_clauses(results) == {f"{NAME}.{clause}"}
+    reproducer = tmp_path / f"reproducers/{NAME}.{clause}.sh"
+    assert reproducer.is_file()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from contact_apis._openapi.document import Operation, Schema
@@ -297,18 +297,18 @@ def _wrong_parameter(operation: Operation, call: Call) -> str | None:
     steps = ["paths", operation.template, operation.method.lower(), "parameters"]
     parts = urlsplit(call.url)
     paths = operation.match(parts.path) or {}
-    queries = dict(parse_qsl(parts.query, keep_blank_values=True))
+    queries = parse_qs(parts.query, keep_blank_values=True)
     headers = {name.lower(): value for name, value in call.headers}
     for number, (in_, name, schema, required) in enumerate(_parameters(operation)):
         given = {
-            "path": paths.get(name),
-            "query": queries.get(name),
-            "header": headers.get(name.lower()),
-        }.get(in_)
+            "path": _present(paths.get(name)),
+            "query": queries.get(name, []),
+            "header": _present(headers.get(name.lower())),
+        }.get(in_, [])
         place = f"{_pointer(steps)}/{number} ({in_} parameter {name})"
-        if given is None and required:
+        if required and not given:
             return f"{place} is required and is not sent"
-        if given is not None and schema is not None and _matches_as_text(schema, given) is False:
+        if given and schema is not None and not _takes(schema, given):
             return f"{place} does not take the value that is sent"
     for name in operation.credentials:
         if name.lower() not in headers:
@@ -324,6 +324,17 @@ def _parameters(operation: Operation) -> Iterator[tuple[str, str, Schema | None,
         parameter = contract.resolve(node)
         schema = contract.schema(parameter["schema"]) if "schema" in parameter else None
         yield parameter["in"], parameter["name"], schema, bool(parameter.get("required"))
+
+
+def _present(value: str | None) -> list[str]:
+    return [] if value is None else [value]
+
+
+def _takes(schema: Schema, given: list[str]) -> bool:
+    """Whether a parameter's values fit; a list is a parameter that is repeated (form style, exploded)."""
+    if schema.document.get("type") == "array":
+        return not schema.faults(given)
+    return all(_matches_as_text(schema, text) for text in given)
 
 
 def _matches_as_text(schema: Schema, given: str) -> bool:

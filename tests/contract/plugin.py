@@ -378,7 +378,7 @@ class SuitePlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        self.progress(item.nodeid)
+        self.progress(item.path.stem)
         return (yield)
 
     @pytest.hookimpl(wrapper=True)

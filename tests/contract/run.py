@@ -173,8 +173,8 @@ def _say_progress() -> Callable[[str], None]:
     """Names each group of checks once, when its first check starts."""
     said: set[str] = set()
 
-    def say(node: str) -> None:
-        group = node.partition("::")[0].rpartition("check_")[2].removesuffix(".py")
+    def say(module: str) -> None:
+        group = module.removeprefix("check_")
         if group not in said:
             said.add(group)
             print(f"  checking {group}", flush=True)

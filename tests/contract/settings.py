@@ -64,6 +64,16 @@ class Endpoint:
         """A setting of the profile; empty where the run was not told."""
         return self.values.get(name, "")
 
+    def secret_of(self, header: str) -> tuple[str, str]:
+        """The setting whose secret a header carries, and what stands before the secret there; empty for another header."""
+        for setting in self.profile.vendor.settings:
+            if setting.scheme is None:
+                continue
+            name, prefix = self.profile.contract.security_header(setting.scheme, "")
+            if name.lower() == header.lower():
+                return setting.name, prefix
+        return "", ""
+
     @property
     def is_loopback(self) -> bool:
         return is_loopback(urlsplit(self.base_url).hostname or "")

@@ -197,10 +197,9 @@ async def _send(
         (name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()
     ]
     if answer.status != 204:
-        headers += [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
+        if "Content-Type" not in answer.headers:
+            headers.append((b"content-type", b"application/json"))
+        headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if fault == "truncate":
         await send(

@@ -139,6 +139,9 @@ class MockService:
 
     def finish(self, operation: Operation, request: Request, answer: Response) -> None:
         """Adds to an answer what belongs to every answer."""
+        media_types = operation.response_media_types(answer.status)
+        if media_types and "application/json" not in media_types:
+            answer.headers["Content-Type"] = media_types[0]
         if "x-request-id" in operation.header_parameters:
             sent = request.headers.get("x-request-id", "")
             fits = sent and not operation.header_parameters["x-request-id"][0].faults(sent)

@@ -27,8 +27,9 @@ CREDENTIALS = [
 
 
 def wrong_values(service: Service, header: str) -> dict[str, str]:
-    """Values that are surely not the credential, by what is wrong with them."""
-    right = service.endpoint.credentials[header]
+    """Values of a header that surely do not hold the credential, by what is wrong with the secret in them."""
+    own, prefix = service.endpoint.secret_of(header)
+    right = service.endpoint.value(own)
     wrong = {
         "empty": "",
         "another of the same form": right[:-1] + ("0" if right[-1] != "0" else "1"),
@@ -47,13 +48,10 @@ def wrong_values(service: Service, header: str) -> dict[str, str]:
     }
     if not is_uuid(right) and right.swapcase() != right:
         wrong["in the other letter case"] = right.swapcase()
-    for other, value in service.endpoint.credentials.items():
-        if other != header:
-            wrong[f"the value of {other}"] = value
     for setting in service.profile.vendor.settings:
-        if setting.scheme is None:
+        if setting.name != own:
             wrong[f"the {setting.name} of the account"] = service.endpoint.value(setting.name)
-    return {reason: value for reason, value in wrong.items() if value != right}
+    return {reason: f"{prefix}{value}".strip() for reason, value in wrong.items() if value != right}
 
 
 def valid(service: Service) -> Call:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
+from hypothesis.errors import Unsatisfiable
 
 from ..clauses import contract_of, load_specification
 from ..expectations import ACCEPTED, not_status
@@ -144,4 +146,5 @@ def test_random_requests_are_answered_as_documented(service: Service) -> None:
                 with service.sending():
                     exchange_is_right(service, call)
 
-            check()
+            with suppress(Unsatisfiable):  # an operation that takes anything has no wrong request
+                check()

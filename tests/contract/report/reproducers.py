@@ -148,23 +148,16 @@ class Reproducer:
     def header_pieces(self, name: str, value: str) -> list[Piece]:
         """A header's value; one that is made from a credential is made from it again."""
         endpoint = self.settings.endpoint(self.api)
-        right = next(
-            (
-                each
-                for header, each in endpoint.credentials.items()
-                if header.lower() == name.lower()
-            ),
-            "",
-        )
-        if right and value != right and right not in value:
-            variable = self.settings.variables[right]
+        setting, prefix = endpoint.secret_of(name)
+        right = endpoint.value(setting)
+        wrong = value.removeprefix(prefix)
+        if right and wrong and right not in value and value.startswith(prefix):
+            variable = endpoint.profile.variable(setting)
             for changed, python, shell in WRONG:
-                if value and changed(right) == value:
-                    return [
-                        Piece(
-                            value, python.format(f'variable("{variable}")'), shell.format(variable)
-                        )
-                    ]
+                if changed(right) == wrong:
+                    text = python.format(f'variable("{variable}")')
+                    made = Piece(wrong, text, shell.format(variable))
+                    return [*self.pieces(prefix), made]
         return self.pieces(value)
 
     def path(self, call: Call) -> str:

@@ -1,0 +1,1 @@
+"""What would lie in ``tests/contract/checks`` for a vendor that is shipped."""

@@ -1,0 +1,1 @@
+"""What would lie in ``tests/contract/profiles`` for a vendor that is shipped."""
