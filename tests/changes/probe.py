@@ -6,13 +6,20 @@ import json
 import sys
 from pathlib import Path
 
+import attrs
+
 from tests.contract import clauses
+from tests.contract.profiles.registry import PROFILES
+
+#: A value that every setting of every API takes.
+ACCOUNT = "00000000-0000-4000-8000-000000000001"
 
 
 def main() -> None:
     """Has the suite read another document than the one in ``specs/``, and asks it."""
     api, file = sys.argv[1:]
     clauses.FILES[api] = Path(file)
+    PROFILES[api] = attrs.evolve(PROFILES[api], document=Path(file))
     from tests.contract.oracle import must_fit
     from tests.contract.preflight import base_requests
     from tests.contract.service import Service
@@ -24,9 +31,7 @@ def main() -> None:
         api,
         "http://127.0.0.1",
         credentials=_credentials(api),
-        population="00000000-0000-4000-8000-000000000001",
-        custom_fields=("tier",),
-        list_id="list",
+        values={each.name: ACCOUNT for each in PROFILES[api].settings},
     )
     service = Service(endpoint, Settings.__new__(Settings), lambda _exchange, _strictly: None)
     found: list[str] = []

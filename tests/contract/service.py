@@ -35,7 +35,7 @@ from .connection import Route, is_distrust, route_to
 from .expectations import Fact
 from .profiles.profile import Profile
 from .profiles.registry import PROFILES
-from .settings import Endpoint, Settings
+from .settings import CannotRun, Endpoint, Settings
 
 # Every id that the suite makes up is derived from this one, so a thousand runs leave the same contacts.
 NAMESPACE = UUID("6f0b7a52-3c1c-5d0a-9a0b-c0a7ac7a9150")
@@ -398,7 +398,13 @@ class Service:
             request_id: the ``X-Request-Id``.
             account: settings of the profile, by name, that are others than those of the run.
         """
-        path = self.profile.path({**self.endpoint.values, **(account or {})})
+        try:
+            path = self.profile.path({**self.endpoint.values, **(account or {})})
+        except LookupError as error:
+            document = self.profile.document.name
+            raise CannotRun(
+                f"{document} does not fit the suite's requests ({error}); adapt the suite before it judges the service."
+            ) from None
         headers = [*self.endpoint.credentials.items(), ("Content-Type", "application/json")]
         if request_id is not None:
             headers.append(("X-Request-Id", request_id))

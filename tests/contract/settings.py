@@ -297,7 +297,7 @@ def _endpoint(api: str, environ: Mapping[str, str]) -> Endpoint:
         values[setting.name] = read(profile, setting.name, environ)
     try:
         credentials = profile.headers(values)
-    except ConfigurationError as error:
+    except (ConfigurationError, LookupError) as error:
         raise CannotRun(f"{profile.document.name}: {error}; adapt the suite first.") from None
     return Endpoint(api, base_url, credentials, values)
 
