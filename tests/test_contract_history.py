@@ -102,6 +102,8 @@ def named(report: Json, category: str) -> list[str]:
 HONEST = ("conforms", {"a": "pass", "b": "pass", "c": "observed:never"})
 BROKEN = ("violates", {"a": "fail", "b": "pass", "c": "observed:never"})
 DOWN = ("could-not-run", {"a": "not-exercised", "b": "not-exercised", "c": "not-exercised"})
+OTHERWISE = ("conforms", {"a": "pass", "b": "pass", "c": "observed:always"})
+ONE_CLAUSE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "not-exercised"})  # CLAUSE=b
 UNSURE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "observed:always"})
 
 
@@ -116,7 +118,16 @@ UNSURE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "observed:alway
         ([HONEST, BROKEN, UNSURE], {"not_checked": ["a"], "changed": ["c"]}),
         ([HONEST, BROKEN, UNSURE, BROKEN], {"still": ["a"], "changed": ["c"]}),
         ([HONEST, UNSURE], {"changed": ["c"]}),
-        ([BROKEN], {"new": ["a"]}),
+        ([BROKEN], {"first": ["a"]}),
+        ([DOWN, BROKEN], {"first": ["a"]}),
+        ([UNSURE, BROKEN], {"first": ["a"], "changed": ["c"]}),
+        ([ONE_CLAUSE, BROKEN], {"first": ["a"]}),
+        ([ONE_CLAUSE, BROKEN, ONE_CLAUSE], {"not_checked": ["a"]}),
+        ([BROKEN, ONE_CLAUSE, BROKEN], {"still": ["a"]}),
+        ([BROKEN, ONE_CLAUSE, HONEST], {"mended": ["a"]}),
+        ([HONEST, ONE_CLAUSE, BROKEN], {"new": ["a"]}),
+        ([HONEST, ONE_CLAUSE, DOWN, OTHERWISE], {"changed": ["c"]}),
+        ([HONEST, UNSURE, DOWN, HONEST], {"changed": ["c"]}),
         ([HONEST, DOWN, HONEST], {}),
         ([DOWN], {}),
     ],
@@ -146,7 +157,8 @@ def test_a_night_that_could_not_tell_is_not_read_as_good_news(tmp_path: Path) ->
     assert lines(report)[0].startswith("Nothing was compared")
     after = morning_after(tmp_path / "again.jsonl", [*nights, BROKEN])
     assert (
-        heading(after) == "Since the run of 2026-11-02 03:00 UTC (1 run after it reached no verdict):"
+        heading(after)
+        == "Since the run of 2026-11-02 03:00 UTC (1 run after it reached no verdict):"
     )
 
 
@@ -174,7 +186,8 @@ def test_a_clause_is_broken_in_the_morning_as_it_was_when_it_was_last_checked(
     for verdict, results in nights:
         if verdict != "could-not-run":
             last |= {name: result for name, result in results.items() if result != "not-exercised"}
-    assert named(report, "new") == ([] if last.get("a") == "fail" else ["a"])
+    assert named(report, "new") == (["a"] if last.get("a") == "pass" else [])
+    assert named(report, "first") == ([] if "a" in last else ["a"])
     assert named(report, "still") == (["a"] if last.get("a") == "fail" else [])
     assert named(report, "mended") == (["b"] if last.get("b") == "fail" else [])
 
@@ -513,7 +526,7 @@ def test_the_verdict_of_a_run_with_known_violations(
     assert outcome.verdict == verdict
     assert words in conclusion(outcome.results)
     morning = outcome.results["morning"]
-    assert named(morning, "new") == [
+    assert named(morning, "first") == [
         each.removeprefix("pristo.")
         for each in broken
         if each not in {KEPT, *(one.get("clause") for one in known)}
@@ -608,6 +621,30 @@ def test_all_reports_begin_with_the_morning(
     summary = (tmp_path / "summary.md").read_text("utf-8").split("## ")
     assert len(summary) == 3
     assert summary[2].index("**new tonight** (1)") < summary[2].index("| Broken clause")
+
+
+def test_a_first_run_names_what_is_broken_and_calls_nothing_new(
+    read_settings: Callable[..., Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Terminal, page, JUnit and summary: nobody knows since when it is broken."""
+    outcome = finished_run(read_settings(), broken=(KEPT,))
+    outcome.environ = {**outcome.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    assert write_reports(outcome) == []
+    print_verdict(outcome)
+    places = [
+        capsys.readouterr().out,
+        (outcome.folder / "index.html").read_text("utf-8"),
+        (tmp_path / "summary.md").read_text("utf-8"),
+    ]
+    for text in places:
+        assert text.index("Nothing to compare with") < text.index("checked for the first time")
+        assert "new tonight" not in text
+    suite = ET.parse(outcome.folder / "junit.xml").getroot()[0]  # our own file
+    properties = {each.get("name"): each.get("value") for each in suite[0]}
+    assert properties["broken, checked for the first time"] == KEPT
+    assert properties["new tonight"] == "none"
+    (failure,) = suite.iter("failure")
+    assert (failure.get("message") or "").startswith("checked for the first time: ")
 
 
 def test_text_of_a_service_is_text_in_the_summary(read_settings: Callable[..., Settings]) -> None:

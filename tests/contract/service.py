@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import re
 import time
 import zlib
 from collections import deque
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from itertools import takewhile
 from math import ceil
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +34,7 @@ from .bounded import (
     read_body,
 )
 from .connection import Route, is_distrust, route_to
-from .expectations import Fact
+from .expectations import ACCEPTED, Fact
 from .profiles.profile import Profile
 from .profiles.registry import PROFILES
 from .settings import CannotRun, Endpoint, Settings
@@ -59,6 +61,13 @@ PAUSES_FOR_PROXY = (
     0.2,
     1.0,
 )  # seconds before a request is tried again that a proxy did not let through
+#: What a body raises that names no contact: some are sent broken, or nested too deeply, on purpose.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+# What a reproducer sends before the requests of its own check.
+FIRST_WRITES = 4  # of its contact
+LATEST_WRITES = 3
+LATEST_REQUESTS = 2
+LONGEST_HISTORY = 4_000  # steps that are kept to choose from
 KEPT_BODY = 20_000  # bytes of a response's body that are kept once it was judged
 DROPS_EXCUSED = (
     3  # times that a reused connection may turn out to be closed; after that none is used again
@@ -84,6 +93,21 @@ class Breach(AssertionError):
         self.fresh: tuple[str, ...] = ()
         """Ids that must be new whenever the sequence is sent."""
         Breach.latest = self
+
+    @property
+    def may_depend_on_its_contact(self) -> bool:
+        """Whether it may be seen only of a contact that was written before: wherever a write of it should be accepted."""
+        return not any(_refuses(fact) for fact in self.expects)
+
+    @property
+    def may_depend_on_other_contacts(self) -> bool:
+        """Whether another contact with the same address or number may be its cause: it was refused, and should not have been."""
+        return self.may_depend_on_its_contact and self.exchanges[-1].status >= 400
+
+    @property
+    def may_depend_on_the_request_before(self) -> bool:
+        """Whether it may show what belongs to another request."""
+        return any(fact.kind in ("member", "same-id", "echo") for fact in self.expects)
 
 
 class ServiceGone(Exception):
@@ -161,6 +185,20 @@ class Step:
     """Whether its answer had to be one of those that are documented."""
     started: float = 0.0
     """On a clock of seconds that knows no date."""
+
+    def holds(self, exchange: Exchange) -> bool:
+        """Whether this exchange is one of its own, as far as its body was kept."""
+        is_cut = len(exchange.body) >= KEPT_BODY
+        return any(each is exchange or (is_cut and each == exchange) for each in self.exchanges)
+
+    @property
+    def is_accepted(self) -> bool:
+        return all(200 <= each.status < 300 for each in self.exchanges)
+
+    @property
+    def addresses(self) -> set[str]:
+        """The e-mail addresses and phone numbers that it gives to contacts."""
+        return set[str]().union(*(_addresses_in(each.call) for each in self.exchanges))
 
 
 def _parsed(text: str | bytes, **options: Any) -> Any:
@@ -248,8 +286,10 @@ class Service:
         self._earlier_steps: deque[list[Step]] = deque(maxlen=100)
         #: Ids that were new when they were first sent.
         self.fresh: list[str] = []
-        #: The first writes of each of these, which later checks may rely on.
+        #: The first writes of each contact, which later checks may rely on.
         self._first_writes: dict[str, list[Step]] = {}
+        #: What was sent in this run, the checks before among it.
+        self._history: deque[Step] = deque(maxlen=LONGEST_HISTORY)
         self._has_example = False
         self.begin_check(Allowance(), "")
         #: Contacts that answered 201 in the population of the run, by id, as they must be stored since.
@@ -354,32 +394,58 @@ class Service:
         self._earlier_steps.clear()
 
     def _sequence(self, breach: Breach) -> list[Step]:
-        """All that was sent up to the request that shows the breach, and the first writes of its contact in earlier checks."""
+        """What was sent up to the request that shows the breach, and what that may depend on in earlier checks."""
         last = breach.exchanges[-1]
         for steps in reversed(self._earlier_steps):
             for number, step in enumerate(steps):
-                if any(
-                    each is last or (len(last.body) >= KEPT_BODY and each == last)
-                    for each in step.exchanges
-                ):
-                    return [*self._needed(breach, steps[: number + 1]), *steps[: number + 1]]
+                if step.holds(last):
+                    return self._with_history(breach, steps[: number + 1])
+        # A check may judge what an earlier one has sent.
+        for step in reversed(self._history):
+            if step.holds(last):
+                return self._with_history(breach, [step])
         latest = self._earlier_steps[-1] if self._earlier_steps else []
         shown = [
             Step((each,), started=time.monotonic())
             for each in breach.exchanges
             if each.status or each is last
         ]
-        return [*self._needed(breach, latest), *latest, *shown]
+        return self._with_history(breach, [*latest, *shown])
 
     def sequence_so_far(self, breach: Breach) -> list[Step]:
         """What is to be sent to see a breach again that does not end its check."""
-        return [*self._needed(breach, self._steps), *self._steps]
+        return self._with_history(breach, self._steps)
 
-    def _needed(self, breach: Breach, steps: list[Step]) -> list[Step]:
-        if not any(fact.scope == "updates" or fact.kind == "member" for fact in breach.expects):
-            return []
-        earlier = self._first_writes.get(_subject(self.profile, breach.exchanges[-1].call), [])
-        return [each for each in earlier if each not in steps]
+    def _with_history(self, breach: Breach, steps: list[Step]) -> list[Step]:
+        """These steps, after those of earlier checks on which the breach may depend."""
+        before = list(takewhile(lambda step: step not in steps, self._history))
+        call = breach.exchanges[-1].call
+        subject = _subject(self.profile, call)
+        first = self._first_writes.get(subject, []) if subject else []
+        needed: list[Step] = []
+        if breach.may_depend_on_its_contact and not self._is_in_known_state(subject, steps):
+            writes = [step for step in before if subject and self._is_about(step, subject)]
+            needed += [*first, *writes[-LATEST_WRITES:]]
+        if breach.may_depend_on_other_contacts:
+            reached_at = _addresses_in(call)
+            sharing = [step for step in before if reached_at & step.addresses]
+            needed += sharing[-LATEST_WRITES:]
+        if breach.may_depend_on_the_request_before and not any(
+            step.is_accepted for step in steps[:-1]
+        ):
+            accepted = [step for step in before if step.is_accepted]
+            needed += accepted[-LATEST_REQUESTS:]
+        in_order = [*(step for step in first if step not in before), *before]
+        return [*(step for step in in_order if step in needed and step not in steps), *steps]
+
+    def _is_about(self, step: Step, subject: str) -> bool:
+        return any(_subject(self.profile, each.call) == subject for each in step.exchanges)
+
+    def _is_in_known_state(self, subject: str, steps: Sequence[Step]) -> bool:
+        """Whether a check has written its contact before; one that was new in this run must be created all the same."""
+        is_fresh = subject.rpartition("/")[2] in self.fresh
+        has_written = any(step.is_accepted and self._is_about(step, subject) for step in steps[:-1])
+        return has_written and not is_fresh
 
     # ---------------------------------------------------------------------------------------------- building requests
 
@@ -635,15 +701,19 @@ class Service:
             *(Exchange(each, 0, {}, b"") for each in calls),
             expects=ANSWERED,
         )
-        self._steps.append(Step(breach.exchanges, started=time.monotonic()))
+        self._keep(Step(breach.exchanges, started=time.monotonic()))
         if self.counters.failures_in_a_row >= 3:
             raise ServiceGone(message) from breach
         raise breach from error
 
+    def _keep(self, step: Step) -> None:
+        self._steps.append(step)
+        self._history.append(step)
+
     def _note(self, exchanges: list[Exchange], judged: bool) -> None:
         step = Step(tuple(each.kept for each in exchanges), judged, time.monotonic())
         if exchanges[0].status != 429 or len(exchanges) > 1:
-            self._steps.append(step)
+            self._keep(step)
         for exchange in exchanges:
             self.counters.throttled += exchange.status == 429
             self.counters.statuses[exchange.status] = (
@@ -652,9 +722,9 @@ class Service:
             if exchange.status < 300:
                 self.counters.contacts.update(identities(self.api, exchange.call))
                 subject = _subject(self.profile, exchange.call)
-                if subject.rpartition("/")[2] in self.fresh:
-                    self._first_writes.setdefault(subject, [])
-                    self._first_writes[subject] = [*self._first_writes[subject], step][:4]
+                writes = self._first_writes.setdefault(subject, [])
+                if len(writes) < FIRST_WRITES and step not in writes:
+                    writes.append(step)
 
     def send_at_once(self, calls: Sequence[Call]) -> list[Exchange]:
         """Sends several requests so that all reach the service in the same moment.
@@ -755,8 +825,31 @@ def _subject(profile: Profile, call: Call) -> str:
     return next(iter(identities(profile.name, call)), "")
 
 
+def _addresses_in(call: Call) -> set[str]:
+    """The e-mail addresses and phone numbers in a request's body."""
+    found: set[str] = set()
+    with suppress(*UNREADABLE):
+        waiting = [call.json()]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                waiting += value.values()
+            elif isinstance(value, list):
+                waiting += value
+            elif isinstance(value, str) and ("@" in value or value.startswith("+")):
+                found.add(value)
+    return found
+
+
+def _refuses(fact: Fact) -> bool:
+    """Whether a request is expected to be refused."""
+    if fact.kind == "status":
+        return not re.search("(^|[|(])2", fact.value)
+    return fact.kind == "not-status" and fact.value == ACCEPTED
+
+
 def identities(api: str, call: Call) -> list[str]:
     """What the contacts of a request are recognised by, where it can be made out."""
-    with suppress(ValueError, TypeError, LookupError, AttributeError):
+    with suppress(*UNREADABLE):
         return list(PROFILES[api].identities(call))
     return []

@@ -301,9 +301,12 @@ def compare(
 ) -> dict[str, list[Change]]:
     """What is new, what stands, what is mended and what is observed otherwise, against the last look at each clause.
 
+    What is broken and was never looked at before is none of these: it is listed as ``first``.
+
     ``clauses`` are those of ``results.json``; ``known`` are its known violations, by clause.
     """
     found: dict[str, list[Change]] = {
+        "first": [],
         "new": [],
         "still": [],
         "mended": [],
@@ -358,4 +361,7 @@ def _broken(
     if was is None and entry is not None:
         # No night has seen it, but whoever wrote the entry has.
         return "still", Change(name, entry["since"], ticket=ticket)
+    if was is None:
+        # Whether it was broken before, nobody knows.
+        return "first", Change(name, clause["since"], ticket=ticket)
     return "new", Change(name, clause["since"], ticket=ticket)

@@ -79,6 +79,8 @@ def _standing(morning: Json) -> dict[str, str]:
         found[change["clause"]] = f"still broken since {moment(change['since'])}: "
     for change in morning["new"]:
         found[change["clause"]] = "new tonight: "
+    for change in morning["first"]:
+        found[change["clause"]] = "checked for the first time: "
     return found
 
 

@@ -12,12 +12,15 @@ from .words import counted
 LISTED = 10  # clauses a category on a terminal; the page has all
 LONGEST_TEXT = 160  # characters of an observation
 CATEGORIES = {
+    "first": "broken, checked for the first time",
     "new": "new tonight",
     "still": "still broken since",
     "mended": "mended",
     "changed": "changed observations",
     "not_checked": "not checked tonight, broken when last checked",
 }
+#: Categories that are not named where they have no clause.
+ONLY_WHERE_ANY = ("first", "not_checked")
 Json = dict[str, Any]
 
 
@@ -138,7 +141,7 @@ def lines(morning: Json) -> list[str]:
         if changes:
             found.append(f"  {title}: {len(changes)}")
             found += [f"    {line_of(name, change)}" for change in changes[:LISTED]]
-        elif name != "not_checked" and morning["is_comparable"]:
+        elif name not in ONLY_WHERE_ANY and morning["is_comparable"]:
             found.append(f"  {title}: none")
         if len(changes) > LISTED:
             found.append(f"    and {len(changes) - LISTED} more, on the report's page")

@@ -11,7 +11,7 @@ import jinja2
 
 from ..clauses import load_clauses
 from .history import NOT_CHECKED, Night, Past, Seen
-from .morning import CATEGORIES, heading, line_of, moment
+from .morning import CATEGORIES, ONLY_WHERE_ANY, heading, line_of, moment
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
@@ -31,6 +31,7 @@ def render_page(
         sentence=sentence,
         seen=first_failures(results["failures"]),
         categories=CATEGORIES,
+        only_where_any=ONLY_WHERE_ANY,
         heading=heading(results["morning"]),
         line_of=line_of,
         moment=moment,
