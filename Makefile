@@ -85,6 +85,7 @@ mutants: setup ## the proof that the suite bites: it against every mutant and va
 soak: setup ## the long ones: 200,000 calls amid forks, cancellations and signals, 200 killed imports, 10,000 damaged inputs, all mutants with three seeds, the contract suite ten times
 	@IMPORT_KILLS=200 IMPORT_ROWS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_kill.py
 	@IMPORT_SIGNALS=2000 $(PY) -m pytest -n 2 -q tests/importing/test_signals.py
+	@IMPORT_PROCESSES=500 $(PY) -m pytest -q tests/importing/test_real_histories.py
 	@IMPORT_ROUNDS=10000 $(PY) -m pytest -n 2 -q tests/importing/test_differential.py
 	@IMPORT_INPUTS=5000 $(PY) -m pytest -n 2 -q tests/importing/test_inputs.py
 	@HOSTILE_SIZES=1 $(PY) -m pytest -q tests/client/test_memory.py

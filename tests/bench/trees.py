@@ -18,11 +18,11 @@ from .wrappers import SERVE
 
 PAIRS = int(os.environ.get("PAIRS", "21"))
 NOISE = 1.03
-KINDS = {"sync": 150, "async": 150, "bulk": 600}
-"""The kinds of calls, and how many of each make a block."""
+KINDS = {"sync": 150, "async": 150, "bulk": 600, "import": 3000, "retainful": 3000}
+"""The kinds of calls, and how many of each make a block; the last two are rows of whole imports, one kind for each API."""
 
 WORK = """
-import asyncio, gc, json, sys
+import asyncio, contextlib, gc, json, os, sys, tempfile
 from time import process_time
 from uuid import UUID
 from contact_apis import AsyncPristo, Pristo
@@ -43,12 +43,36 @@ def run_async(count):
 def run_bulk(count):
     states = [each.state for each in blocking.upsert_many([dict(id=each, **fields) for each in ids[:count]], concurrency=16)]
     assert states == ["updated"] * count, set(states)
+os.environ |= {"PRISTO_BASE_URL": url, "PRISTO_API_KEY": "not-a-secret", "PRISTO_POPULATION_ID": str(UUID(int=1))}
+os.environ |= {"RETAINFUL_BASE_URL": url, "RETAINFUL_API_KEY": "not-a-secret", "RETAINFUL_APP_ID": "app"}
+def imported(count, header, row, *options):
+    from contact_apis.cli import main
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        with open(folder + "/in.csv", "w") as file:
+            file.write(header + "".join(row(number) for number in range(count)))
+        sys.argv = ["contact-apis", "import", folder + "/in.csv", "--results", folder + "/results", *options]
+        code = 0
+        before = process_time()
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            try:
+                main()
+            except SystemExit as error:
+                code = error.code
+        assert not code, code
+        return process_time() - before
+def run_import(count):
+    row = lambda number: f"{UUID(int=number, version=4)},user{number}@example.com,Ada,Lovelace,+1202555{number % 10000:04},en\\n"
+    return imported(count, "id,email,name,last_name,phone,language\\n", row, "--to", "pristo")
+def run_retainful(count):
+    row = lambda number: f"user{number}@example.com,Ada,Lovelace,+1202555{number % 10000:04}\\n"
+    options = [f"--set={each}" for each in ("listIds=a", "consent.createdAt=2024-03-21", "consent.ip=192.0.2.7", "consent.source=import", "subscribed=true")]
+    return imported(count, "email,firstName,lastName,phone\\n", row, "--to", "retainful", *options)
 for line in sys.stdin:
     kind, count = line.split()
     gc.collect()
     before = process_time()
-    globals()["run_" + kind](int(count))
-    print(process_time() - before, flush=True)
+    own = globals()["run_" + kind](int(count))
+    print(own or process_time() - before, flush=True)
 """
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -18,6 +19,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from .service import Service
+from .warm import Warm
 
 RUNS = int(os.environ.get("IMPORT_KILLS", "3"))
 ROWS = int(os.environ.get("IMPORT_ROWS", "1500"))
@@ -83,8 +85,14 @@ def in_flight(journal: Path) -> set[str]:
             return set()
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm() as started:
+        yield started
+
+
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_a_kill_loses_nothing(tmp_path: Path, seed: int) -> None:
+def test_a_kill_loses_nothing(tmp_path: Path, warm: Warm, seed: int) -> None:
     """Killed at a random moment and run again until it ends: one final state a row, the last content of each contact in the service."""
     chance = random.Random(seed)  # chooses a moment, hides nothing
     path, journal, results = (
@@ -96,13 +104,14 @@ def test_a_kill_loses_nothing(tmp_path: Path, seed: int) -> None:
     interrupted: Counter[str] = Counter()
     with Service(latency=0.005, faults=0.02, seed=seed) as service:
         kills = chance.randint(1, 3)
+        words = ("import", path, "--to", "pristo", "--timeout", 1, "--max-retries", RETRIES)
         for _ in range(kills):
-            with started(path, service, "--results", str(results)) as running:
-                time.sleep(chance.uniform(0.3, 2.5))
+            with warm.start(tmp_path, service.env, *words, "--results", results) as running:
+                time.sleep(chance.uniform(0.0, 2.5))
                 running.send_signal(signal.SIGKILL)
             interrupted.update(in_flight(journal))
         for _ in range(5):
-            with started(path, service, "--results", str(results)) as running:
+            with warm.start(tmp_path, service.env, *words, "--results", results) as running:
                 _, said = running.communicate(timeout=PATIENCE)
             assert running.returncode in (0, 1), said
             if running.returncode == 0:

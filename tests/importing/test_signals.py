@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from .conftest import results_in
 from .service import Service
 from .test_kill import contact
+from .warm import Warm
 
 MOMENTS = int(os.environ.get("IMPORT_SIGNALS", "12"))
 ROWS = 200
@@ -44,8 +46,14 @@ def _nothing(number: int, frame: object) -> None:
     """What a handler does that is only there not to ignore."""
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm() as started:
+        yield started
+
+
 @pytest.mark.parametrize("seed", range(MOMENTS))
-def test_a_signal_at_any_moment(tmp_path: Path, seed: int) -> None:
+def test_a_signal_at_any_moment(tmp_path: Path, warm: Warm, seed: int) -> None:
     """It ends by itself with 0 or the signal's code; the next run has every row in, and none is sent twice but for what was unknown.
 
     Every second moment is within the last milliseconds, when the last responses arrive and the loop, the journal and the
@@ -58,7 +66,8 @@ def test_a_signal_at_any_moment(tmp_path: Path, seed: int) -> None:
         "id,name\n" + "".join(f"{contact(each)},Ada\n" for each in range(ROWS)), "utf-8"
     )
     with Service(latency=0.002) as service:
-        with start(path, service, "--results", str(results)) as running:
+        words = ("import", path, "--to", "pristo", "--results", results)
+        with warm.start(tmp_path, service.env, *words) as running:
             wanted = ROWS if seed % 2 else chance.randrange(1, ROWS)
             while len(service.times) < wanted and running.poll() is None:
                 time.sleep(0.0005)
@@ -73,7 +82,7 @@ def test_a_signal_at_any_moment(tmp_path: Path, seed: int) -> None:
             assert set(states) <= {"created", "pending"}
             assert states["created"] == len(service.applied)
             assert (running.returncode == 0) <= (states["created"] == ROWS)
-        with start(path, service) as again:
+        with warm.start(tmp_path, service.env, *words) as again:
             out, err = again.communicate(timeout=60)
         assert again.returncode == 0, out + err
     assert Counter(map(len, service.sent.values())) == {1: ROWS}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import contact_apis
 from contact_apis._importing.mapping import ColumnMapping, PhoneRules
 from contact_apis._importing.rows import InputError
+from contact_apis._values import phones
 from contact_apis._vendors.record_mapper import CellError
 from contact_apis._vendors.registry import VENDORS
 from tests.conftest import ROOT
@@ -253,6 +254,36 @@ def test_only_valid_numbers_go_out(text: str, country: str, region: str | None) 
         assert has_code or number.country_code == phonenumbers.country_code_for_region(
             named or "ZZ"
         )
+
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+@given(
+    region=st.sampled_from(REGIONS),
+    kind=st.integers(0, 10),
+    tail=st.text("0123456789", max_size=4),
+    place=st.integers(1, 5),
+    inserted=st.sampled_from(["", "", "0", "1", "8", "15"]),
+    home=st.sampled_from([None, "US", "IT", "AR"]),
+)
+@example("AR", 1, "", 3, "15", None)
+@example("IT", 0, "", 3, "0", "IT")
+def test_a_number_that_is_settled_is_read_as_any_other(
+    region: str, kind: int, tail: str, place: int, inserted: str, home: str | None
+) -> None:
+    """What is taken for a valid E.164 number without being parsed is what parsing it gives."""
+    number = phonenumbers.example_number_for_type(region, kind)
+    if number is None:
+        number = phonenumbers.example_number(region)
+    assert number is not None
+    text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    text = text[:place] + inserted + text[place : len(text) - len(tail)] + tail
+    if phones.is_settled(text):
+        parsed = phonenumbers.parse(text, home)
+        assert phonenumbers.is_valid_number(parsed)
+        assert text == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        assert phones.read_phone(text, home) == phones.PhoneNumber(text)
 
 
 def test_phone() -> None:

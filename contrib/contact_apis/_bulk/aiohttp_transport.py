@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
 from time import monotonic
@@ -52,10 +52,12 @@ class _Response(aiohttp.ClientResponse):
 
     _over: asyncio.Transport | None = None
 
-    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+    def start(
+        self, connection: aiohttp.connector.Connection
+    ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """As aiohttp does."""
         self._over = connection.transport
-        return await super().start(connection)
+        return super().start(connection)
 
     def discard(self) -> None:
         """Closes the connection, whoever has it."""
@@ -126,13 +128,14 @@ class AiohttpTransport(AbstractAsyncContextManager["AiohttpTransport"]):
             # That for connecting, TLS included, runs for new connections alone; it ends first, for then nothing was sent.
             connect = attempt.timeouts["connect"]
             read = attempt.timeouts["read"]
-            ends = [
-                None if connect is None or read is None else connect + read,
-                None if attempt.deadline is None else max(0.001, attempt.deadline - monotonic()),
-            ]
-            limits = _limits(
-                min((each for each in ends if each is not None), default=None), connect
-            )
+            total: float | None = None
+            if connect is not None and read is not None:
+                total = connect + read
+            if attempt.deadline is not None:
+                left = max(0.001, attempt.deadline - monotonic())
+                if total is None or left < total:
+                    total = left
+            limits = _limits(total, connect)
             async with self._session.request(
                 attempt.method,
                 self._url,
@@ -196,8 +199,13 @@ async def _read(response: aiohttp.ClientResponse, long_ones: asyncio.Semaphore) 
     """The body. A status that is no success is answer enough, whatever becomes of it."""
     body = Body(response.status, None)
     try:
-        while (chunk := await response.content.readany()) and body.size <= _PIECE:
+        chunk = await response.content.readany()
+        is_whole = response.content.at_eof() and len(chunk) <= _PIECE
+        if is_whole and "Content-Encoding" not in response.headers:
+            return chunk  # nothing to put together or to decode, as of nearly all responses
+        while chunk and body.size <= _PIECE:
             body.add(chunk)
+            chunk = await response.content.readany()
         if chunk:
             async with long_ones:
                 while chunk:

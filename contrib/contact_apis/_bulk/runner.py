@@ -74,7 +74,8 @@ class BulkRunner:
         if rate is not None:
             self._concurrency = min(concurrency, max(1, round(rate * LONGEST_QUEUE)))
         self._operation = service.upsert
-        self._headers = {"Content-Type": "application/json", **common_headers()}
+        plain = {"Content-Type": "application/json", **common_headers()}
+        self._headers = service.credentials.with_plain(plain)
         self._latest: dict[str, asyncio.Future[None]] = {}
         self._count = 0
 
@@ -171,7 +172,7 @@ class BulkRunner:
         Raises:
             APIError: the call did not succeed.
         """
-        headers = call.headers.with_plain(self._headers)
+        headers = self._headers.with_plain(call.id_header)
         method = self._operation.method
         while True:
             timeouts = call.begin(monotonic())

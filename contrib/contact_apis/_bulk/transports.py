@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
-from attrs import frozen
 
 from contact_apis._errors import ConfigurationError
 from contact_apis._http.connections import check_mocks, loading, patched
@@ -18,8 +17,7 @@ from contact_apis._http.secrets import SecretHeaders
 from contact_apis._http.session import AsyncClientTransport, Belongs, ClientTransport, check_open
 
 
-@frozen
-class Attempt:
+class Attempt(NamedTuple):
     """One request, as it goes out once."""
 
     method: str

@@ -32,6 +32,7 @@ Encoded = TypeVar("Encoded")
 PROBE = "contact_apis.probe"
 """Request extension: the body is meant to be rejected, so 400 and 401 are what is hoped for, and a success is not."""
 ID_HEADER = "X-Request-Id"
+_ID_NAME = ID_HEADER.lower()
 NO_ID = UUID(int=0)
 MOST_FAULTS = 20  # of a response that are reported; a hostile one has as many as it likes
 
@@ -131,10 +132,14 @@ class Call:
     @property
     def headers(self) -> SecretHeaders:
         """What identifies the caller and the call."""
-        named: dict[str, str] = {}
-        if ID_HEADER.lower() in self.operation.header_parameters:
-            named[ID_HEADER] = str(self.request_id)
-        return self.service.credentials.with_plain(named)
+        return self.service.credentials.with_plain(self.id_header)
+
+    @property
+    def id_header(self) -> dict[str, str]:
+        """What identifies the call, where the operation has a header for that."""
+        if _ID_NAME in self.operation.header_parameters:
+            return {ID_HEADER: str(self.request_id)}
+        return {}
 
     def begin(self, now: float) -> dict[str, float | None]:
         """Counts an attempt, and returns its timeouts (those of httpx, in seconds), none of which ends after the call."""
@@ -253,10 +258,7 @@ class Call:
 
     def _compare_ids(self, outcome: Response | Exception) -> None:
         """Logs once for each client that the service returns correlation ids of its own, which it may."""
-        if (
-            isinstance(outcome, Exception)
-            or ID_HEADER.lower() not in self.operation.header_parameters
-        ):
+        if isinstance(outcome, Exception) or _ID_NAME not in self.operation.header_parameters:
             return
         shown = outcome.headers.get(ID_HEADER)
         if (

@@ -27,6 +27,7 @@ from contact_apis._errors import (
     APIResponseValidationError,
     APIStatusError,
     AuthenticationError,
+    ContactAPIError,
     Fault,
     InternalServerError,
     PermissionDeniedError,
@@ -62,6 +63,7 @@ FORBIDDEN = (
     20  # rows in a row that the service answered with a 403 before the credentials are tried again
 )
 WINDOW = 64  # rows that are rejected for one reason, and no other row ended, before an import stops
+_SERVICE_IS_DOWN = (APIConnectionError, InternalServerError, RateLimitError)
 DISK_PATIENCE = 60.0  # seconds that outcomes which the journal cannot take are kept for it
 LEAST_DESCRIPTORS = 8  # with one connection
 SPARE_DESCRIPTORS = (
@@ -297,22 +299,27 @@ class Sender:
         self._note_soon()
         self._tally[outcome.state] += 1
         self._watch(outcome.state)
+        if error is None:
+            self._forbidden = 0
+            self._down = 0
+        else:
+            await self._judge(error)
+
+    async def _judge(self, error: ContactAPIError) -> None:
+        """Stops where an error is about more than its own row."""
         if isinstance(error, AuthenticationError):
             self._stop("credentials")
         elif isinstance(error, PermissionDeniedError):
             await self._check_credentials()
-        elif error is None:
-            self._forbidden = 0
-        self._look_for_one_reason(outcome)
-        self._down = (
-            self._down + 1
-            if isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
-            else 0
-        )
-        patience_is_over = (
-            isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_RETRY_AFTER
-        )
-        if self._down >= DOWN_AFTER or patience_is_over:
+        self._look_for_one_reason(error)
+        if isinstance(error, _SERVICE_IS_DOWN):
+            self._down += 1
+        else:
+            self._down = 0
+        asked = 0.0
+        if isinstance(error, RateLimitError):
+            asked = error.retry_after or 0.0
+        if self._down >= DOWN_AFTER or asked > LONGEST_RETRY_AFTER:
             self._stop("down")
 
     @property
@@ -351,17 +358,14 @@ class Sender:
         if not accepted:
             self._stop("credentials")
 
-    def _look_for_one_reason(self, outcome: UpsertOutcome) -> None:
+    def _look_for_one_reason(self, error: ContactAPIError) -> None:
         """Stops when a whole window of rows ended for one reason and nothing else happened: then it is not the rows.
 
         Such are rejections, redirects, and successes that break the contract, as a portal or another service sends them.
         """
-        error = outcome.error
-        if (
-            not isinstance(error, APIStatusError | APIResponseValidationError)
-            or self._keep_going
-            or self._is_proven
-        ):
+        if self._keep_going or self._is_proven:
+            return
+        if not isinstance(error, APIStatusError | APIResponseValidationError):
             return
         if isinstance(error, RateLimitError | InternalServerError):
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,8 @@ def read_phone(
     library = _library()
     if region is not None and region.upper() not in library.SUPPORTED_REGIONS:
         raise ConfigurationError("region must be two letters of a country, such as US")
+    if is_settled(text):
+        return PhoneNumber(text)
     repairs: list[str] = []
     cleaned = _unwrap(_visible(text, repairs), repairs)
     if lenient and _E164.fullmatch(cleaned) is not None:
@@ -110,6 +113,39 @@ def phone(
     for option, keyword in _KEYWORDS.items():
         reason = reason.replace(option, keyword)
     raise PhoneError(reason)
+
+
+def is_settled(text: str) -> bool:
+    """Whether a text is a valid number in E.164 with nothing to read into it, as most that machines write are.
+
+    The judgement is the library's. What is spared is its reading of what people write, which takes three times as long.
+    """
+    if _E164.fullmatch(text) is None:
+        return False
+    library = _library()
+    for end in (2, 3, 4):
+        code = int(text[1:end])
+        if code in library.COUNTRY_CODE_TO_REGION_CODE:
+            break
+    else:
+        return False
+    national = text[end:]
+    prefix = _national_prefix(code)
+    if national.startswith("0") or (prefix is not None and prefix.match(national) is not None):
+        return False  # a part of it may be only dialled
+    return bool(library.is_valid_number(library.PhoneNumber(code, int(national))))
+
+
+@cache
+def _national_prefix(code: int) -> re.Pattern[str] | None:
+    """What is dialled before national numbers within the country of this code, if there is such a thing."""
+    import phonenumbers
+
+    region = phonenumbers.region_code_for_country_code(code)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    if metadata is None or not metadata.national_prefix_for_parsing:
+        return None
+    return re.compile(metadata.national_prefix_for_parsing)
 
 
 def _how_written(number: phonenumbers.PhoneNumber) -> str:
