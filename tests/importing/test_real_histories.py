@@ -25,8 +25,8 @@ from attrs import define
 from .test_differential import CONSTANTS, FAULTS, History, Killed, Model, Sent
 from .warm import Running, Warm
 
-ROUNDS = int(os.environ.get("IMPORT_PROCESSES", "12"))
-HAPPENED = ("kill", "signal", "lost wal", "failed rows")
+ROUNDS = int(os.environ.get("IMPORT_PROCESSES", "8"))
+HAPPENED = ("kill", "signal", "failed rows")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
