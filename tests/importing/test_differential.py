@@ -629,7 +629,7 @@ def test_a_random_history_keeps_all_guarantees(
             raise
         happened += history.model.happened
         shutil.rmtree(folder)
-    if ROUNDS < 300:
-        return  # too few for everything to have come about
+    if ROUNDS < 300 or part > 1:
+        return  # two parts of thirty histories show that everything comes about; fewer need not
     events = (*EDITS, *FAULTS, *CONDITIONS, *OPTIONS)
     assert not [each for each in events if not happened[each]], happened
