@@ -60,7 +60,7 @@ hex() { # the bytes of a text as hexadecimal digits, in REPLY
     REPLY+=$digits
   done
 }
-read_json() { # of the hexadecimal digits of a text: each value's JSON pointer, type, and text; fails for what is no JSON
+read_json() { # of the hexadecimal digits of a text: each value's JSON pointer, type, and text; fails for what is not JSON
   awk '
     function bad() { if (!broken) broken = 1; p = length(s) + 1 }
     function byte() { return substr(s, p, 2) }
@@ -198,7 +198,7 @@ matches() {
   local LC_ALL=C pattern="^($1)\$"
   [[ $2 =~ $pattern ]]
 }
-status_of() { # in REPLY; 0 when no answer came
+status_of() { # in REPLY; 0 when no response came
   if [ -z "${statuses[$1]:-}" ]; then
     statuses[$1]=0
     code_of "$1"
@@ -212,9 +212,9 @@ code_of() { # how curl ended, in REPLY
   REPLY=$(sed -n "s/^$1 //p" "$dir/codes" | tail -n 1)
   REPLY=${REPLY:-0}
 }
-no_answer() { # why none came, in REPLY
+no_response() { # why none came, in REPLY
   code_of "$1"
-  REPLY="no answer came (curl $REPLY: $(tail -n 1 "$dir/errors"))"
+  REPLY="no response came (curl $REPLY: $(tail -n 1 "$dir/errors"))"
 }
 header_of() {
   LC_ALL=C tr -d '\r' <"$dir/$1.head" | LC_ALL=C awk -v name="$2:" '
@@ -233,13 +233,13 @@ expect() { # number of the request, kind, pattern for the status, JSON pointer o
   status_of "$i"
   status=$REPLY
   if [ "$status" = 0 ]; then
-    no_answer "$i"
+    no_response "$i"
     [ "$kind" != answered ] || shown "$REPLY" "$i"
     unknown "$REPLY"
     return
   fi
   if ! matches "$when" "$status"; then
-    unknown "the answer is $status: $(head -c 200 "$dir/$i.body" 2>/dev/null | tr -d '\0')"
+    unknown "the response is $status: $(head -c 200 "$dir/$i.body" 2>/dev/null | tr -d '\0')"
     return
   fi
   case $kind in
@@ -247,9 +247,9 @@ expect() { # number of the request, kind, pattern for the status, JSON pointer o
     status | not-status)
       if [ "$status" = 429 ] && ! matches "$value" 429; then unknown 'the service throttles'; return; fi
       if [ "$kind" = status ]; then
-        matches "$value" "$status" || shown "the answer is $status" "$i"
+        matches "$value" "$status" || shown "the response is $status" "$i"
       else
-        ! matches "$value" "$status" || shown "the answer is $status" "$i"
+        ! matches "$value" "$status" || shown "the response is $status" "$i"
       fi
       return ;;
     media)
@@ -273,7 +273,7 @@ expect() { # number of the request, kind, pattern for the status, JSON pointer o
     json=$'\n'$json$'\n'
   fi
   if [ "$json" = $'\nbroken\n' ]; then
-    [ "$kind" != json ] || shown 'the body is no JSON in UTF-8' "$i"
+    [ "$kind" != json ] || shown 'the body is not JSON in UTF-8' "$i"
     return
   fi
   hex "$path"
@@ -315,8 +315,8 @@ expect_at_once() { # pattern for the statuses in ascending order, without 429; f
   local i found=''
   found=$(for ((i = $2; i <= $3; i++)); do status_of "$i"; echo "$REPLY"; done | grep -v '^429$' | sort | tr '\n' ' ')
   found=${found% }
-  case " $found " in *' 0 '*) unknown 'of the requests at once some were not answered'; return ;; esac
-  [ -z "$found" ] || matches "$1" "$found" || shown "the answers are $found" "$3"
+  case " $found " in *' 0 '*) unknown 'some of the requests at once had no response'; return ;; esac
+  [ -z "$found" ] || matches "$1" "$found" || shown "the responses are $found" "$3"
   case $found in *' '*) ;; *) unknown 'all but one of the requests at once were throttled' ;; esac
 }
 begin() {
