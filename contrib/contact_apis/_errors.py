@@ -156,6 +156,6 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 def status_error(status: int) -> type[APIStatusError]:
     """The class for a status."""
-    return _BY_STATUS.get(status) or (
-        InternalServerError if 500 <= status <= 599 else APIStatusError
-    )
+    if 500 <= status <= 599:
+        return _BY_STATUS.get(status, InternalServerError)
+    return _BY_STATUS.get(status, APIStatusError)

@@ -30,12 +30,7 @@ def _names(entry: str, host: str, port: int | None) -> bool:
         return True
     address = _address(host)
     if "/" in entry:
-        try:
-            return address is not None and address in ip_network(
-                entry.replace("[", "").replace("]", ""), strict=False
-            )
-        except (TypeError, ValueError):
-            return False
+        return _is_in_network(address, entry)
     named = _address(entry)
     if (
         named is None
@@ -50,6 +45,15 @@ def _names(entry: str, host: str, port: int | None) -> bool:
         return named == address
     domain = entry.removeprefix("*").strip(".")
     return bool(domain) and (host == domain or host.endswith("." + domain))
+
+
+def _is_in_network(address: Address | None, entry: str) -> bool:
+    if address is None:
+        return False
+    try:
+        return address in ip_network(entry.replace("[", "").replace("]", ""), strict=False)
+    except (TypeError, ValueError):
+        return False
 
 
 def _address(text: str) -> Address | None:

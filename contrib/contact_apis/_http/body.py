@@ -28,7 +28,8 @@ class Body:
     """
 
     def __init__(self, status: int, deadline: float | None) -> None:
-        self._status, self._deadline = status, deadline
+        self._status = status
+        self._deadline = deadline
         self._received = bytearray()
 
     def add(self, chunk: bytes) -> None:

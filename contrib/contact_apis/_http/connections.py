@@ -29,7 +29,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -169,8 +169,11 @@ class Connections:
         while self._orphans:
             with suppress(IndexError):  # another thread was faster
                 self._end(self._orphans.pop())
-        found = None if self._waiting else self._take(mine)
-        return self._queue(mine, seconds) if found is None else found
+        if not self._waiting:
+            found = self._take(mine)
+            if found is not None:
+                return found
+        return self._queue(mine, seconds)
 
     def _take(self, mine: ref[Claim]) -> int | None:
         for number in range(CONNECTIONS):
@@ -338,7 +341,9 @@ class _Backend(httpcore.SyncBackend):
         left = self.deadline - monotonic()
         if left <= 0:
             raise late("the time for the whole call is over")
-        return left if timeout is None else min(left, timeout)
+        if timeout is None:
+            return left
+        return min(left, timeout)
 
     def close(self) -> None:
         for stream in self._opened:
@@ -435,7 +440,10 @@ class AsyncConnections:
     async def _free_place(self, seconds: float | None) -> None:
         try:
             # A free one is taken at once, without the price of a timer.
-            async with asyncio.timeout(seconds) if self._free.locked() else nullcontext():
+            if not self._free.locked():
+                await self._free.acquire()
+                return
+            async with asyncio.timeout(seconds):
                 await self._free.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("all connections are busy") from None
@@ -664,7 +672,9 @@ class _AsyncStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def _more(self, timeout: float | None) -> None:
         waiter = self._waiter = self._loop.create_future()
-        timer = None if timeout is None else self._loop.call_later(timeout, _too_late, waiter)
+        timer = None
+        if timeout is not None:
+            timer = self._loop.call_later(timeout, _too_late, waiter)
         try:
             await waiter
         finally:
@@ -739,7 +749,9 @@ HTTPCORE_ERRORS = (
 def _said(error: Exception) -> httpx.TransportError:
     """An error of httpcore as httpx has it, under the same name."""
     kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-    return kind(OUT_OF_DESCRIPTORS if is_exhausted(error.__cause__) else str(error))
+    if is_exhausted(error.__cause__):
+        return kind(OUT_OF_DESCRIPTORS)
+    return kind(str(error))
 
 
 def _extensions(response: Any) -> dict[str, Any]:

@@ -46,8 +46,10 @@ def _texts(sent: Json | list[Json] | str | float | None) -> Iterator[tuple[bool,
     """All names and values of a JSON value, each with whether it is a name."""
     if isinstance(sent, dict):
         yield from ((True, name) for name in sent)
-    if isinstance(sent, dict | list):
-        for each in sent.values() if isinstance(sent, dict) else sent:
-            yield from _texts(each)
+        for member in sent.values():
+            yield from _texts(member)
+    elif isinstance(sent, list):
+        for item in sent:
+            yield from _texts(item)
     elif sent is not None and not isinstance(sent, bool):
         yield False, str(sent)

@@ -56,9 +56,9 @@ class MockApp:
             return
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
-        fault = (
-            None if _is_foreign(headers) else self.faults.draw()
-        )  # a page that happens to be open is no client under test
+        fault = None
+        if not _is_foreign(headers):  # a page that happens to be open is not a client under test
+            fault = self.faults.draw()
         answer = self.answer(request, fault, too_large=body is None)
         self.received += 1
         kept = evolve(request, body=request.body[:SHOWN_BYTES])
@@ -70,19 +70,23 @@ class MockApp:
         if self.local and not is_loopback(_name_in(request.headers.get("host", "localhost"))):
             # A page elsewhere can give its name this machine's address, and would then read what is stored here.
             return JSONResponse({"error": "The Host is not this machine."}, 421)
-        if request.method in ("GET", "HEAD"):
-            if request.path == "/":
+        match request.method, request.path:
+            case "GET" | "HEAD", "/":
                 return HTMLResponse(_page())
-            if request.path == "/_mock/state":
+            case "GET" | "HEAD", "/_mock/state":
                 return JSONResponse(self.state())
-            if request.path == "/_mock/health":
+            case "GET" | "HEAD", "/_mock/health":
                 return JSONResponse({"status": "ok"})
-        if request.method == "POST" and request.path == "/_mock/reset":
-            if _is_foreign(request.headers):
-                return JSONResponse({"error": "Another origin may not reset the mock."}, 403)
-            self.reset()
-            return JSONResponse({"status": "ok"})
-        return None
+            case "POST", "/_mock/reset":
+                return self._reset_by(request)
+            case _:
+                return None
+
+    def _reset_by(self, request: Request) -> PlainResponse:
+        if _is_foreign(request.headers):
+            return JSONResponse({"error": "Another origin may not reset the mock."}, 403)
+        self.reset()
+        return JSONResponse({"status": "ok"})
 
     def reset(self) -> None:
         """Forgets contacts, requests and the faults that were asked for with a count."""
@@ -146,11 +150,9 @@ class MockApp:
 
 def _name_in(authority: str) -> str:
     """The host of a ``Host`` header, without its port."""
-    return (
-        authority.partition("]")[0].strip("[")
-        if authority.startswith("[")
-        else authority.partition(":")[0]
-    )
+    if authority.startswith("["):
+        return authority.partition("]")[0].strip("[")
+    return authority.partition(":")[0]
 
 
 def _is_foreign(headers: Mapping[str, str]) -> bool:
@@ -177,7 +179,9 @@ async def _read(receive: Receive) -> bytes | None:
         if size <= BODY_LIMIT:
             parts.append(chunk)
         if not message.get("more_body", False):
-            return b"".join(parts) if size <= BODY_LIMIT else None
+            if size > BODY_LIMIT:
+                return None
+            return b"".join(parts)
 
 
 async def _send(
@@ -190,7 +194,9 @@ async def _send(
     if fault == "reset":
         _reset(scope)
         return
-    body = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
+    body = b""
+    if answer.body is not None:
+        body = json.dumps(answer.body, ensure_ascii=False).encode()
     if fault == "malformed":
         body = b"<html>not JSON</html>"
     headers = [

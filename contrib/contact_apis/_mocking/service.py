@@ -70,11 +70,10 @@ class MockService:
             )
         else:
             body, faults = self.read(operation, request)
-            answer = (
-                self.error(operation, 400, "invalid_request", "; ".join(faults))
-                if faults
-                else self.act(operation, request, body)
-            )
+            if faults:
+                answer = self.error(operation, 400, "invalid_request", "; ".join(faults))
+            else:
+                answer = self.act(operation, request, body)
         self.finish(operation, request, answer)
         return answer
 
@@ -112,7 +111,9 @@ class MockService:
         if operation.body is None:
             return None, []
         if not request.body:
-            return None, ["the body is missing"] if operation.request_body.get("required") else []
+            if operation.request_body.get("required"):
+                return None, ["the body is missing"]
+            return None, []
         if (
             request.headers.get("content-type", "").split(";")[0].strip().lower()
             != "application/json"
@@ -135,7 +136,9 @@ class MockService:
         documented = [each for each in range(200, 300) if operation.documents(each)]
         status = min(documented, default=204)
         schema = operation.response_schema(status)
-        return Response(status, None if schema is None else minimal(self.contract, schema.document))
+        if schema is None:
+            return Response(status)
+        return Response(status, minimal(self.contract, schema.document))
 
     def finish(self, operation: Operation, request: Request, answer: Response) -> None:
         """Adds to an answer what belongs to every answer."""
@@ -144,8 +147,9 @@ class MockService:
             answer.headers["Content-Type"] = media_types[0]
         if "x-request-id" in operation.header_parameters:
             sent = request.headers.get("x-request-id", "")
-            fits = sent and not operation.header_parameters["x-request-id"][0].faults(sent)
-            answer.headers["X-Request-Id"] = sent if fits else str(uuid4())
+            if not sent or operation.header_parameters["x-request-id"][0].faults(sent):
+                sent = str(uuid4())
+            answer.headers["X-Request-Id"] = sent
 
     def error(self, operation: Operation | None, status: int, code: str, message: str) -> Response:
         """An error in the form that the specification gives this status (or 400, where it gives none).
@@ -176,21 +180,13 @@ def minimal(owner: Contract, node: Json, named: Mapping[str, str] | None = None)
     for choice in ("anyOf", "oneOf", "allOf"):
         if choice in node:
             parts = [minimal(owner, each, named) for each in node[choice]]
-            return (
-                {key: value for part in parts for key, value in part.items()}
-                if choice == "allOf"
-                else parts[0]
-            )
+            if choice == "allOf":
+                return {key: value for part in parts for key, value in part.items()}
+            return parts[0]
     if "enum" in node:
         return node["enum"][0]
     if "properties" in node or node.get("type") == "object":
-        members: Json = {}
-        for name, schema in node.get("properties", {}).items():
-            value = (named or {}).get(name) or minimal(owner, schema, named)
-            holds_named = bool(named) and isinstance(value, dict) and value != {}
-            if holds_named or name in node.get("required", []) or name in (named or {}):
-                members[name] = value
-        return members
+        return _minimal_object(owner, node, named or {})
     if "example" in node:
         return node["example"]
     empty: dict[str, Callable[[], Any]] = {
@@ -201,6 +197,18 @@ def minimal(owner: Contract, node: Json, named: Mapping[str, str] | None = None)
         "string": lambda: _TEXT.get(node.get("format", ""), "x" * max(1, node.get("minLength", 1))),
     }
     return empty.get(node.get("type", ""), dict)()
+
+
+def _minimal_object(owner: Contract, node: Json, named: Mapping[str, str]) -> Json:
+    """The required members, those that are named, and those that hold a named one."""
+    required = node.get("required", [])
+    members: Json = {}
+    for name, schema in node.get("properties", {}).items():
+        value = named.get(name) or minimal(owner, schema, named)
+        holds_named = bool(named) and isinstance(value, dict) and value != {}
+        if holds_named or name in required or name in named:
+            members[name] = value
+    return members
 
 
 _TEXT = {

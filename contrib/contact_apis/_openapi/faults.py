@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import jsonschema_rs
@@ -12,7 +12,6 @@ import jsonschema_rs
 from contact_apis._errors import Fault
 
 _KINDS = {"array": "an array", "integer": "a whole number", "null": "null", "object": "an object"}
-_BOUNDS = {"maxLength": "at most", "minLength": "at least"}
 
 
 def faults_of(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
@@ -25,26 +24,58 @@ def faults_of(error: jsonschema_rs.ValidationError) -> Iterator[Fault]:
         case "additionalProperties":
             for name in kind["unexpected"]:
                 yield Fault(_dotted([*error.instance_path, name]), "is not a field of the contract")
-        case "type":
-            kinds = [_KINDS.get(name, f"a {name}") for name in kind["types"]]
-            yield Fault(path, f"must be {' or '.join(kinds)}")
-        case "format":
-            yield Fault(path, f"must have the format {kind['format']}")
-        case "maxLength" | "minLength" as name:
-            yield Fault(path, f"must have {_BOUNDS[name]} {kind['limit']} characters")
-        case "minItems" | "minProperties":
-            members = "members"
-            if kind["limit"] == 1:
-                members = "member"
-            yield Fault(path, f"must have at least {kind['limit']} {members}")
-        case "enum":
-            options = ", ".join(map(str, _options(kind)))
-            yield Fault(path, f"must be one of {options}")
-        case "anyOf" | "oneOf" | "oneOfNotValid":
-            remedies = " or ".join(_remedies(kind["context"]))
-            yield Fault(path, remedies or "fits none of the accepted forms")
+        case rule if rule in _REMEDIES:
+            yield Fault(path, _REMEDIES[rule](kind))
         case _:
             yield Fault(path, f"breaks the rule {error.schema_path[-1]}: {error.message}")
+
+
+def _right_type(kind: Mapping[str, Any]) -> str:
+    kinds = [_KINDS.get(name, f"a {name}") for name in kind["types"]]
+    return f"must be {' or '.join(kinds)}"
+
+
+def _right_format(kind: Mapping[str, Any]) -> str:
+    return f"must have the format {kind['format']}"
+
+
+def _longer(kind: Mapping[str, Any]) -> str:
+    return f"must have at least {kind['limit']} characters"
+
+
+def _shorter(kind: Mapping[str, Any]) -> str:
+    return f"must have at most {kind['limit']} characters"
+
+
+def _more_members(kind: Mapping[str, Any]) -> str:
+    members = "members"
+    if kind["limit"] == 1:
+        members = "member"
+    return f"must have at least {kind['limit']} {members}"
+
+
+def _one_of_the_options(kind: Mapping[str, Any]) -> str:
+    options = ", ".join(map(str, _options(kind)))
+    return f"must be one of {options}"
+
+
+def _one_of_the_branches(kind: Mapping[str, Any]) -> str:
+    return " or ".join(_remedies(kind["context"])) or "fits none of the accepted forms"
+
+
+_REMEDIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "type": _right_type,
+    "format": _right_format,
+    "minLength": _longer,
+    "maxLength": _shorter,
+    "minItems": _more_members,
+    "minProperties": _more_members,
+    "enum": _one_of_the_options,
+    "anyOf": _one_of_the_branches,
+    "oneOf": _one_of_the_branches,
+    "oneOfNotValid": _one_of_the_branches,
+}
+"""What would mend a value that breaks a rule, by the rule."""
 
 
 def _remedies(branches: Iterable[Iterable[jsonschema_rs.ValidationError]]) -> Iterable[str]:
@@ -77,12 +108,16 @@ def _unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fau
                 yield from _unwritable(each, (*path, place))
         case float() if not math.isfinite(value):
             yield Fault(_dotted(path), "must be a finite number")
-        case str() if any("\ud800" <= each <= "\udfff" for each in value):
+        case str() if _has_surrogates(value):
             yield Fault(_dotted(path), "must be text without lone surrogates")
         case str() | int() | float() | None:
             return
         case _:
             yield Fault(_dotted(path), f"must be a JSON value, which {type(value).__name__} is not")
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _options(kind: Mapping[str, Any]) -> list[Any]:

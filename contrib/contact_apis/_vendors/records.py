@@ -71,7 +71,9 @@ def _meant(name: str, known: list[str]) -> str:
 
     plain = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
     found = get_close_matches(plain, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""
+    if not found:
+        return ""
+    return f"; did you mean {found[0]}?"
 
 
 def map_members(model: type[Any], models: ModuleType) -> dict[str, type[Any]]:
@@ -130,23 +132,26 @@ def check_record(contact: object, model: type[Any]) -> None:
     if isinstance(contact, Mapping | model):
         return
     kind = type(contact).__name__
-    if hasattr(contact, "_mapping"):
-        remedy = "read the rows with .mappings()"
-    elif hasattr(contact, "_asdict"):
-        remedy = 'pass its ._asdict(), or of a data frame .to_dict("records")'
-    elif hasattr(contact, "model_dump"):
-        remedy = "pass its .model_dump()"
-    elif hasattr(contact, "__dataclass_fields__"):
-        remedy = "pass dataclasses.asdict() of it"
-    elif isinstance(contact, tuple):
+    remedy = _ANY_REMEDY
+    if isinstance(contact, tuple):
         remedy = 'pass mappings: of a data frame .to_dict("records"), of a query .mappings()'
-    elif hasattr(contact, "keys"):
-        remedy = "pass dict() of it"
-    elif hasattr(contact, "to_dict"):
-        remedy = f"pass its .to_dict(), or a {model.__name__} of this service"
-    else:
-        remedy = 'pass mappings of field names to values, as .to_dict("records") of a data frame or .mappings() of a query gives'
+    for attribute, its_remedy in _REMEDIES.items():
+        if hasattr(contact, attribute):
+            remedy = its_remedy.format(model=model.__name__)
+            break
     raise TypeError(f"a contact must be a mapping or a generated model, not a {kind}; {remedy}")
+
+
+_REMEDIES = {
+    "_mapping": "read the rows with .mappings()",
+    "_asdict": 'pass its ._asdict(), or of a data frame .to_dict("records")',
+    "model_dump": "pass its .model_dump()",
+    "__dataclass_fields__": "pass dataclasses.asdict() of it",
+    "keys": "pass dict() of it",
+    "to_dict": "pass its .to_dict(), or a {model} of this service",
+}
+"""What to do with a contact that has this attribute; the first that it has decides."""
+_ANY_REMEDY = 'pass mappings of field names to values, as .to_dict("records") of a data frame or .mappings() of a query gives'
 
 
 def values_of(fields: Mapping[str, object]) -> dict[str, Any]:

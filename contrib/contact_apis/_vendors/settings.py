@@ -58,7 +58,9 @@ def check_options(kind: str, options: Secret[Mapping[str, object]], known: Itera
     unknown = [each for each in options.reveal() if each not in names]
     if unknown:
         near = difflib.get_close_matches(unknown[0], names, 1, 0.6)
-        hint = f"; did you mean {near[0]}=?" if near else f"; it takes {', '.join(names)}"
+        hint = f"; it takes {', '.join(names)}"
+        if near:
+            hint = f"; did you mean {near[0]}=?"
         raise TypeError(f"{kind}() has no keyword {unknown[0]!r}{hint}")
 
 
@@ -85,7 +87,9 @@ def base_url_of(
         or url.fragment
     ):
         raise ConfigurationError("base_url must be an https URL without user, query and fragment")
-    hosts = [allow_http] if isinstance(allow_http, str) else allow_http
+    hosts = allow_http
+    if isinstance(allow_http, str):
+        hosts = [allow_http]
     allowed = {host.strip("[]").lower() for host in hosts}
     if url.scheme == "http" and not (is_loopback(url.host) or url.host in allowed):
         raise ConfigurationError(

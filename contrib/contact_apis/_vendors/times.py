@@ -54,18 +54,19 @@ def with_times(value: object, faults: list[Fault], path: str = "") -> object:
     if isinstance(value, list):
         given = cast("list[object]", value)
         items = [with_times(each, faults, f"{path}[{place}]") for place, each in enumerate(given)]
-        return given if all(map(_same, given, items)) else items
+        if all(map(_same, given, items)):
+            return given
+        return items
     if isinstance(value, datetime) and value.utcoffset() is None:
         faults.append(Fault(path, "must have a time zone"))
     changed: dict[str, object] = {}
     for name, wire_name, kinds in _members(cast("Any", type(value))):
         member = getattr(value, name)
         place = f"{path}.{wire_name}".removeprefix(".")
-        read = (
-            _read(member, kinds, place, faults)
-            if kinds and isinstance(member, str)
-            else with_times(member, faults, place)
-        )
+        if kinds and isinstance(member, str):
+            read = _read(member, kinds, place, faults)
+        else:
+            read = with_times(member, faults, place)
         if read is not member:
             changed[name] = read
     if not changed:

@@ -29,15 +29,20 @@ class PristoMock(VendorMock):
         self.populations = list(populations)
         super().__init__(api_key=api_key, population_id=self.populations[0])
         self.stored: dict[UUID, dict[Any, Json]] = {UUID(each): {} for each in self.populations}
-        self.defined = None if custom_fields is None else list(custom_fields)
-        self.custom_fields = None if self.defined is None else set(self.defined)
+        self.defined: list[str] | None = None
+        self.custom_fields: set[str] | None = None
+        if custom_fields is not None:
+            self.defined = list(custom_fields)
+            self.custom_fields = set(self.defined)
 
     @classmethod
     def standard(
         cls, *, custom_fields: Iterable[str] | None = None, second_population: bool = False
     ) -> Self:
         """As every :class:`VendorMock`, with the fields of the constructor and one population or two."""
-        names = ["population", "second population"] if second_population else ["population"]
+        names = ["population"]
+        if second_population:
+            names.append("second population")
         return cls(fixed_uuid("pristo key"), map(fixed_uuid, names), custom_fields)
 
     def variables(self) -> dict[str, str]:

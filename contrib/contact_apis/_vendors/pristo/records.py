@@ -27,7 +27,9 @@ class PristoRecords(RecordMapper):
         self.custom = CUSTOM if CUSTOM in members else None
 
     def body(self, values: Json, custom: Json) -> Json:
-        return {"contact": {**values, CUSTOM: custom} if custom else values}
+        if custom:
+            return {"contact": {**values, CUSTOM: custom}}
+        return {"contact": values}
 
     def is_body(self, values: Mapping[str, object]) -> bool:
         return isinstance(values.get("contact"), dict)
