@@ -11,7 +11,7 @@ from tests.density import ROOT, Density, read_folder
 
 #: The figures of a folder may not be above these. Lower them when the figures fall; the aim is under 12, under 1 and under 22.
 MOST = {
-    "contrib/contact_apis": Density(conditionals=14.8, tuple_assignments=1.7, nodes_p90=23),
+    "contrib/contact_apis": Density(conditionals=10.6, tuple_assignments=1.4, nodes_p90=23),
     "tests/contract": Density(conditionals=10.5, tuple_assignments=0.8, nodes_p90=24),
 }
 SAMPLE = '''"""Two lines of docstring,

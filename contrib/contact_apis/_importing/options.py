@@ -120,20 +120,20 @@ class WordMeanings:
 RegionOption = Annotated[
     str | None,
     typer.Option(
-        help="Two letters, such as GB: where phone numbers without a country's code belong. A row's own country comes first."
+        help="Default region of phone numbers without a country code: two letters, such as GB. A row's own country takes precedence."
     ),
 ]
 PhonesOption = Annotated[
     PhoneForm,
     typer.Option(
         "--phones",
-        help="Whether digits that begin with a country's code need a plus, or are taken without.",
+        help="Whether a number with a country code must begin with +, or may omit it.",
     ),
 ]
 LenientPhonesOption = Annotated[
     bool,
     typer.Option(
-        "--lenient-phones", help="Take phone numbers of a possible length, assigned or not."
+        "--lenient-phones", help="Accept phone numbers of a possible length, assigned or not."
     ),
 ]
 
@@ -145,18 +145,18 @@ class ImportOptions:
     file: Annotated[
         str,
         typer.Argument(
-            help="CSV with a header, or JSON lines; plain or gzip; - for standard input.",
+            help="CSV with a header, or JSON Lines; plain or gzip; - for standard input.",
             metavar="FILE",
         ),
     ]
-    to: Annotated[Target, typer.Option(help="Whose contacts they become.")]
+    to: Annotated[Target, typer.Option(help="Target service.")]
     maps: Annotated[
         list[Assignment],
         typer.Option(
             "--map",
             metavar="COLUMN=FIELD",
             parser=Assignment.by_last_sign,
-            help="Which field a column fills, where its name does not say so.",
+            help="Map a column to a field. Needed where the names differ.",
         ),
     ] = field(factory=list[Assignment])
     sets: Annotated[
@@ -165,7 +165,7 @@ class ImportOptions:
             "--set",
             metavar="FIELD=VALUE",
             parser=Assignment.by_first_sign,
-            help="A value for every row; several list ids are separated by semicolons.",
+            help="Set a field to this value in every row. Separate list ids by semicolons.",
         ),
     ] = field(factory=list[Assignment])
     custom: Annotated[
@@ -176,7 +176,7 @@ class ImportOptions:
     ] = field(factory=list[str])
     ignored: Annotated[
         list[str],
-        typer.Option("--ignore", metavar="COLUMN", help="A column that is left out."),
+        typer.Option("--ignore", metavar="COLUMN", help="Column to leave out."),
     ] = field(factory=list[str])
     region: RegionOption = None
     values: Annotated[
@@ -184,55 +184,58 @@ class ImportOptions:
         typer.Option(
             metavar="COLUMN: WORD,WORD=VALUE; WORD=VALUE",
             parser=WordMeanings.parse,
-            help='What words of a column mean, such as "Status: yes,SUBSCRIBED=subscribed; no,cleaned=unsubscribed".',
+            help='Translate words of a column into values, as in "Status: yes,SUBSCRIBED=subscribed; no,cleaned=unsubscribed".',
         ),
     ] = field(factory=list[WordMeanings])
     phone_form: PhonesOption = PhoneForm.PLUS
     lenient_phones: LenientPhonesOption = False
     encoding: Annotated[
-        str | None, typer.Option(help="Of the file, where what is found out is not right.")
+        str | None, typer.Option(help="Input encoding. Overrides auto-detection.")
     ] = None
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check every row, send nothing; needs no credentials.")
+        bool,
+        typer.Option("--dry-run", help="Check every row and send nothing. Needs no credentials."),
     ] = False
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take only so many rows of the file.")
-    ] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None
     concurrency: Annotated[
-        int, typer.Option(min=1, max=1000, help="Requests in flight at once.")
+        int, typer.Option(min=1, max=1000, help="Maximum number of requests in flight.")
     ] = 64
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Requests a second, evenly spaced.")
+        float | None, typer.Option(min=0.001, help="Maximum requests per second, evenly spaced.")
     ] = None
     max_retries: Annotated[
-        int, typer.Option(min=0, help="Further attempts for a row; six wait out twenty seconds.")
+        int, typer.Option(min=0, help="Retries for each row. Six retries span about 20 seconds.")
     ] = 6
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that an attempt may take.")] = (
+    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of one attempt, in seconds.")] = (
         30.0
     )
     journal: Annotated[
         Path | None,
-        typer.Option(help="Where it is noted what became of each row; FILE.journal if not said."),
+        typer.Option(
+            help="Journal (SQLite) that makes the import resumable. Default: FILE.journal."
+        ),
     ] = None
     results: Annotated[
-        Path | None, typer.Option(help="Write what became of each row there, as JSON lines.")
+        Path | None, typer.Option(help="Write the outcome of each row to this file, as JSON Lines.")
     ] = None
     failed: Annotated[
         Path | None,
-        typer.Option(help="Write the rows that did not make it there, to be imported again."),
+        typer.Option(
+            help="Write the rows that did not succeed to this file, ready to import again."
+        ),
     ] = None
     retry_unknown: Annotated[
         bool,
         typer.Option(
             "--retry-unknown",
-            help="Send rows again that may have started a welcome e-mail already.",
+            help="Resend rows with an unknown outcome, even where that may repeat a welcome e-mail.",
         ),
     ] = False
     keep_going: Annotated[
         bool,
         typer.Option(
             "--keep-going",
-            help="Send on although all rows so far are rejected for the same reason.",
+            help="Continue even if every row so far is rejected for the same reason.",
         ),
     ] = False
     resend_welcome: Annotated[
@@ -243,7 +246,7 @@ class ImportOptions:
             " such a row is sent without the e-mail.",
         ),
     ] = False
-    output: Annotated[Output, typer.Option(help="How the summary is written.")] = Output.TEXT
+    output: Annotated[Output, typer.Option(help="Format of the summary.")] = Output.TEXT
 
     @property
     def columns(self) -> Mapping[str, str]:

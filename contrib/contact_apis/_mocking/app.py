@@ -194,11 +194,7 @@ async def _send(
     if fault == "reset":
         _reset(scope)
         return
-    body = b""
-    if answer.body is not None:
-        body = json.dumps(answer.body, ensure_ascii=False).encode()
-    if fault == "malformed":
-        body = b"<html>not JSON</html>"
+    body = _body_of(answer, fault)
     headers = [
         (name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()
     ]
@@ -214,6 +210,14 @@ async def _send(
         _reset(scope, gracefully=True)
         return
     await send({"type": "http.response.body", "body": body})
+
+
+def _body_of(answer: Response, fault: str | None) -> bytes:
+    if fault == "malformed":
+        return b"<html>not JSON</html>"
+    if answer.body is None:
+        return b""
+    return json.dumps(answer.body, ensure_ascii=False).encode()
 
 
 def _reset(scope: Scope, *, gracefully: bool = False) -> None:

@@ -106,18 +106,22 @@ def _unwritable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Fau
         case list() | tuple():
             for place, each in enumerate(cast("list[object]", value)):
                 yield from _unwritable(each, (*path, place))
-        case float() if not math.isfinite(value):
-            yield Fault(_dotted(path), "must be a finite number")
-        case str() if _has_surrogates(value):
-            yield Fault(_dotted(path), "must be text without lone surrogates")
-        case str() | int() | float() | None:
-            return
         case _:
-            yield Fault(_dotted(path), f"must be a JSON value, which {type(value).__name__} is not")
+            if remedy := _scalar_remedy(value):
+                yield Fault(_dotted(path), remedy)
 
 
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def _scalar_remedy(value: object) -> str | None:
+    """What would mend a value that is not a container, or ``None`` where JSON can hold it."""
+    match value:
+        case float() if not math.isfinite(value):
+            return "must be a finite number"
+        case str() if any("\ud800" <= character <= "\udfff" for character in value):
+            return "must be text without lone surrogates"
+        case str() | int() | float() | None:
+            return None
+        case _:
+            return f"must be a JSON value, which {type(value).__name__} is not"
 
 
 def _options(kind: Mapping[str, Any]) -> list[Any]:

@@ -248,7 +248,7 @@ class Client(ABC, Generic[AnyContact, AnySession, AnyHttpClient]):
         )
 
     def _probe(self) -> dict[str, Any]:
-        """A request that says whether the credentials work, and has to be refused in either case."""
+        """A request that shows whether the credentials are accepted, and has to be refused in either case."""
         session, url = self._target()
         return {
             "method": session.service.upsert.method,
@@ -264,7 +264,7 @@ class BlockingClient(Client[AnyContact, Session, httpx.Client]):
     _kinds = Session, ClientTransport, httpx.Client
 
     def check_credentials(self) -> bool:
-        """Whether the credentials work. Nothing is written: the body that is sent has to be refused.
+        """Whether the credentials are accepted. Nothing is written: the body that is sent has to be refused.
 
         ``True`` on 400 and ``False`` on 401; the class says how that is known of the service. Whether what the address names,
         such as an account's part, exists is not noticed.

@@ -133,12 +133,13 @@ def check_record(contact: object, model: type[Any]) -> None:
         return
     kind = type(contact).__name__
     remedy = _ANY_REMEDY
-    if isinstance(contact, tuple):
-        remedy = 'pass mappings: of a data frame .to_dict("records"), of a query .mappings()'
     for attribute, its_remedy in _REMEDIES.items():
         if hasattr(contact, attribute):
             remedy = its_remedy.format(model=model.__name__)
             break
+    else:
+        if isinstance(contact, tuple):
+            remedy = 'pass mappings: of a data frame .to_dict("records"), of a query .mappings()'
     raise TypeError(f"a contact must be a mapping or a generated model, not a {kind}; {remedy}")
 
 

@@ -38,7 +38,9 @@ def _members(model: type[object]) -> tuple[tuple[str, str, tuple[str, ...]], ...
         )
         takes_text = re.search(r"\bstr\b", written) is not None
         wire_name = re.sub("_(.)", lambda match: match[1].upper(), each.name.rstrip("_"))
-        members.append((each.name, wire_name, () if takes_text else kinds))
+        if takes_text:
+            kinds = ()
+        members.append((each.name, wire_name, kinds))
     return tuple(members)
 
 
@@ -52,11 +54,7 @@ def with_times(value: object, faults: list[Fault], path: str = "") -> object:
         path: of the value.
     """
     if isinstance(value, list):
-        given = cast("list[object]", value)
-        items = [with_times(each, faults, f"{path}[{place}]") for place, each in enumerate(given)]
-        if all(map(_same, given, items)):
-            return given
-        return items
+        return _items_with_times(cast("list[object]", value), faults, path)
     if isinstance(value, datetime) and value.utcoffset() is None:
         faults.append(Fault(path, "must have a time zone"))
     changed: dict[str, object] = {}
@@ -75,6 +73,13 @@ def with_times(value: object, faults: list[Fault], path: str = "") -> object:
     for name, member in changed.items():
         setattr(other, name, member)
     return other
+
+
+def _items_with_times(given: list[object], faults: list[Fault], path: str) -> list[object]:
+    items = [with_times(item, faults, f"{path}[{place}]") for place, item in enumerate(given)]
+    if all(map(_same, given, items)):
+        return given
+    return items
 
 
 def _same(one: object, other: object) -> bool:

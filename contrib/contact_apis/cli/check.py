@@ -14,10 +14,12 @@ from contact_apis._vendors.registry import VENDORS
 EPILOG = "Example: contact-apis check --to pristo"
 
 
-def check(to: Annotated[Target | None, typer.Option(help="Only this service.")] = None) -> None:
-    """Say whether the services can be reached and take the credentials. Nothing is written.
+def check(
+    to: Annotated[Target | None, typer.Option(help="Check this service only.")] = None,
+) -> None:
+    """Check that the services are reachable and accept the credentials. Nothing is written.
 
-    Exit codes: 0 they do; 2 a variable is missing or impossible; 3 credentials refused; 4 no answer, or another than expected.
+    Exit codes: 0 all accept them; 2 a variable is missing or invalid; 3 credentials refused; 4 no response, or an unexpected one.
     """
     names = list(VENDORS)
     if to is not None:

@@ -8,10 +8,10 @@ EPILOG = "Example: contact-apis import customers.csv --to pristo --map E-Mail=em
 
 
 def import_(options: ImportOptions) -> int:
-    """Push a file of contacts. Run the same command again to go on after whatever stopped it.
+    """Import a file of contacts. Re-run the same command to resume after an interruption.
 
-    Every row is read and checked before the first is sent. Exit codes: 0 all in; 1 some rows refused, failed or unknown; 2 usage
-    or configuration; 3 credentials refused; 4 service down; 5 the disk is full, or the journal or a report cannot be written;
+    Every row is read and checked before the first is sent. Exit codes: 0 all rows succeeded; 1 some rows refused, failed or unknown; 2 usage
+    or configuration; 3 credentials refused; 4 service unavailable; 5 the disk is full, or the journal or a report cannot be written;
     6 all rows so far rejected for the same reason; 129, 130 or 143 stopped by a signal (SIGHUP, SIGINT, SIGTERM).
     """
     from contact_apis._importing.run import run_import

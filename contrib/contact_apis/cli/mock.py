@@ -27,35 +27,35 @@ def mock(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen at; beyond loopback anybody who reaches it can use it."
+            help="Address to listen on. Beyond loopback, anyone who reaches it can use it."
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+        int, typer.Option(help="TCP port. 0 picks a free one.", min=0, max=65535)
     ] = 8025,
     env: Annotated[
-        bool, typer.Option("--env", help="Print nothing but NAME=value lines to export.")
+        bool, typer.Option("--env", help="Print only NAME=value lines to export.")
     ] = False,
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="KIND=RATE or KIND=xCOUNT; KIND is a status from 400 to 599, reset, truncate, malformed or hang."
+            help="Inject faults: KIND=RATE or KIND=xCOUNT. KIND is a status from 400 to 599, reset, truncate, malformed or hang."
         ),
     ] = None,
     latency: Annotated[
-        float, typer.Option(help="Seconds that each answer is delayed.", min=0)
+        float, typer.Option(help="Delay of each response, in seconds.", min=0)
     ] = 0.0,
     custom_field: Annotated[
         list[str] | None,
         typer.Option(
-            help="A custom field that Pristo's populations define; without any, all are taken."
+            help="Custom field that Pristo's populations define. Without any, all are accepted."
         ),
     ] = None,
     second_population: Annotated[
         bool, typer.Option("--second-population", help="Give Pristo a second population.")
     ] = False,
     retainful_email: Annotated[
-        EmailRule, typer.Option(help="When Retainful wants an e-mail identifier.")
+        EmailRule, typer.Option(help="When Retainful requires an e-mail identifier.")
     ] = EmailRule.TO_CREATE,
 ) -> None:
     """Serve both APIs on loopback, in memory; the page at / shows what arrives."""
@@ -64,7 +64,9 @@ def mock(
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("uvicorn", "starlette"):
             raise
-        fail("the mock needs an extra; install it with: pip install 'contact-apis[mock]'")
+        fail(
+            "the mock needs an optional dependency (extra); install it with: pip install 'contact-apis[mock]'"
+        )
     try:
         server = MockServer(
             host=host,
@@ -88,7 +90,7 @@ def mock(
         )
     if not env:
         typer.echo(
-            f"{titles()} answer at {server.base_url}; open it in a browser to see what arrives."
+            f"{titles()} are served at {server.base_url}; open it in a browser to see what arrives."
         )
         typer.echo("Export these and clients find it. Ctrl-C ends it.\n")
     typer.echo("\n".join(f"{name}={value}" for name, value in server.env.items()))

@@ -38,14 +38,14 @@ EPILOG = "Example: contact-apis upsert --to pristo --set id=4b4fd4b2-7c6d-4e5a-9
 class UpsertOptions:
     """What is typed for one contact."""
 
-    to: Annotated[Target, typer.Option(help="Whose contact it becomes.")]
+    to: Annotated[Target, typer.Option(help="Target service.")]
     sets: Annotated[
         list[Assignment],
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
             parser=Assignment.by_first_sign,
-            help="A field; without any, a JSON object is read from standard input.",
+            help="Set a field. Without any, a JSON object is read from standard input.",
         ),
     ] = field(factory=list[Assignment])
     custom: Annotated[
@@ -53,24 +53,24 @@ class UpsertOptions:
         typer.Option(
             metavar="KEY=VALUE",
             parser=Assignment.by_first_sign,
-            help="One of Pristo's custom fields.",
+            help="Set a custom field. Pristo only.",
         ),
     ] = field(factory=list[Assignment])
     region: Annotated[
         str | None,
         typer.Option(
-            help="Two letters, such as GB: where a phone number without a country's code belongs."
+            help="Default region of a phone number without a country code: two letters, such as GB."
         ),
     ] = None
     phone_form: PhonesOption = PhoneForm.PLUS
     lenient_phones: LenientPhonesOption = False
-    output: Annotated[Output, typer.Option(help="How the outcome is written.")] = Output.TEXT
+    output: Annotated[Output, typer.Option(help="Format of the outcome.")] = Output.TEXT
 
 
 def upsert(options: UpsertOptions) -> int:
     """Create or update one contact, from options or from a JSON object on standard input.
 
-    Exit codes: 0 done; 1 refused, failed or unknown; 2 usage or configuration; 3 credentials refused; 4 no answer.
+    Exit codes: 0 done; 1 refused, failed or unknown; 2 usage or configuration; 3 credentials refused; 4 no response.
     """
     from contact_apis._bulk.outcome import state_of
     from contact_apis._importing.mapping import ColumnMapping
