@@ -15,7 +15,7 @@ from tests.changes.mutations import mutated
 from tests.changes.verdicts import Pair
 from tests.contract.clauses import APIS
 
-ROUNDS = int(os.environ.get("CHANGES_ROUNDS", "30"))
+ROUNDS = int(os.environ.get("CHANGES_ROUNDS", "10"))
 VALUES = int(os.environ.get("CHANGES_VALUES", "40"))
 
 

@@ -12,6 +12,7 @@ from ._errors import (
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
+    ConflictError,
     ContactAPIError,
     Fault,
     InternalServerError,
@@ -19,6 +20,7 @@ from ._errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    UnprocessableEntityError,
 )
 from ._version import __version__
 
@@ -35,6 +37,7 @@ __all__ = [
     "Channel",
     "Channels",
     "ConfigurationError",
+    "ConflictError",
     "Consent",
     "ContactAPIError",
     "Fault",
@@ -50,6 +53,7 @@ __all__ = [
     "Retainful",
     "RetainfulContact",
     "RetainfulResult",
+    "UnprocessableEntityError",
     "UpsertOutcome",
     "__version__",
     "phone",

@@ -13,6 +13,8 @@
         │   ├── AuthenticationError   401
         │   ├── PermissionDeniedError 403
         │   ├── NotFoundError         404
+    │   ├── ConflictError         409
+    │   ├── UnprocessableEntityError 422
         │   ├── RateLimitError        429
         │   └── InternalServerError   500 to 599
         └── APIResponseValidationError  a success that breaks the contract
@@ -129,6 +131,14 @@ class NotFoundError(APIStatusError):
     """404: there is nothing at this address."""
 
 
+class ConflictError(APIStatusError):
+    """409: what was sent is at odds with what the service holds."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the service reads what was sent, and does not accept a value in it."""
+
+
 class RateLimitError(APIStatusError):
     """429: too many requests; see ``retry_after``."""
 
@@ -150,6 +160,8 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
     429: RateLimitError,
 }
 

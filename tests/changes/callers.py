@@ -78,6 +78,12 @@ def python_type(node: Node, operation_id: str = "", depth: int = 0) -> str:
         if members.get(word):
             kinds = [python_type(child, operation_id, depth + 1) for _, child in node.each(word)]
             return " | ".join(dict.fromkeys(kinds))
+    if members.get("allOf") and "type" not in members:
+        kinds = [python_type(child, operation_id, depth + 1) for _, child in node.each("allOf")]
+        stated = [each for each in kinds if each != "Any"]
+        plain = [each for each in stated if each in _PLAIN.values()]
+        if plain or not stated:
+            return (plain or ["Any"])[0]
     kind = members.get("type")
     optional = " | None" if members.get("nullable") is True else ""
     if isinstance(kind, list):

@@ -23,11 +23,13 @@ from contact_apis import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    ConflictError,
     ContactAPIError,
     InternalServerError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    UnprocessableEntityError,
 )
 from contact_apis._http import delivery
 
@@ -48,8 +50,9 @@ CASES: list[Case] = [
             (401, AuthenticationError, 1, 1),
             (403, PermissionDeniedError, 1, 1),
             (404, NotFoundError, 1, 1),
+            (409, ConflictError, 1, 1),
+            (422, UnprocessableEntityError, 1, 1),
             (408, APIStatusError, 3, 1),
-            (409, APIStatusError, 1, 1),
             (418, APIStatusError, 1, 1),
             (429, RateLimitError, 3, 3),
             (500, InternalServerError, 3, 1),
