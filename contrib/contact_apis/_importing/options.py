@@ -190,7 +190,8 @@ class ImportOptions:
     phone_form: PhonesOption = PhoneForm.PLUS
     lenient_phones: LenientPhonesOption = False
     encoding: Annotated[
-        str | None, typer.Option(help="Input encoding. Overrides auto-detection.")
+        str | None,
+        typer.Option(help="Input encoding, such as cp1252. Required unless it is UTF-8 or UTF-16."),
     ] = None
     dry_run: Annotated[
         bool,

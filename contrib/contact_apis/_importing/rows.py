@@ -5,7 +5,6 @@ Whatever cannot be read becomes a row with a fault, so that each one is named; n
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import hashlib
@@ -16,13 +15,15 @@ import stat
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import orjson
+
+from .encoding import Found, Reading, encoding_by_mark, find_encoding, readings
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -42,16 +43,29 @@ UNREAD = "import_text"
 """The column in which ``--failed`` has what could not be read as a row."""
 OURS = {REASON, UNREAD}
 _MEND = f"stands in {UNREAD} as it was: write it into the columns, and leave {UNREAD} empty"
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _SAMPLE = 1 << 16  # bytes that are looked at before reading begins
 _LINE_COST = 50  # bytes
 _GZIP = b"\x1f\x8b"
+_BLANK_START = b"\xef\xbb\xbf \t\r\n"
+_KINDS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
+    (b"pk\x03\x04", "an archive or a spreadsheet; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls); save it as CSV"),
+    ((b"par1", b"arrow1"), "a Parquet or Arrow file; save it as CSV or JSON lines"),
+    (b"sqlite format 3", "an SQLite database; save the table as CSV"),
+    (b"%pdf", "a PDF document; export the contacts as CSV"),
+    (
+        (b"<!doctype html", b"<html", b"<table", b"<head", b"<body", b"<meta", b"<style"),
+        "an HTML page, as some programs save them under the name of a spreadsheet; open it in a spreadsheet program and save it as CSV",
+    ),
+    (
+        (b"<?xml", b"<workbook"),
+        "an XML document; open it in a spreadsheet program and save it as CSV",
+    ),
+    (b"begin:vcard", "a file of vCards; import it into an address book and export that as CSV"),
+    (b"begin:vcalendar", "a calendar; it holds no contacts"),
+    (b"{\\rtf", "a document of a word processor (RTF); save its table as CSV"),
+)
+"""How files begin that are neither CSV nor JSON, in small letters, and what they are."""
 LONGEST_ROW = 1 << 24
 """Characters of a row. csv's own bound of 131,072 for a cell would cut a large one into rows; without any, a file without line
 ends, or with a quote that is never closed, would be read into memory whole."""
@@ -59,6 +73,18 @@ ends, or with a quote that is never closed, would be read into memory whole."""
 
 class InputError(Exception):
     """The input cannot be used as it is. The text is one sentence for the user."""
+
+
+class UnknownEncodingError(InputError):
+    """The input is not Unicode, and has to be read in a code page that the user names."""
+
+    def __init__(self, name: str, evidence: bytes) -> None:
+        super().__init__(
+            f"{name} is neither UTF-8 nor UTF-16, and an encoding is never guessed: name it with --encoding;"
+            " --encoding utf-8 rejects each row that is not. Nothing was sent"
+        )
+        self.readings: list[Reading] = readings(evidence)
+        """One cell of it in the likeliest code pages, the likeliest first."""
 
 
 class Row(NamedTuple):
@@ -141,9 +167,11 @@ class Input:
                 self._hashed = _Hashed(raw)
                 stream, self.compressed = _decompressed(opened, self._hashed)
                 sample = stream.peek(_SAMPLE)
-                self.encoding = (
-                    _marked(sample) or encoding or found or _encoding_of(sample, [sample])
-                )
+                self._check_kind(sample)
+                known = encoding_by_mark(sample) or encoding
+                if known is None:
+                    known = self._found_out(found or find_encoding(sample, [sample]))
+                self.encoding = known
                 io.TextIOWrapper(io.BytesIO(), encoding=self.encoding).close()
             except OSError as error:
                 raise InputError(
@@ -155,10 +183,6 @@ class Input:
                 raise InputError(
                     f"--encoding {encoding} is none of a text; try utf-8, utf-16 or cp1252"
                 ) from None
-            if sample.startswith(b"PK\x03\x04"):
-                raise InputError(f"{self.name} is an archive or a spreadsheet; save it as CSV")
-            if self.compressed and sample.startswith(_GZIP):
-                raise InputError(f"{self.name} is compressed twice; unpack it once")
             try:
                 self._read(path, stream, sample)
             except UnicodeError:
@@ -181,7 +205,21 @@ class Input:
         )
         self._rows = self._csv_rows(start) if self.format == "csv" else self._json_rows()
 
-    def _look_at(self, raw: io.RawIOBase, *, wanted: bool) -> str | None:
+    def _check_kind(self, sample: bytes) -> None:
+        """Raises :class:`InputError`, with the remedy, for what holds contacts in a form that is not read."""
+        if self.compressed and sample.startswith(_GZIP):
+            raise InputError(f"{self.name} is compressed twice; unpack it once")
+        start = sample.lstrip(_BLANK_START)[:512].lower()
+        for beginnings, what in _KINDS:
+            if start.startswith(beginnings):
+                raise InputError(f"{self.name} is {what}")
+
+    def _found_out(self, found: Found) -> str:
+        if found.encoding is None:
+            raise UnknownEncodingError(self.name, found.evidence)
+        return found.encoding
+
+    def _look_at(self, raw: io.RawIOBase, *, wanted: bool) -> Found | None:
         """Reads a file once for its hash and, if it is wanted and no mark names it, for its encoding; then back to its start."""
         hashed = _Hashed(raw)
         found = None
@@ -189,9 +227,8 @@ class Input:
             with ExitStack() as opened:
                 stream, _ = _decompressed(opened, hashed)
                 sample = bytes(stream.peek(_SAMPLE))
-                found = _marked(sample) or _encoding_of(
-                    sample, iter(partial(stream.read, 1 << 20), b"")
-                )
+                chunks = iter(partial(stream.read, 1 << 20), b"")
+                found = find_encoding(sample, chunks)
         self.digest = hashed.digest_of_all()
         raw.seek(0)
         return found
@@ -338,17 +375,29 @@ class Input:
         except (
             TypeError
         ) as error:  # a byte that is not of the encoding was read as a lone surrogate
-            why = (
-                f"is not {self.encoding} throughout"
-                if "surrogates" in str(error)
-                else "is nested too deeply"
-            )
+            why = "is nested too deeply"
+            if "surrogates" in str(error):
+                why = self._undecoded(cells, "[\ud800-\udfff]")
             return "".join(lines).encode("utf-8", "replace").rstrip(b"\r\n"), why
         if self._how == "replace" and b"\xef\xbf\xbd" in source:
-            return source, f"is not {self.encoding} throughout"
+            return source, self._undecoded(cells, "\ufffd")
         if b"\\u0000" in source and _has_nul(cells):
             return source, "has a NUL character"
         return source, None
+
+    def _undecoded(self, cells: list[str] | dict[str, object], pattern: str) -> str:
+        """What is wrong with a row of which the encoding does not hold, with the columns where that is seen."""
+        if isinstance(cells, list):
+            columns = self.columns or []
+            damaged = [
+                name
+                for name, cell in zip(columns, cells, strict=False)
+                if re.search(pattern, cell) is not None
+            ]
+        else:
+            damaged = [name for name, value in cells.items() if re.search(pattern, str(value))]
+        where = f" in {listed(damaged)}" if damaged else " throughout"
+        return f"is not {self.encoding}{where}"
 
     def _lines(self) -> Iterator[str]:
         """The lines of the text, none of which is read past the bound of a row."""
@@ -438,23 +487,3 @@ def _decompressed(opened: ExitStack, raw: io.RawIOBase) -> tuple[io.BufferedRead
         return stream, False
     unpacked = opened.enter_context(gzip.GzipFile(fileobj=stream))
     return io.BufferedReader(cast("io.RawIOBase", unpacked), _SAMPLE), True
-
-
-def _marked(sample: bytes) -> str | None:
-    return next((name for mark, name in _BOMS if sample.startswith(mark)), None)
-
-
-def _encoding_of(sample: bytes, chunks: Iterable[bytes]) -> str:
-    """The encoding: by the zeros of UTF-16; else UTF-8, unless what is no UTF-8 is all that is not ASCII."""
-    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(sample) > 3 and sample[first::2].count(0) > len(sample) * 0.35:
-            return name
-    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    good = bad = 0
-    for chunk in chunks:
-        text = decode(chunk)
-        if not text.isascii():
-            wrong = len(re.findall("[\udc80-\udcff]", text))
-            bad += wrong
-            good += len(re.findall("[^\x00-\x7f]", text)) - wrong
-    return "cp1252" if bad and not good else "utf-8"

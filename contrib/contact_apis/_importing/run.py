@@ -24,7 +24,7 @@ from .mapping import ColumnMapping
 from .options import ImportOptions
 from .progress import Watch
 from .repairs import Repairs
-from .rows import Input, InputError
+from .rows import Input, InputError, UnknownEncodingError
 from .sender import (
     EXIT_CODES,
     Ending,
@@ -88,7 +88,7 @@ def run_import(wish: ImportOptions) -> int:
                 else (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
             )
             check_writable(file, option, given, *others, *beside)
-    with closing(Input(wish.file, encoding=wish.encoding)) as source, ExitStack() as stack:
+    with closing(_opened(wish)) as source, ExitStack() as stack:
         _say(source.described)
         if source.columns is not None:
             mapping.bind(source.columns)
@@ -104,6 +104,16 @@ def run_import(wish: ImportOptions) -> int:
             }
         with closing(Journal(path, bound)) as journal:
             return _carry_out(wish, mapping, source, journal, client)
+
+
+def _opened(wish: ImportOptions) -> Input:
+    """The input; where it is in a code page, a cell of it is shown first as the likeliest ones read it."""
+    try:
+        return Input(wish.file, encoding=wish.encoding)
+    except UnknownEncodingError as error:
+        for reading in error.readings:
+            _say(f"  --encoding {reading.encoding:<12} {reading.text}")
+        raise
 
 
 def _carry_out(
