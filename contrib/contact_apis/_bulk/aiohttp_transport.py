@@ -52,7 +52,7 @@ class _Response(aiohttp.ClientResponse):
 
     _over: asyncio.Transport | None = None
 
-    def start(
+    def start(  # pyright: ignore[reportIncompatibleMethodOverride] # the base's own coroutine, handed on
         self, connection: aiohttp.connector.Connection
     ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """As aiohttp does."""
