@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -435,34 +435,40 @@ def _choices(old: Node, new: Node, steps: tuple[Step, ...]) -> Iterator[Finding]
     if before is None or after is None:
         yield _keyword("enum-set" if before is None else "enum-lifted", "enum", old, new, steps)
         return
-    for number, value in enumerate(before):
-        if value not in after:
-            tail = ("enum", value if isinstance(value, str) else number)
-            yield Finding(
-                "enum-value-removed",
-                value,
-                None,
-                old,
-                new,
-                steps,
-                ("enum",),
-                tail=tail,
-                rule={"value": value},
-            )
-    for number, value in enumerate(after):
-        if value not in before:
-            tail = ("enum", value if isinstance(value, str) else number)
-            yield Finding(
-                "enum-value-added",
-                None,
-                value,
-                old,
-                new,
-                steps,
-                ("enum",),
-                tail=tail,
-                rule={"value": value},
-            )
+    yield from _choices_in_one("enum-value-removed", before, after, old, new, steps)
+    yield from _choices_in_one("enum-value-added", after, before, old, new, steps)
+
+
+def _choices_in_one(
+    kind: str,
+    values: Sequence[Any],
+    others: Sequence[Any],
+    old: Node,
+    new: Node,
+    steps: tuple[Step, ...],
+) -> Iterator[Finding]:
+    """The values that the other document does not have."""
+    for number, value in enumerate(values):
+        if value in others:
+            continue
+        before = None
+        after = None
+        if kind == "enum-value-removed":
+            before = value
+        else:
+            after = value
+        member = value if isinstance(value, str) else number
+        yield Finding(
+            kind,
+            before,
+            after,
+            old,
+            new,
+            steps,
+            ("enum",),
+            tail=("enum", member),
+            rule={"value": value},
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- objects
