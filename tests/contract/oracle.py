@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -287,10 +287,25 @@ def must_fit(api: str, call: Call, name: str) -> None:
 
 
 def _misfit(api: str, call: Call) -> str | None:
+    moved = _missing_operation(api)
+    if moved is not None:
+        return f"#/paths has no operation for {moved}"
     operation = operation_of(api, call)
     if operation is None:
         return f"#/paths has no operation for {call.method} {urlsplit(call.url).path}"
     return _wrong_parameter(operation, call) or _wrong_body(operation, call)
+
+
+@cache
+def _missing_operation(api: str) -> str | None:
+    """The operation that the suite's clauses are about, where the document has moved or dropped it."""
+    pointer = load_clauses()[f"{api}.operation"].at
+    try:
+        resolve_pointer(load_specification(api), pointer)
+    except LookupError:
+        _, _, path, method = pointer.split("/")
+        return f"{method.upper()} {path.replace('~1', '/').replace('~0', '~')}"
+    return None
 
 
 def _wrong_parameter(operation: Operation, call: Call) -> str | None:
