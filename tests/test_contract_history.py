@@ -104,6 +104,8 @@ BROKEN = ("violates", {"a": "fail", "b": "pass", "c": "observed:never"})
 DOWN = ("could-not-run", {"a": "not-exercised", "b": "not-exercised", "c": "not-exercised"})
 OTHERWISE = ("conforms", {"a": "pass", "b": "pass", "c": "observed:always"})
 ONE_CLAUSE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "not-exercised"})  # CLAUSE=b
+OLD_WORDS = ("conforms", {"a": "pass", "b": "pass", "c": "observed:answered 404"})
+NEW_WORDS = ("conforms", {"a": "pass", "b": "pass", "c": "observed:returned 404"})
 UNSURE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "observed:always"})
 
 
@@ -129,6 +131,8 @@ UNSURE = ("incomplete", {"a": "not-exercised", "b": "pass", "c": "observed:alway
         ([HONEST, ONE_CLAUSE, DOWN, OTHERWISE], {"changed": ["c"]}),
         ([HONEST, UNSURE, DOWN, HONEST], {"changed": ["c"]}),
         ([HONEST, DOWN, HONEST], {}),
+        # What an earlier version said in other words is no change of the service.
+        ([OLD_WORDS, NEW_WORDS], {}),
         ([DOWN], {}),
     ],
 )

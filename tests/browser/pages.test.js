@@ -35,7 +35,7 @@ const CHANGES = {
   "pristo.update-answers-200": { from: 20, to: 17, result: "fail" },
   "pristo.create-answers-201": { from: 3, to: 1, result: "fail" },
   "pristo.key-required": { from: 1, to: 1, result: "fail" },
-  "pristo.unknown-population": { from: 40, to: 1, result: "observed", observation: "answered 404" },
+  "pristo.unknown-population": { from: 40, to: 1, result: "observed", observation: "returned 404" },
 };
 const DOWN = [9, 2];
 
@@ -181,7 +181,7 @@ test("the morning after forty nights: what is new, what stands since when, what 
     assert.match(said["new tonight"], /^pristo\.update-answers-200 ?.*201/);
     assert.match(said["still broken since"], new RegExp(`^pristo\\.create-answers-201 · since ${day(3)}`));
     assert.match(said.mended, new RegExp(`^pristo\\.key-required · was broken since ${day(1)}`));
-    assert.match(said["changed observations"], /^pristo\.unknown-population · answered 404 -> answered 400/);
+    assert.match(said["changed observations"], /^pristo\.unknown-population · returned 404 -> returned 400/);
     const rows = await page.$$eval("table.strip:not(details table) tbody tr", found =>
       found.map(row => [row.querySelector("th").textContent, [...row.querySelectorAll("td > [aria-hidden]")].map(cell => cell.textContent).join("")])
     );

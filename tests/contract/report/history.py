@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,12 +45,19 @@ class ForeignHistory(Exception):
     """A file holds something else than this suite's history; the text says what, after the file's name."""
 
 
+def in_todays_words(observation: str | None) -> str | None:
+    """An observation of an earlier version, worded as this one words it: another word is no change of the service."""
+    if observation is None:
+        return None
+    return re.sub(r"\banswered\b", "returned", observation)
+
+
 @frozen
 class Seen:
     """What became of a clause in a run that looked at it."""
 
     result: str
-    observation: str | None
+    observation: str | None = field(converter=in_todays_words)
     since: str
     finished: str
 
