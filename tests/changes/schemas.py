@@ -191,30 +191,28 @@ class _Walk:
         for word in ("anyOf", "oneOf"):
             kind = _KEBAB[word]
             if word in new.members and word not in old.members:
-                branches = [child for _, child in new.each(word)]
-                if any(_same(old, each) for each in branches):
-                    added = [
-                        (number, each)
-                        for number, each in enumerate(branches)
-                        if not _same(old, each)
-                    ]
+                added = _other_branches(old, new, word)
+                if added is not None:
                     return [
                         _branch(f"{kind}-branch-added", old, new, steps, word, None, each, number)
                         for number, each in added
                     ]
             if word in old.members and word not in new.members:
-                branches = [child for _, child in old.each(word)]
-                if any(_same(new, each) for each in branches):
-                    removed = [
-                        (number, each)
-                        for number, each in enumerate(branches)
-                        if not _same(new, each)
-                    ]
+                removed = _other_branches(new, old, word)
+                if removed is not None:
                     return [
                         _branch(f"{kind}-branch-removed", old, new, steps, word, each, None, number)
                         for number, each in removed
                     ]
         return None
+
+
+def _other_branches(one: Node, choice: Node, word: str) -> list[tuple[int, Node]] | None:
+    """The alternatives beside the one that a schema is, with their numbers; ``None`` where it is none of them."""
+    branches = [child for _, child in choice.each(word)]
+    if not any(_same(one, branch) for branch in branches):
+        return None
+    return [(number, branch) for number, branch in enumerate(branches) if not _same(one, branch)]
 
 
 _KEBAB = {"anyOf": "any-of", "oneOf": "one-of", "allOf": "all-of"}

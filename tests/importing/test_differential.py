@@ -286,10 +286,9 @@ class History:
             self.once(retry_unknown=last < 2)
         self.check_end()
 
-    def step(self) -> None:
-        """One run under conditions of its own."""
-        chance, model = self.chance, self.model
-        model.faults = chance.choice([0.0, 0.2, 0.5])
+    def draw_options(self) -> dict[str, Any]:
+        """What a user may add to the command."""
+        chance = self.chance
         options: dict[str, Any] = {}
         if chance.random() < 0.15:
             options["limit"] = chance.randint(1, len(self.rows) or 1)
@@ -297,6 +296,13 @@ class History:
         options["resend_welcome"] = chance.random() < 0.1
         options["concurrency"] = chance.choice([1, 4, 64])
         options["max_retries"] = chance.choice([0, 0, 1])
+        return options
+
+    def step(self) -> None:
+        """One run under conditions of its own."""
+        chance, model = self.chance, self.model
+        model.faults = chance.choice([0.0, 0.2, 0.5])
+        options = self.draw_options()
         what = chance.choice(
             ["usual"] * 6
             + [

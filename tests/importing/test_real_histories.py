@@ -169,13 +169,7 @@ class RealHistory(History):
         """As in memory, without what needs a look inside the process."""
         chance, model = self.chance, self.model
         model.faults = chance.choice([0.0, 0.2, 0.5])
-        options: dict[str, Any] = {}
-        if chance.random() < 0.15:
-            options["limit"] = chance.randint(1, len(self.rows) or 1)
-        options["retry_unknown"] = chance.random() < 0.15
-        options["resend_welcome"] = chance.random() < 0.1
-        options["concurrency"] = chance.choice([1, 4, 64])
-        options["max_retries"] = chance.choice([0, 0, 1])
+        options = self.draw_options()
         what = chance.choice(["usual", "kill", "kill", "signal", "signal", "failed", "lost wal"])
         if what in ("kill", "lost wal"):
             self.killed(lose_wal=what == "lost wal", **options)
